@@ -1,0 +1,58 @@
+# Everything a person or CI runs. `make` alone says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+ONCE ?=
+CHAOS_SECONDS ?= 600
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## Make .venv from the system's python3, with the locked dependencies
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Accord needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) can't make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Installing Accord into $(VENV) (once, about a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)  ## Start Accord and watch a company's season go through it (ONCE=1: ends by itself)
+	@$(VENV)/bin/accord demo $(if $(ONCE),--once)
+
+test: $(STAMP)  ## All tests: unit, contract, integration, end to end (ARGS= for pytest)
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentation
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(VENV)/bin/python -m pytest -q tests/architecture
+
+bench: $(STAMP)  ## Measure the whole line beside its ceiling and the ordinary way
+	@$(VENV)/bin/python -m benchmarks.line
+
+chaos: $(STAMP)  ## Kill and pause things under load for longer than `make test` does
+	@ACCORD_CHAOS_SECONDS=$(CHAOS_SECONDS) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
+
+lock:  ## Resolve the dependencies anew (needs uv: pip install uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+		--custom-compile-command 'make lock' --extra embedded --extra dev --output-file requirements/dev.txt pyproject.toml
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command 'make lock' --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+
+clean:  ## Remove what was built; data folders stay
+	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help install demo test check bench chaos lock clean

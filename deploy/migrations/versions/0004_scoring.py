@@ -1,0 +1,87 @@
+"""Schema `scoring`: what each lead is worth, from which inputs, by which grants.
+
+The three tables are the busiest of the house: no foreign keys, one index each, and room on the pages of `leads` for
+updates in place. Numbers that lists filter and sort by stand beside the state; the view digs for the rest.
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+STATEMENTS = (
+    "CREATE SCHEMA scoring",
+    """
+    CREATE TABLE scoring.leads (
+        lead_id uuid NOT NULL CONSTRAINT pk_leads PRIMARY KEY,
+        version integer NOT NULL,
+        as_of timestamptz NOT NULL,
+        engagement double precision NOT NULL,
+        fit integer NOT NULL,
+        grade text NOT NULL,
+        state text NOT NULL
+    ) WITH (fillfactor = 70)
+    """,
+    """
+    CREATE TABLE scoring.history (
+        lead_id uuid NOT NULL,
+        event_id uuid NOT NULL,
+        number integer NOT NULL,
+        kind text NOT NULL,
+        received_at timestamptz NOT NULL,
+        body bytea NOT NULL,
+        CONSTRAINT pk_history PRIMARY KEY (lead_id, event_id)
+    )
+    """,
+    """
+    CREATE TABLE scoring.grants (
+        lead_id uuid NOT NULL,
+        event_id uuid NOT NULL,
+        occurred_at timestamptz NOT NULL,
+        received_at timestamptz NOT NULL,
+        points integer NOT NULL,
+        withheld integer NOT NULL,
+        accord integer NOT NULL,
+        type text NOT NULL,
+        rule text NOT NULL,
+        why text
+    )
+    """,
+    "CREATE INDEX ix_grants_lead_id ON scoring.grants (lead_id)",
+    """
+    CREATE VIEW scoring.published_leads AS
+    SELECT lead_id, state ->> 'email' AS email, state -> 'profile' AS profile, state ->> 'source' AS source,
+        state ->> 'campaign' AS campaign, state ->> 'first_source' AS first_source,
+        state ->> 'first_team' AS first_team, version, (state ->> 'accord')::integer AS accord, as_of, engagement, fit,
+        grade, state -> 'totals' AS rule_totals, as_of AS updated_at
+    FROM (
+        SELECT lead_id, version, as_of, engagement, fit, grade, state::jsonb AS state FROM scoring.leads
+    ) AS leads
+    """,
+    """
+    CREATE VIEW scoring.published_history AS
+    SELECT lead_id, number, event_id, kind,
+        CASE kind WHEN 'profile' THEN 'profile.updated' ELSE body ->> 'type' END AS type,
+        (body ->> 'occurred_at')::timestamptz AS occurred_at, received_at, body ->> 'source' AS source,
+        body ->> 'campaign' AS campaign, body
+    FROM (
+        SELECT lead_id, number, event_id, kind, received_at, convert_from(body, 'UTF8')::jsonb AS body
+        FROM scoring.history
+    ) AS history
+    """,
+    """
+    CREATE VIEW scoring.published_grants AS
+    SELECT lead_id, event_id, type, rule, points, withheld, why, accord, occurred_at, received_at FROM scoring.grants
+    """,
+)
+
+
+def upgrade() -> None:
+    for statement in STATEMENTS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute("DROP SCHEMA scoring CASCADE")

@@ -1,0 +1,70 @@
+"""Wires the api: the only file that reads its settings."""
+
+from services.api.handler import ActionLine, Publisher, prepare
+from services.api.metrics import Metrics
+from services.api.routes.accords import AccordRoutes
+from services.api.routes.actions import ActionRoutes
+from services.api.routes.admin import AdminRoutes
+from services.api.routes.clocks import ClockRoutes
+from services.api.routes.lead_reader import LeadReader
+from services.api.routes.leads import LeadRoutes
+from services.api.routes.parts import Parts, Registrar
+from services.api.settings import ApiSettings
+from services.api.store.accords import AccordStore, bootstrap_accord
+from services.api.store.admin import AdminStore
+from services.api.store.clocks import ClockStore
+from services.api.store.database import Database
+from services.api.store.leads import LeadStore
+from services.api.store.timeline import TimelineStore
+from shared.agreement.versions import Accords
+from shared.http.auth import KeyRing
+from shared.lifecycle import Resources, Service
+
+__all__ = ["NAME", "bootstrap_accord", "wire"]
+
+NAME = "api"
+
+
+def wire(resources: Resources) -> Service:
+    """The api's routes, and the lane that its commands go through."""
+    settings = ApiSettings()
+    metrics = Metrics(resources.registry)
+    publisher = Publisher(resources.carrier, NAME, prepare, metrics=resources.stream_metrics)
+    line = ActionLine(publisher, resources.carrier, metrics, settings.waiters_max)
+    parts = _parts(resources, settings, metrics, line)
+    registrar, reader = Registrar(parts), LeadReader(parts)
+    for routes in (
+        LeadRoutes(parts, reader),
+        ActionRoutes(parts, reader),
+        ClockRoutes(parts),
+        AccordRoutes(parts),
+        AdminRoutes(parts),
+    ):
+        routes.register(registrar)
+    return Service(
+        NAME, routes=tuple(registrar.router.routes), background=(publisher.run,), is_ready=lambda: publisher.is_ready
+    )
+
+
+def _parts(resources: Resources, settings: ApiSettings, metrics: Metrics, line: ActionLine) -> Parts:
+    async def accords() -> Accords:
+        async with resources.pool.acquire() as connection:
+            return await resources.accords.refresh(connection)
+
+    database = Database(resources.engine)
+    on_full = metrics.limits_reached.labels("key_cache").inc
+    return Parts(
+        leads=LeadStore(database),
+        timeline=TimelineStore(database),
+        clocks=ClockStore(database),
+        accord_store=AccordStore(database),
+        admin=AdminStore(database),
+        keys=KeyRing(resources.pool, resources.clock, on_full=on_full),
+        accords=accords,
+        publish=line.publish,
+        wait_until_applied=line.wait_until_applied,
+        clock=resources.clock,
+        metrics=metrics,
+        settings=settings,
+        public_url=resources.public_url,
+    )

@@ -1,0 +1,39 @@
+"""Every metric that the api exports."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The api's metrics, on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.request_seconds = Histogram(
+            "accord_api_request_seconds",
+            "How long one call took, by what it is about and its status class.",
+            ["subject", "status"],
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+            registry=registry,
+        )
+        self.actions = Counter(
+            "accord_api_actions_total", "Sales actions put on the log, by action.", ["action"], registry=registry
+        )
+        self.waits = Counter(
+            "accord_api_waits_total",
+            "Calls that waited for their action to be applied, by how that ended: applied, timed_out or refused.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.waiters = Gauge("accord_api_waiters", "Calls waiting for their action to be applied.", registry=registry)
+        self.idempotent_repeats = Counter(
+            "accord_api_idempotent_repeats_total", "Calls answered with the first answer.", registry=registry
+        )
+        self.limits_reached = Counter(
+            "accord_api_limits_reached_total",
+            "Limits reached: key_cache, waiters, body_bytes or depth.",
+            ["limit"],
+            registry=registry,
+        )
+
+    def reach(self, limit: str) -> None:
+        """A limit was reached."""
+        self.limits_reached.labels(limit).inc()

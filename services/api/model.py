@@ -1,0 +1,182 @@
+"""What the api works out itself from what the services publish: a score with its grants, a profile and a clock as they
+were at a time, and whether a sales action can be taken. Pure."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from shared.agreement.compiled import CompiledAccord
+from shared.agreement.decay import RuleTotal, worth
+from shared.events.lifecycle import Stage
+from shared.events.sales import Action
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+RUNNING_STATES = ("open", "warned", "paused")
+# The last thing that happened to a clock, latest first. `announced_at`, because until then nobody knew.
+_CLOCK_TIMES = {"voided_at": "voided", "resolved_at": "resolved", "announced_at": "breached", "met_at": "met"}
+
+
+class GrantRow(NamedTuple):
+    """One grant as scoring keeps it in its ledger."""
+
+    event_id: UUID
+    type: str
+    rule: str
+    points: int
+    withheld: int
+    why: str | None
+    occurred_at: datetime
+    received_at: datetime
+
+
+class Moment(NamedTuple):
+    """A time, and whether what arrived after it counts (`known=now`)."""
+
+    at: datetime
+    knows_later: bool = False
+
+    def sees(self, occurred_at: datetime, received_at: datetime) -> bool:
+        return occurred_at <= self.at and (self.knows_later or received_at <= self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Σ worths + Σ adjustments = engagement."""
+
+    engagement: float
+    grants: tuple[tuple[GrantRow, float], ...]
+    adjustments: tuple[tuple[Literal["cap", "floor"], float], ...]
+
+
+def explain(grants: Iterable[GrantRow], accord: CompiledAccord, moment: Moment) -> Explanation:
+    """What every grant is worth at that time, and what cap or floor took or gave."""
+    lines = tuple(
+        (grant, worth(grant.points, grant.occurred_at, accord.rule(grant.rule).half_life, moment.at))
+        for grant in grants
+        if moment.sees(grant.occurred_at, grant.received_at)
+    )
+    total = math.fsum(value for _, value in lines)
+    if total < 0:
+        return Explanation(0.0, lines, (("floor", -total),))
+    if accord.cap is not None and total > accord.cap:
+        return Explanation(float(accord.cap), lines, (("cap", accord.cap - total),))
+    return Explanation(total, lines, ())
+
+
+def rule_totals(stored: Mapping[str, Sequence[Any]]) -> dict[str, RuleTotal]:
+    """The decayed totals per rule as scoring publishes them: {rule: [worth, at, count]}."""
+    return {
+        rule: RuleTotal(float(total[0]), datetime.fromisoformat(total[1]), int(total[2]))
+        for rule, total in stored.items()
+    }
+
+
+def profile_at(updates: Iterable[tuple[datetime, datetime, Mapping[str, Any]]], moment: Moment) -> dict[str, Any]:
+    """The latest value per field by `occurred_at` (the later one of the history at a tie); null removes a field.
+
+    `updates` are (occurred_at, received_at, fields) in the order of the history.
+    """
+    latest: dict[str, tuple[datetime, Any]] = {}
+    for occurred_at, received_at, fields in updates:
+        if moment.sees(occurred_at, received_at):
+            for name, value in fields.items():
+                if name not in latest or latest[name][0] <= occurred_at:
+                    latest[name] = (occurred_at, value)
+    return {name: value for name, (_, value) in latest.items() if value is not None}
+
+
+def clock_at(clock: Mapping[str, Any], at: datetime) -> dict[str, Any] | None:
+    """A clock as it stood at a time; None if it had not started. A warning leaves no column and reads as open."""
+    if clock["started_at"] > at:
+        return None
+    past = {name: clock[name] if clock[name] is not None and clock[name] <= at else None for name in _CLOCK_TIMES}
+    past["breached_at"] = clock["breached_at"] if past["announced_at"] is not None else None
+    state = next((state for name, state in _CLOCK_TIMES.items() if past[name] is not None), None)
+    if state is None:
+        state = "late_start" if clock["state"] == "late_start" else "open"
+    return {**clock, **past, "state": state}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFault:
+    """Why an action can't be taken: the field, and a sentence that says what is allowed."""
+
+    path: str
+    message: str
+
+
+def action_faults(
+    action: Action,
+    accord: CompiledAccord,
+    *,
+    reason: str | None,
+    until: datetime | None,
+    occurred_at: datetime,
+    note: str | None,
+) -> tuple[ActionFault, ...]:
+    """Everything wrong with an action that can be said without knowing the lead's stage."""
+    faults = []
+    if action is Action.REJECTED and accord.rejection(reason) is None:
+        allowed = ", ".join(accord.rejection_reasons) or "none: the accord lists no rejection reasons"
+        found = "is required" if reason is None else "is not one of the accord's"
+        faults.append(ActionFault("reason", f"{found}; allowed: {allowed}"))
+    if action is Action.SNOOZED and until is None:
+        faults.append(ActionFault("until", "is required for snoozed"))
+    if until is not None and until <= occurred_at:
+        faults.append(ActionFault("until", "must be later than occurred_at"))
+    if action is Action.NOTE and not note:
+        faults.append(ActionFault("note", "is required for note"))
+    if occurred_at < EARLIEST:
+        faults.append(ActionFault("occurred_at", "must not be before 2000-01-01"))
+    return tuple(faults)
+
+
+def stage_of(stored: str | None) -> str:
+    """A lead that stages hasn't seen yet stands at the beginning."""
+    return stored or Stage.LEAD.value
+
+
+def canonical_json(value: Any) -> str:
+    """RFC 8785: keys in the order of their UTF-16 units, numbers as ECMAScript writes them, nothing between tokens."""
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
+        return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value[key])}" for key in keys) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical_json, value)) + "]"
+    if isinstance(value, float):
+        return _ecmascript(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def canonical_sha256(document: Any) -> bytes:
+    """What is signed: the SHA-256 of the canonical form."""
+    return hashlib.sha256(canonical_json(document).encode()).digest()
+
+
+def _ecmascript(number: float) -> str:
+    """ECMAScript's Number::toString, from the same shortest digits that Python finds."""
+    if not math.isfinite(number):
+        raise ValueError("JSON has no infinities and no NaN")
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    mantissa, _, exponent = f"{abs(number)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    # The value is 0.<digits> times ten to the power of `point`.
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    power = f"e{'+' if point > 0 else '-'}{abs(point - 1)}"
+    return f"{sign}{digits[0]}{'.' + digits[1:] if count > 1 else ''}{power}"

@@ -1,0 +1,135 @@
+"""One lead, put together from what the services publish: now, or as Accord knew it at a time."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.api.model import Explanation, Moment, clock_at, explain, profile_at, stage_of
+from services.api.routes.parts import Parts
+from services.api.routes.shown import accord_of, clock_body, facts_of, lead_item, totals_of, unscored_row
+from services.api.schemas import Clock, FitLine, Identity, Lead
+from shared.agreement.compiled import CompiledAccord
+from shared.agreement.decay import below_threshold_at
+from shared.agreement.versions import Accords
+from shared.http.problems import Problem
+
+_EMAIL = re.compile(r"[^@\s\0]{1,255}@[^@\s\0]{1,255}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+
+class LeadReader:
+    """Finds leads and puts them together."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def resolve(self, lead: str) -> UUID:
+        """The id of a lead named by id or email. Raises Problem 404; an id is not looked up here."""
+        if _UUID.fullmatch(lead):
+            return UUID(lead)
+        if _EMAIL.fullmatch(lead) and lead.isprintable():
+            found = await self._parts.leads.id_of(lead.strip().lower())
+            if found is not None:
+                return found
+        raise not_found()
+
+    async def identifiers(self, lead_id: UUID) -> dict[str, str]:
+        """One value of each kind by which the lead is known. Raises Problem 404 for a lead that nobody knows."""
+        rows = await self._parts.leads.identities(lead_id)
+        if not rows and not await self._parts.leads.is_known(lead_id):
+            raise not_found()
+        return {row["kind"]: row["value"] for row in rows}
+
+    async def row(self, lead_id: UUID, accords: Accords, now: datetime) -> Mapping[str, Any]:
+        """What scoring and stages hold of a lead. Raises Problem 404 if neither knows it."""
+        row = await self._parts.leads.lead(lead_id)
+        if row is not None:
+            return row
+        staged = await self._parts.leads.staged(lead_id)
+        if staged is None:
+            raise not_found()
+        return unscored_row(staged, accords.at(now))
+
+    async def now(self, lead_id: UUID, event_id: UUID | None = None) -> Lead:
+        """The lead as of now."""
+        accords, now = await self._parts.accords(), self._parts.clock.now()
+        row = await self.row(lead_id, accords, now)
+        item = lead_item(row, accords, now)
+        accord = accord_of(accords, row["accord"], now)
+        clocks = await self._parts.clocks.of_lead(lead_id, row["entry"])
+        return Lead(
+            **dict(item),
+            identities=await self._identities(lead_id),
+            below_threshold_at=below_threshold_at(totals_of(row, accord), accord, facts_of(item, accord), now),
+            clocks=[clock_body(clock, accords, now) for clock in clocks],
+            event_id=event_id,
+        )
+
+    async def at(self, lead_id: UUID, moment: Moment) -> Lead:
+        """The lead as Accord knew it then, or, with `knows_later`, as it knows now that it was."""
+        accords, now = await self._parts.accords(), self._parts.clock.now()
+        row = await self.row(lead_id, accords, now)
+        accord = accords.at(moment.at, at_least=row["accord"])
+        explanation = await self.explain(lead_id, accord, moment)
+        profile = await self._profile_at(lead_id, moment)
+        fit = accord.fit(profile, row["email"])
+        entered = await self._parts.leads.transition_at(lead_id, moment)
+        clocks = await self._clocks_at(lead_id, moment.at, entered["entry"] if entered else None, accords)
+        item = lead_item(row, accords, now).model_copy(
+            update={
+                "profile": profile,
+                "stage": stage_of(entered["to_stage"] if entered else None),
+                "stage_entered_at": entered["occurred_at"] if entered else None,
+                "owner": entered["owner"] if entered else None,
+                "team": row["team"] if entered and entered["owner"] == row["owner"] else None,
+                "engagement": explanation.engagement,
+                "fit": fit.points,
+                "grade": fit.grade,
+                "as_of": moment.at,
+                "accord": accord.version,
+            }
+        )
+        return Lead(
+            **dict(item),
+            identities=await self._identities(lead_id),
+            below_threshold_at=None,
+            clocks=clocks,
+            event_id=None,
+        )
+
+    async def explain(self, lead_id: UUID, accord: CompiledAccord, moment: Moment) -> Explanation:
+        """The grants that make up the score at that time."""
+        return explain(await self._parts.leads.grants(lead_id, accord.version), accord, moment)
+
+    async def fit_at(
+        self, row: Mapping[str, Any], accord: CompiledAccord, moment: Moment | None
+    ) -> tuple[int, str, list[FitLine]]:
+        """Fit, grade and the rules that hold; on the profile of that time, or on today's."""
+        profile = row["profile"] or {} if moment is None else await self._profile_at(row["lead_id"], moment)
+        fit = accord.fit(profile, row["email"])
+        return fit.points, fit.grade, [FitLine(rule=rule, points=points) for rule, points in fit.rules]
+
+    async def _profile_at(self, lead_id: UUID, moment: Moment) -> dict[str, Any]:
+        rows = await self._parts.leads.profile_updates(lead_id, moment.at)
+        updates = (
+            (min(row["occurred_at"], row["received_at"]), row["received_at"], row["body"].get("fields") or {})
+            for row in rows
+        )
+        return profile_at(updates, moment)
+
+    async def _clocks_at(self, lead_id: UUID, at: datetime, entry: int | None, accords: Accords) -> list[Clock]:
+        then = (clock_at(row, at) for row in await self._parts.clocks.started_by(lead_id, at))
+        return [
+            clock_body(clock, accords, at)
+            for clock in then
+            if clock is not None and (clock["entry"] == entry or clock["state"] == "open")
+        ]
+
+    async def _identities(self, lead_id: UUID) -> list[Identity]:
+        return [Identity(**row) for row in await self._parts.leads.identities(lead_id)]
+
+
+def not_found() -> Problem:
+    return Problem(404, "No such lead", "No lead has this id or email.")

@@ -1,0 +1,180 @@
+"""What every call of the api goes through: the key, its scope, plain query strings, and a count of how long it took."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
+from starlette.responses import Response
+
+from services.api.metrics import Metrics
+from services.api.settings import ApiSettings
+from services.api.store.accords import AccordStore
+from services.api.store.admin import AdminStore
+from services.api.store.clocks import ClockStore
+from services.api.store.cursors import InvalidCursor, Keys, decode_cursor
+from services.api.store.leads import LeadStore
+from services.api.store.timeline import TimelineStore
+from shared.agreement.versions import Accords
+from shared.clock import Clock
+from shared.events.sales import SalesAction
+from shared.http.auth import KeyRing, Principal
+from shared.http.problems import FieldError, Problem
+
+PAGE_MAX: Final = 500
+
+# The one table of what a call needs. A call without a row here can't be registered.
+SCOPES: Final[dict[tuple[str, str], str]] = {
+    ("GET", "/v1/leads"): "leads:read",
+    ("GET", "/v1/leads/{lead}"): "leads:read",
+    ("GET", "/v1/leads/{lead}/timeline"): "leads:read",
+    ("GET", "/v1/leads/{lead}/explanation"): "leads:read",
+    ("POST", "/v1/leads/{lead}/actions"): "leads:act",
+    ("GET", "/v1/clocks"): "clocks:read",
+    ("GET", "/v1/breaches"): "clocks:read",
+    ("GET", "/v1/accords"): "accords:read",
+    ("GET", "/v1/accords/{version}"): "accords:read",
+    ("GET", "/v1/sources"): "sources:read",
+    ("POST", "/v1/sources"): "sources:write",
+    ("GET", "/v1/subscriptions"): "subscriptions:read",
+    ("POST", "/v1/subscriptions"): "subscriptions:write",
+    ("GET", "/v1/keys"): "keys:read",
+    ("POST", "/v1/keys"): "keys:write",
+}
+
+
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": description, "content": {"application/problem+json": {}}}
+    for status, description in (
+        (401, "No valid key"),
+        (403, "The key lacks the scope"),
+        (422, "Invalid input"),
+        (503, "Nothing durable can be reached"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes work with; `main` puts it together."""
+
+    leads: LeadStore
+    timeline: TimelineStore
+    clocks: ClockStore
+    accord_store: AccordStore
+    admin: AdminStore
+    keys: KeyRing
+    accords: Callable[[], Awaitable[Accords]]
+    publish: Callable[[SalesAction, str | None], Awaitable[None]]
+    wait_until_applied: Callable[[SalesAction, float], Awaitable[bool]]
+    clock: Clock
+    metrics: Metrics
+    settings: ApiSettings
+    public_url: str
+
+
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many items at most.")]
+Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before.")]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255, pattern=r"^[\x20-\x7e]+$")]
+
+
+class Registrar:
+    """Registers calls, each behind its scope."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.router = APIRouter()
+
+    def add(
+        self,
+        call: str,
+        endpoint: Callable[..., Any],
+        *,
+        summary: str,
+        answer: Any,
+        body: type[BaseModel] | None = None,
+        status: int = 200,
+        also: dict[int | str, dict[str, Any]] | None = None,
+    ) -> None:
+        """`call` is `GET /v1/…`; its first noun is its tag."""
+        method, _, path = call.partition(" ")
+        subject = path.split("/")[2]
+        self.router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            name=f"{method.lower()}{path.replace('/', '_')}",
+            summary=summary,
+            tags=[subject],
+            response_model=answer,
+            status_code=status,
+            dependencies=[Depends(self._guard(SCOPES[method, path]))],
+            responses={**_REFUSALS, **(also or {})},
+            openapi_extra=_described(SCOPES[method, path], body),
+            route_class_override=_timed(self._parts.metrics, subject),
+        )
+
+    def _guard(self, scope: str) -> Callable[[Request], Awaitable[None]]:
+        async def guard(request: Request) -> None:
+            principal = await self._parts.keys.authenticate(request.headers.get("authorization"))
+            principal.require(scope)
+            request.state.principal = principal
+            for name, value in request.query_params.multi_items():
+                if "\0" in name or "\0" in value:
+                    raise invalid("query", "must not contain a NUL character")
+
+        return guard
+
+
+def principal_of(request: Request) -> Principal:
+    """Who calls, once the guard has let them in."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+def invalid(path: str, message: str) -> Problem:
+    return Problem(422, "Invalid input", errors=[FieldError(path, message)])
+
+
+def keys_of(cursor: str | None, kind: str, types: Sequence[type]) -> Keys | None:
+    """The sort keys in a cursor. Raises Problem 422."""
+    try:
+        return decode_cursor(cursor, kind, types)
+    except InvalidCursor as error:
+        raise invalid("cursor", str(error)) from error
+
+
+def _described(scope: str, body: type[BaseModel] | None) -> dict[str, Any]:
+    described: dict[str, Any] = {"security": [{"key": [scope]}], "x-scope": scope}
+    if body is not None:
+        schema = TypeAdapter(body).json_schema(mode="validation")
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return described
+
+
+def _timed(metrics: Metrics, subject: str) -> type[APIRoute]:
+    class TimedRoute(APIRoute):
+        """Counts how long each call took, refused ones too."""
+
+        def get_route_handler(self) -> Callable[[Request], Any]:
+            handle = super().get_route_handler()
+
+            async def timed(request: Request) -> Response:
+                time = asyncio.get_running_loop().time
+                started, status = time(), 500
+                try:
+                    response = await handle(request)
+                    status = response.status_code
+                    return response
+                except Problem as problem:
+                    status = problem.status
+                    raise
+                finally:
+                    metrics.request_seconds.labels(subject, f"{status // 100}xx").observe(time() - started)
+
+            return timed
+
+    return TimedRoute

@@ -1,0 +1,114 @@
+"""From rows to bodies."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from services.api.model import rule_totals, stage_of
+from services.api.schemas import Clock, Interval, LeadItem
+from shared.agreement.compiled import CompiledAccord
+from shared.agreement.decay import RuleTotal, engagement_at
+from shared.agreement.versions import Accords
+from shared.events.base import LeadSnapshot
+
+
+def accord_of(accords: Accords, version: int | None, now: datetime) -> CompiledAccord:
+    """The version that a lead's score or a clock was made under; the present one for a lead without a score."""
+    return accords.version(version) if version else accords.at(now)
+
+
+def totals_of(row: Mapping[str, Any], accord: CompiledAccord) -> dict[str, RuleTotal]:
+    """The totals of the rules that this version has."""
+    return {rule: total for rule, total in rule_totals(row["rule_totals"] or {}).items() if _has_rule(accord, rule)}
+
+
+def _has_rule(accord: CompiledAccord, rule: str) -> bool:
+    try:
+        accord.rule(rule)
+    except KeyError:
+        return False
+    return True
+
+
+def lead_item(row: Mapping[str, Any], accords: Accords, now: datetime) -> LeadItem:
+    """A lead as of now, from a row of scoring joined with stages'."""
+    accord = accord_of(accords, row["accord"], now)
+    changes = [at for at in (row["updated_at"], row["staged_at"]) if at is not None]
+    return LeadItem(
+        id=row["lead_id"],
+        email=row["email"],
+        profile=row["profile"] or {},
+        source=row["source"],
+        campaign=row["campaign"],
+        first_source=row["first_source"],
+        stage=stage_of(row["stage"]),
+        stage_entered_at=row["entered_at"],
+        owner=row["owner"],
+        team=row["team"],
+        engagement=engagement_at(totals_of(row, accord), accord, now),
+        fit=row["fit"],
+        grade=row["grade"],
+        as_of=now,
+        accord=accord.version,
+        updated_at=max(changes, default=None),
+    )
+
+
+def unscored_row(row: Mapping[str, Any], accord: CompiledAccord) -> dict[str, Any]:
+    """A lead that stages knows and scoring doesn't yet: nothing earned."""
+    nothing = dict.fromkeys(("source", "campaign", "first_source", "first_team", "accord", "updated_at"))
+    grade = accord.fit({}, row["email"]).grade
+    return {
+        **nothing,
+        **{name: row[name] for name in ("lead_id", "email", "stage", "entry", "entered_at", "owner", "team")},
+        "profile": {},
+        "fit": 0,
+        "grade": grade,
+        "rule_totals": {},
+        "staged_at": row["updated_at"],
+    }
+
+
+def facts_of(lead: LeadItem, accord: CompiledAccord) -> dict[str, Any]:
+    """What a condition may ask of this lead."""
+    snapshot = LeadSnapshot(
+        email=lead.email,
+        profile=lead.profile,
+        source=lead.source,
+        campaign=lead.campaign,
+        first_source=lead.first_source,
+    )
+    return dict(
+        accord.facts(
+            engagement=lead.engagement,
+            fit=lead.fit,
+            grade=lead.grade,
+            stage=lead.stage,
+            owner=lead.owner,
+            lead=snapshot,
+        )
+    )
+
+
+_CLOCK_FIELDS = tuple(name for name in Clock.model_fields if name not in ("id", "working"))
+
+
+def clock_body(row: Mapping[str, Any], accords: Accords, now: datetime) -> Clock:
+    """A clock with the working of its deadline, under the accord that it started under."""
+    accord = accord_of(accords, row["accord"], now)
+    return Clock(
+        id=row["clock_id"],
+        working=_working(row, accord),
+        **{name: row[name] for name in _CLOCK_FIELDS},
+    )
+
+
+def _working(row: Mapping[str, Any], accord: CompiledAccord) -> list[Interval]:
+    start, end = row["started_at"], row["deadline"]
+    if accord.clock_rule(row["rule"]).hours == "always":
+        return [_interval(start, end, True, "every hour counts")] if start < end else []
+    return [_interval(*part) for part in accord.calendar.working(start, end)]
+
+
+def _interval(from_: datetime, to: datetime, counted: bool, why: str) -> Interval:
+    return Interval.model_validate({"from": from_, "to": to, "counted": counted, "why": why})

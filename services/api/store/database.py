@@ -1,0 +1,56 @@
+"""One place where the api's statements run, and where a database that is away becomes Unavailable (503)."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.errors import Unavailable
+
+Row = dict[str, Any]
+
+# SQLSTATE classes of a server that is away, full or ending: the same statement may succeed later.
+_AWAY = ("08", "53", "57", "58")
+
+
+class Database:
+    """Reads outside, writes inside a transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def rows(self, statement: Executable) -> Sequence[Row]:
+        async with self.transaction() as connection:
+            return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    async def row(self, statement: Executable) -> Row | None:
+        async with self.transaction() as connection:
+            row = (await connection.execute(statement)).mappings().first()
+            return dict(row) if row is not None else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed on a clean exit. Raises Unavailable when the database is away."""
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (OSError, PoolTimeout) as error:
+            raise Unavailable from error
+        except DBAPIError as error:
+            if _is_away(error):
+                raise Unavailable from error
+            raise
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    cause: Any = error.orig
+    if isinstance(cause.__cause__, asyncpg.InterfaceError):
+        return True
+    return str(getattr(cause, "sqlstate", None) or "").startswith(_AWAY)

@@ -1,0 +1,153 @@
+"""Leads as scoring, stages and ingest publish them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, or_, select
+
+from services.api.model import RUNNING_STATES, GrantRow, Moment
+from services.api.store.cursors import Keys, after
+from services.api.store.database import Database, Row
+from services.api.store.tables import (
+    CLOCKS,
+    GRANTS,
+    HISTORY,
+    IDENTITIES,
+    SCORED,
+    STAGED,
+    STAGES_HISTORY,
+    TRANSITIONS,
+)
+
+Sort = Literal["engagement", "fit", "updated", "deadline"]
+KEY_TYPES: dict[str, type] = {"engagement": float, "fit": int, "updated": datetime, "deadline": datetime}
+_NO_DEADLINE = datetime(9999, 1, 1, tzinfo=UTC)
+_STAGED_COLUMNS = ("stage", "entry", "entered_at", "owner", "team")
+
+
+@dataclass(frozen=True)
+class LeadFilter:
+    """What a list of leads is narrowed to; None doesn't narrow."""
+
+    stage: str | None = None
+    grade: str | None = None
+    owner: str | None = None
+    q: str | None = None
+    min_engagement: float | None = None
+    source: str | None = None
+
+
+class LeadStore:
+    """Queries about leads. Each touches one lead by its id, or reads one page."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, wanted: LeadFilter, sort: Sort, keys: Keys | None, limit: int) -> Sequence[Row]:
+        """One page, each row with `sort_key`."""
+        joined, order, is_descending = _sorted_by(sort)
+        columns = [(order, is_descending), (SCORED.c.lead_id, is_descending)]
+        chosen = select(SCORED.c.lead_id, order.label("sort_key")).select_from(joined).where(*_conditions(wanted))
+        if keys is not None:
+            chosen = chosen.where(after(columns, keys))
+        chosen = chosen.order_by(*(column.desc() if down else column.asc() for column, down in columns))
+        # The wide columns are dug out of each lead's state: only for this page's leads, then.
+        page = chosen.limit(limit).cte("page")
+        statement = _lead_columns(page.c.sort_key).select_from(_JOINED.join(page, page.c.lead_id == SCORED.c.lead_id))
+        shown = [(page.c.sort_key, is_descending), (page.c.lead_id, is_descending)]
+        return await self._database.rows(
+            statement.order_by(*(column.desc() if down else column.asc() for column, down in shown))
+        )
+
+    async def lead(self, lead_id: UUID) -> Row | None:
+        return await self._database.row(_lead_columns().select_from(_JOINED).where(SCORED.c.lead_id == lead_id))
+
+    async def staged(self, lead_id: UUID) -> Row | None:
+        """A lead that stages knows and scoring doesn't yet."""
+        return await self._database.row(select(STAGED).where(STAGED.c.lead_id == lead_id))
+
+    async def is_known(self, lead_id: UUID) -> bool:
+        """Whether scoring or stages holds this lead."""
+        return await self.lead(lead_id) is not None or await self.staged(lead_id) is not None
+
+    async def id_of(self, email: str) -> UUID | None:
+        statement = select(IDENTITIES.c.lead_id).where(IDENTITIES.c.kind == "email", IDENTITIES.c.value == email)
+        row = await self._database.row(statement)
+        return row["lead_id"] if row else None
+
+    async def identities(self, lead_id: UUID) -> Sequence[Row]:
+        statement = select(IDENTITIES.c.kind, IDENTITIES.c.value).where(IDENTITIES.c.lead_id == lead_id)
+        return await self._database.rows(statement.order_by(IDENTITIES.c.kind, IDENTITIES.c.value))
+
+    async def grants(self, lead_id: UUID, accord: int) -> list[GrantRow]:
+        """The lead's ledger under one accord, in the order of the events."""
+        columns = [GRANTS.c[name] for name in GrantRow._fields]
+        statement = select(*columns).where(GRANTS.c.lead_id == lead_id, GRANTS.c.accord == accord)
+        rows = await self._database.rows(statement.order_by(GRANTS.c.occurred_at, GRANTS.c.event_id, GRANTS.c.rule))
+        return [GrantRow(**row) for row in rows]
+
+    async def profile_updates(self, lead_id: UUID, until: datetime) -> Sequence[Row]:
+        """What is known of the lead's profile, in the order it was applied."""
+        statement = (
+            select(HISTORY.c.occurred_at, HISTORY.c.received_at, HISTORY.c.body)
+            .where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == "profile", HISTORY.c.occurred_at <= until)
+            .order_by(HISTORY.c.number)
+        )
+        return await self._database.rows(statement)
+
+    async def transition_at(self, lead_id: UUID, moment: Moment) -> Row | None:
+        """The transition that put the lead into the stage it was in at that time."""
+        known = (
+            select(literal(1))
+            .where(STAGES_HISTORY.c.lead_id == lead_id, STAGES_HISTORY.c.event_id == TRANSITIONS.c.cause_id)
+            .where(STAGES_HISTORY.c.received_at > moment.at)
+        )
+        statement = select(TRANSITIONS).where(TRANSITIONS.c.lead_id == lead_id, TRANSITIONS.c.occurred_at <= moment.at)
+        if not moment.knows_later:
+            statement = statement.where(~known.exists())
+        return await self._database.row(statement.order_by(TRANSITIONS.c.entry.desc()).limit(1))
+
+
+_JOINED: FromClause = SCORED.join(STAGED, STAGED.c.lead_id == SCORED.c.lead_id, isouter=True)
+
+
+def _lead_columns(*more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    staged = [STAGED.c[name] for name in _STAGED_COLUMNS]
+    return select(*SCORED.c, *staged, STAGED.c.updated_at.label("staged_at"), *more)
+
+
+def _sorted_by(sort: Sort) -> tuple[FromClause, ColumnElement[Any], bool]:
+    if sort == "deadline":
+        running = (
+            select(CLOCKS.c.lead_id, func.min(CLOCKS.c.deadline).label("deadline"))
+            .where(CLOCKS.c.state.in_(RUNNING_STATES))
+            .group_by(CLOCKS.c.lead_id)
+            .subquery("running")
+        )
+        joined = _JOINED.join(running, running.c.lead_id == SCORED.c.lead_id, isouter=True)
+        return joined, func.coalesce(running.c.deadline, _NO_DEADLINE), False
+    if sort == "updated":
+        return _JOINED, func.greatest(SCORED.c.updated_at, STAGED.c.updated_at), True
+    return _JOINED, SCORED.c[sort], True
+
+
+def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.stage is not None:
+        is_stage = STAGED.c.stage == wanted.stage
+        conditions.append(or_(is_stage, STAGED.c.lead_id.is_(None)) if wanted.stage == "lead" else is_stage)
+    if wanted.grade is not None:
+        conditions.append(SCORED.c.grade == wanted.grade)
+    if wanted.owner is not None:
+        conditions.append(STAGED.c.owner == wanted.owner)
+    if wanted.source is not None:
+        conditions.append(or_(SCORED.c.source == wanted.source, SCORED.c.first_source == wanted.source))
+    if wanted.min_engagement is not None:
+        conditions.append(SCORED.c.engagement >= wanted.min_engagement)
+    if wanted.q:
+        fields = [SCORED.c.email, *(SCORED.c.profile[name].astext for name in ("name", "company", "title"))]
+        conditions.append(or_(*(field.icontains(wanted.q, autoescape=True) for field in fields)))
+    return [and_(*conditions)] if conditions else []

@@ -1,0 +1,118 @@
+"""The columns that the api relies on: views `published_*` of the other services, and its own tables."""
+
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+_METADATA = MetaData()
+_KINDS: dict[str, Any] = {
+    "text": Text,
+    "int": Integer,
+    "float": Float,
+    "uuid": Uuid,
+    "time": DateTime(timezone=True),
+    "json": JSONB,
+    "bool": Boolean,
+    "bytes": LargeBinary,
+    "texts": ARRAY(Text),
+}
+
+
+def _table(name: str, columns: str) -> Table:
+    """`columns` reads like SQL: name and kind, with commas between."""
+    schema, _, table = name.partition(".")
+    pairs = (column.split() for column in columns.split(","))
+    return Table(table, _METADATA, *(Column(column, _KINDS[kind]) for column, kind in pairs), schema=schema)
+
+
+SCORED = _table(
+    "scoring.published_leads",
+    """lead_id uuid, email text, profile json, source text, campaign text, first_source text, first_team text,
+    version int, accord int, as_of time, engagement float, fit int, grade text, rule_totals json,
+    updated_at time""",
+)
+HISTORY = _table(
+    "scoring.published_history",
+    """lead_id uuid, number int, event_id uuid, kind text, type text, occurred_at time, received_at time,
+    source text, campaign text, body json""",
+)
+GRANTS = _table(
+    "scoring.published_grants",
+    """lead_id uuid, event_id uuid, type text, rule text, points int, withheld int, why text, accord int,
+    occurred_at time, received_at time""",
+)
+STAGED = _table(
+    "stages.published_leads",
+    """lead_id uuid, stage text, entry int, entered_at time, owner text, team text, version int, engagement float,
+    fit int, grade text, email text, updated_at time""",
+)
+TRANSITIONS = _table(
+    "stages.published_transitions",
+    """lead_id uuid, version int, event_id uuid, cause_id uuid, from_stage text, to_stage text, entry int,
+    reason text, action text, implied bool, owner text, occurred_at time""",
+)
+STAGES_HISTORY = _table(
+    "stages.published_history",
+    """lead_id uuid, number int, event_id uuid, received_at time""",
+)
+ACTIONS = _table(
+    "stages.published_actions",
+    """lead_id uuid, event_id uuid, action text, occurred_at time, received_at time, reason text, channel text,
+    actor text, ignored text, note text, source text""",
+)
+CLOCKS = _table(
+    "sla.published_clocks",
+    """clock_id uuid, lead_id uuid, rule text, attempt int, accord int, entry int, state text, owner text,
+    team text, started_at time, deadline time, met_at time, breached_at time, announced_at time,
+    resolved_at time, voided_at time, lateness_seconds float""",
+)
+CLOCK_EVENTS = _table(
+    "sla.published_clock_events",
+    """lead_id uuid, clock_id uuid, event_id uuid, type text, occurred_at time, rule text, owner text, level int""",
+)
+DELIVERIES = _table(
+    "delivery.published_deliveries",
+    """delivery_id uuid, subscription_id uuid, lead_id uuid, event_id uuid, type text, state text, attempts int,
+    status int, latency_seconds float, next_attempt_at time, delivered_at time, created_at time""",
+)
+IDENTITIES = _table(
+    "ingest.published_identities",
+    """lead_id uuid, kind text, value text""",
+)
+
+ACCORDS = _table(
+    "api.accords",
+    """version int, document json, source_text text, sha256 bytes, effective_at time, state text, signed_by json,
+    created_at time""",
+)
+KEYS = _table(
+    "api.keys",
+    """key_id text, secret_sha256 bytes, name text, role text, scopes texts, source_id uuid, expires_at time,
+    revoked_at time, created_at time""",
+)
+SOURCES = _table(
+    "api.sources",
+    """source_id uuid, name text, kind text, team text, secret text, settings json, created_at time,
+    deleted_at time""",
+)
+SUBSCRIPTIONS = _table(
+    "api.subscriptions",
+    """subscription_id uuid, name text, url text, types texts, condition json, format text, secret text,
+    state text, created_at time, deleted_at time""",
+)
+IDEMPOTENCY = _table(
+    "api.idempotency",
+    """key_id text, idempotency_key text, request_sha256 bytes, status int, body json, created_at time""",
+)

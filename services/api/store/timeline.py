@@ -1,0 +1,115 @@
+"""Everything that happened to one lead, in one order: by time, then kind, then id."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    cast,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+
+from services.api.store.cursors import Keys, after
+from services.api.store.database import Database, Row
+from services.api.store.tables import ACTIONS, CLOCK_EVENTS, DELIVERIES, GRANTS, HISTORY, TRANSITIONS
+
+Kind = Literal["profile", "activity", "score", "action", "transition", "clock", "delivery"]
+# At the same time what causes comes before what follows from it.
+KINDS: tuple[Kind, ...] = ("profile", "activity", "score", "action", "transition", "clock", "delivery")
+
+
+class TimelineStore:
+    """One page of a lead's life."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, lead_id: UUID, keys: Keys | None, limit: int, *, is_descending: bool = False) -> Sequence[Row]:
+        items = union_all(*_parts(lead_id)).subquery("items")
+        columns = [(items.c[name], is_descending) for name in ("at", "rank", "id")]
+        statement = select(items)
+        if keys is not None:
+            statement = statement.where(after(columns, keys))
+        order = (column.desc() if is_descending else column.asc() for column, _ in columns)
+        return await self._database.rows(statement.order_by(*order).limit(limit))
+
+
+def _parts(lead_id: UUID) -> list[Select[*tuple[Any, ...]]]:
+    return [
+        _history(lead_id, "profile", "fields"),
+        _history(lead_id, "activity", "data"),
+        _scores(lead_id),
+        _part("action", ACTIONS, lead_id, ACTIONS.c.occurred_at, ACTIONS.c.event_id),
+        # Transitions implied by one action have its time; padded, their numbers sort as they happened.
+        _part("transition", TRANSITIONS, lead_id, TRANSITIONS.c.occurred_at, _padded(TRANSITIONS.c.entry)),
+        _part("clock", CLOCK_EVENTS, lead_id, CLOCK_EVENTS.c.occurred_at, CLOCK_EVENTS.c.event_id),
+        _part("delivery", DELIVERIES, lead_id, DELIVERIES.c.created_at, DELIVERIES.c.delivery_id),
+    ]
+
+
+def _history(lead_id: UUID, kind: Kind, body: str) -> Select[*tuple[Any, ...]]:
+    fields = ("event_id", "type", "occurred_at", "received_at", "source", "campaign")
+    detail = _object({**{name: HISTORY.c[name] for name in fields}, body: HISTORY.c.body[body]})
+    statement = _item(kind, HISTORY.c.occurred_at, HISTORY.c.event_id, detail)
+    return statement.where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == kind)
+
+
+def _scores(lead_id: UUID) -> Select[*tuple[Any, ...]]:
+    """What an activity earned, per accord; counted when it was received."""
+    grant = _object({name: GRANTS.c[name] for name in ("rule", "points", "withheld", "why")})
+    detail = _object(
+        {
+            "event_id": GRANTS.c.event_id,
+            "type": GRANTS.c.type,
+            "accord": GRANTS.c.accord,
+            "grants": func.jsonb_agg(aggregate_order_by(grant, GRANTS.c.rule)),
+        }
+    )
+    id_ = cast(GRANTS.c.event_id, Text) + "/" + cast(GRANTS.c.accord, Text)
+    return (
+        _item("score", GRANTS.c.received_at, id_, detail)
+        .where(GRANTS.c.lead_id == lead_id)
+        .group_by(GRANTS.c.event_id, GRANTS.c.type, GRANTS.c.accord, GRANTS.c.received_at)
+    )
+
+
+def _part(
+    kind: Kind, view: FromClause, lead_id: UUID, at: ColumnElement[Any], id_: ColumnElement[Any]
+) -> Select[*tuple[Any, ...]]:
+    detail = _object({column.name: column for column in view.c if column.name != "lead_id"})
+    return _item(kind, at, id_, detail).where(view.c.lead_id == lead_id)
+
+
+def _item(
+    kind: Kind, at: ColumnElement[Any], id_: ColumnElement[Any], detail: ColumnElement[Any]
+) -> Select[*tuple[Any, ...]]:
+    rank = literal_column(str(KINDS.index(kind)), Integer)
+    # One collation for every id, so that keyset and order agree on any server.
+    return select(
+        cast(at, DateTime(timezone=True)).label("at"),
+        rank.label("rank"),
+        cast(id_, Text).collate("C").label("id"),
+        literal_column(f"'{kind}'", Text).label("kind"),
+        detail.label("detail"),
+    )
+
+
+def _object(fields: dict[str, ColumnElement[Any]]) -> ColumnElement[Any]:
+    pairs: list[ColumnElement[Any]] = []
+    for name, column in fields.items():
+        pairs += [literal_column(f"'{name}'", Text), column]
+    return func.jsonb_build_object(*pairs, type_=JSONB)
+
+
+def _padded(number: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.lpad(cast(number, Text), 10, "0")

@@ -1,0 +1,164 @@
+"""Puts services together in a process: resources once, then each service's runners, routes and loops.
+
+One process with all services and one process per service differ only in the list of services they name.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+from pydantic import Field
+
+from services.api import main as api
+from services.delivery import main as delivery
+from services.ingest import main as ingest
+from services.scoring import main as scoring
+from services.sla_monitor import main as sla_monitor
+from services.stages import main as stages
+from shared.clock import SystemClock
+from shared.db.accord_book import AccordBook
+from shared.db.engine import connect_options, create_engine, create_pool, dsn
+from shared.errors import AccordError
+from shared.events.topics import READERS, TOPICS
+from shared.lifecycle import Resources, Service
+from shared.settings import Settings
+from shared.stream.carrier import Slot
+from shared.stream.lag import LagMonitor
+from shared.stream.log import PostgresCarrier
+from shared.stream.metrics import Metrics
+from shared.stream.runner import Runner
+from shared.stream.setup import PARTITIONS_MAX, initialise, register_readers
+from shared.stream.trim import Trimmer
+from shared.stream.wake import WakeBoard
+
+SERVICES: Mapping[str, Callable[[Resources], Service]] = {
+    "ingest": ingest.wire,
+    "scoring": scoring.wire,
+    "stages": stages.wire,
+    "sla-monitor": sla_monitor.wire,
+    "delivery": delivery.wire,
+    "api": api.wire,
+}
+DEFAULT_PARTITIONS = 4
+
+
+class LoopEnded(AccordError):
+    """A loop of a service ended although nobody asked it to."""
+
+
+@dataclass
+class House:
+    """What runs in this process. `run` returns after `stop`, or raises what made a loop end."""
+
+    resources: Resources
+    services: Sequence[Service]
+    runners: Sequence[Runner]
+    upkeep: Sequence[Callable[[], Awaitable[None]]]
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Runs everything until `stopped` is set: first the loops that publish end, then the readers."""
+        loops = [loop for service in self.services for loop in service.background]
+        async with asyncio.TaskGroup() as group:
+            readers = [group.create_task(runner.run()) for runner in self.runners]
+            background = [group.create_task(_for_ever(loop)) for loop in (*loops, *self.upkeep)]
+            await stopped.wait()
+            for task in background:
+                task.cancel()
+            for runner in self.runners:
+                runner.stop()
+            await asyncio.wait(readers)
+
+    def readiness(self) -> tuple[bool, dict[str, object]]:
+        """Ready when HTTP work can be done and an accord is held; stopped partitions stand in the body (HTTP.md)."""
+        waiting = [service.name for service in self.services if not service.is_ready()]
+        held_up = [f"{runner.slot.emitter}: {runner.state}" for runner in self.runners if runner.state != "running"]
+        is_ready = not waiting and not self.resources.accords.is_empty
+        return is_ready, {"ready": is_ready, "waiting_for": waiting, "partitions_not_running": held_up}
+
+
+async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()
+    raise LoopEnded
+
+
+class CompositionSettings(Settings):
+    """What the log of this installation is like."""
+
+    partitions: int | None = Field(default=None, ge=1, le=PARTITIONS_MAX, description="Fixed at the first start")
+    log_bytes_max: int = Field(default=8 * 1024**3, gt=0, description="Bound of the log on the Postgres carrier")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where this installation is."""
+
+    database_url: str
+    public_url: str
+    pool_size: int
+
+
+async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry, stack: AsyncExitStack) -> House:
+    """Opens what the named services need; `stack` closes it again."""
+    settings = CompositionSettings()
+    pool = await create_pool(site.database_url, max_size=site.pool_size)
+    stack.push_async_callback(_close_pool, pool)
+    engine = create_engine(site.database_url)
+    stack.push_async_callback(engine.dispose)
+    async with pool.acquire() as connection:
+        partitions, topic_names = await initialise(
+            connection, topics=TOPICS, partitions=settings.partitions, default=DEFAULT_PARTITIONS
+        )
+        await register_readers(connection, READERS, partitions)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(dsn(site.database_url), **connect_options("accord-owner"))
+
+    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, wakes=WakeBoard())
+    metrics = Metrics(registry)
+    clock = SystemClock()
+    accords = AccordBook()
+    async with pool.acquire() as connection:
+        await accords.refresh(connection)
+    resources = Resources(
+        pool=pool,
+        engine=engine,
+        carrier=carrier,
+        accords=accords,
+        registry=registry,
+        stream_metrics=metrics,
+        clock=clock,
+        public_url=site.public_url,
+    )
+    services = [SERVICES[name](resources) for name in names]
+    trimmer = Trimmer(pool, clock=clock, metrics=metrics, bytes_max=settings.log_bytes_max, on_full=carrier.set_full)
+    upkeep = (LagMonitor(pool, metrics).run, trimmer.run)
+    return House(resources, services, _runners(services, resources, partitions), upkeep)
+
+
+def _runners(services: Sequence[Service], resources: Resources, partitions: int) -> list[Runner]:
+    return [
+        Runner(
+            carrier=resources.carrier,
+            slot=Slot(service.name, "partition", partition),
+            topics=READERS[service.name],
+            handler=service.handler(partition),
+            ticker=service.ticker(partition) if service.ticker else None,
+            clock=resources.clock,
+            metrics=resources.stream_metrics,
+            release=version("accord"),
+        )
+        for service in services
+        if service.handler is not None
+        for partition in range(partitions)
+    ]
+
+
+async def _close_pool(pool: asyncpg.Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), timeout=3)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()

@@ -1,0 +1,84 @@
+"""One batch of events to tell: keep each, and add one delivery per subscription that wants it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from services.delivery.model.messages import Subscription, body_of, delivery_id, receivers
+from shared.errors import AlreadyApplied
+from shared.events.envelope import Outgoing, Record
+from shared.stream.carrier import Transaction
+
+# Columns of delivery.events and delivery.deliveries in their order.
+EventRow = tuple[UUID, UUID, str, datetime, str]
+DeliveryRow = tuple[UUID, UUID, UUID, UUID, str, datetime]
+
+
+class Nudge:
+    """Tells the sender of this process that work is about to be committed: it can't be told of the commit itself, so
+    it looks more often for a moment."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def give(self) -> None:
+        self._event.set()
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Whether a nudge came within this time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+class Subscriptions(Protocol):
+    """Who wants to be told."""
+
+    async def refresh(self, connection: Any) -> Sequence[Subscription]: ...
+
+
+class Store(Protocol):
+    """What a step needs of the tables."""
+
+    async def append_events(self, connection: Any, rows: Sequence[EventRow]) -> set[UUID]:
+        """Returns the ids of those that stood there before."""
+
+    async def add_deliveries(self, connection: Any, rows: Sequence[DeliveryRow]) -> None: ...
+
+
+class EventHandler:
+    """Implements `Handler`; the same for every partition."""
+
+    def __init__(self, *, store: Store, subscriptions: Subscriptions, nudge: Nudge) -> None:
+        self._store = store
+        self._subscriptions = subscriptions
+        self._nudge = nudge
+
+    async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
+        connection = transaction.connection
+        events: dict[tuple[UUID, UUID], EventRow] = {}
+        deliveries: list[DeliveryRow] = []
+        subscriptions = await self._subscriptions.refresh(connection)
+        for record in records:
+            event = record.event
+            key = (event.key, event.id)
+            if key in events:
+                continue
+            events[key] = (*key, event.type, event.received_at, body_of(event, record.emitter))
+            for receiver in receivers(event, subscriptions):
+                told = receiver.subscription_id
+                deliveries.append(
+                    (event.key, delivery_id(event.id, told), told, event.id, event.type, event.received_at)
+                )
+        if known := await self._store.append_events(connection, list(events.values())):
+            raise AlreadyApplied(known)
+        await self._store.add_deliveries(connection, deliveries)
+        if deliveries:
+            self._nudge.give()
+        return ()

@@ -1,0 +1,39 @@
+"""Every metric of delivery. No label names a subscription: those are not a closed set."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400)
+
+
+class Metrics:
+    """One instance per process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.attempts = Counter("accord_delivery_attempts_total", "Tries made", ("outcome",), registry=registry)
+        self.latency = Histogram(
+            "accord_delivery_latency_seconds",
+            "From the root event's receipt to the 2xx of the receiver",
+            buckets=LATENCY_SECONDS,
+            registry=registry,
+        )
+        self.response = Histogram(
+            "accord_delivery_response_seconds",
+            "How long receivers take to answer",
+            buckets=LATENCY_SECONDS,
+            registry=registry,
+        )
+        self.pending = Gauge("accord_delivery_pending", "Deliveries still to be made", registry=registry)
+        self.dead = Counter("accord_delivery_dead_total", "Deliveries given up", registry=registry)
+        self.disabled = Counter(
+            "accord_delivery_disabled_subscriptions_total", "Subscriptions whose receiver said 410", registry=registry
+        )
+        self.in_flight_limit_reached = Counter(
+            "accord_delivery_in_flight_limit_reached_total",
+            "Looks for work that found a subscription as busy as allowed",
+            registry=registry,
+        )
+        self.unrecorded = Counter(
+            "accord_delivery_unrecorded_total",
+            "Tries whose outcome could not be stored; they are made again",
+            registry=registry,
+        )

@@ -1,0 +1,30 @@
+"""Settings of delivery, from ACCORD_DELIVERY_* environment variables."""
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.delivery.model.targets import Network, parse_networks
+
+
+class Settings(BaseSettings):
+    """`allowed_networks`: CIDRs, comma-separated, that may be called though they are not public."""
+
+    model_config = SettingsConfigDict(env_prefix="ACCORD_DELIVERY_", extra="ignore")
+
+    allowed_networks: str = ""
+    timeout_seconds: float = Field(default=15.0, gt=0, le=60)
+    connect_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
+    in_flight_per_subscription: int = Field(default=16, ge=1, le=1000)
+    in_flight: int = Field(default=256, ge=1, le=10_000)
+    lease_margin_seconds: float = Field(default=15.0, gt=0)
+    pending_interval_seconds: float = Field(default=10.0, gt=0)
+
+    @field_validator("allowed_networks")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return parse_networks(self.allowed_networks)

@@ -1,0 +1,143 @@
+"""One group commit of ingest: drop what was seen, find or make the leads, write the events (DESIGN.md idea 2)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from services.ingest.metrics import Metrics
+from services.ingest.model import Posted, Resolution, resolve
+from services.ingest.store import IdentityStore
+from shared.errors import Raced
+from shared.events.activity import Activity, ProfileUpdated
+from shared.events.envelope import Event, Outgoing, derived_id
+from shared.events.sales import SalesAction
+from shared.events.topics import ACTIVITY, SALES
+from shared.stream.carrier import Transaction
+
+
+class Submission(NamedTuple):
+    """The acceptable events of one request."""
+
+    events: Sequence[Posted]
+    traceparent: str | None
+
+
+class Outcome(NamedTuple):
+    """What became of one submission."""
+
+    accepted: int
+    duplicates: int
+
+
+class IngestHandler:
+    """`prepare` for the lane publisher."""
+
+    def __init__(self, store: IdentityStore, metrics: Metrics, new_id: Callable[[], UUID]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._new_id = new_id
+
+    async def prepare(
+        self, transaction: Transaction, submissions: Sequence[Submission]
+    ) -> tuple[Sequence[Outgoing], Sequence[Outcome]]:
+        connection = transaction.connection
+        posted = {event.id: event for submission in submissions for event in reversed(submission.events)}
+        received_at = max(event.received_at for event in posted.values())
+        unseen = await self._store.see(connection, posted, received_at)
+        fresh: list[tuple[Posted, str | None]] = []
+        outcomes: list[Outcome] = []
+        for submission in submissions:
+            before = len(fresh)
+            for event in submission.events:
+                if event.id in unseen:
+                    unseen.discard(event.id)
+                    fresh.append((event, submission.traceparent))
+            accepted = len(fresh) - before
+            outcomes.append(Outcome(accepted, len(submission.events) - accepted))
+        if not fresh:
+            return (), outcomes
+        resolution = await self._resolve(connection, [event for event, _ in fresh])
+        self._metrics.leads.inc(len(resolution.fresh))
+        self._metrics.identities_cached.set(self._store.cached)
+        return list(_outgoing(fresh, resolution)), outcomes
+
+    async def _resolve(self, connection: Any, posted: Sequence[Posted]) -> Resolution:
+        """Finds or makes the leads. Who is first to write an email decides; who was slower runs the commit again."""
+        identifiers = {identifier for event in posted for identifier in event.identifiers}
+        known = await self._store.find(connection, identifiers)
+        resolution = resolve(posted, known, iter(self._new_id, None))
+        emails = {value: lead for (kind, value), lead in resolution.identities.items() if kind == "email"}
+        if emails and not await self._store.claim_emails(connection, emails):
+            raise Raced
+        await self._write_others(connection, posted, resolution)
+        return resolution
+
+    async def _write_others(self, connection: Any, posted: Sequence[Posted], resolution: Resolution) -> None:
+        with_email = {identifier for event in posted if event.email for identifier in event.identifiers}
+        rows = [
+            (kind, value, lead, (kind, value) in with_email)
+            for (kind, value), lead in resolution.identities.items()
+            if kind != "email"
+        ]
+        if rows:
+            await self._store.write(connection, rows)
+        if resolution.tied:
+            await self._store.tie(connection, resolution.tied)
+
+
+def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution) -> Iterator[Outgoing]:
+    """Each posted event as the events it becomes: its profile first, then what was done (EVENTS.md)."""
+    introduced: set[UUID] = set()
+    for (event, traceparent), lead_id in zip(fresh, resolution.leads, strict=True):
+        is_new = lead_id in resolution.fresh and lead_id not in introduced
+        if event.kind == "profile":
+            yield _profile_updated(event, lead_id, event.id, traceparent)
+        elif event.profile or (event.kind == "sales" and is_new):
+            yield _profile_updated(event, lead_id, derived_id(event.id, ProfileUpdated.TYPE), traceparent)
+        introduced.add(lead_id)
+        if event.kind == "activity":
+            data = {**_common(event, lead_id), "type": event.type, "campaign": event.campaign, "team": event.team}
+            yield _event(ACTIVITY, Activity.TYPE, event, event.id, {**data, "data": event.data}, traceparent)
+        elif event.kind == "sales":
+            action = {**_common(event, lead_id), "action": event.type.removeprefix("sales."), **event.data}
+            yield _event(SALES, SalesAction.TYPE, event, event.id, action, traceparent)
+
+
+def _profile_updated(event: Posted, lead_id: UUID, id: UUID, traceparent: str | None) -> Outgoing:
+    data = {
+        **_common(event, lead_id),
+        "id": id,
+        "campaign": event.campaign,
+        "team": event.team,
+        "fields": event.profile,
+    }
+    return _event(ACTIVITY, ProfileUpdated.TYPE, event, id, data, traceparent)
+
+
+def _common(event: Posted, lead_id: UUID) -> dict[str, Any]:
+    return {
+        "lead_id": lead_id,
+        "id": event.id,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "source": event.source,
+        "identifiers": dict(event.identifiers),
+    }
+
+
+def _event(topic: str, type: str, event: Posted, id: UUID, data: dict[str, Any], traceparent: str | None) -> Outgoing:
+    """Encoded from a dict, not from the payload's model: the shape is held by a test, and this runs for every event."""
+    return Outgoing(
+        topic,
+        Event(
+            id=id,
+            type=type,
+            key=data["lead_id"],
+            time=event.occurred_at,
+            received_at=event.received_at,
+            value=to_json(data),
+            traceparent=traceparent,
+        ),
+    )

@@ -1,0 +1,23 @@
+"""Every metric of ingest."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    """One instance per process; the registry is injected."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.accepted = Counter("accord_ingest_accepted_total", "Events accepted and durable", registry=registry)
+        self.duplicates = Counter("accord_ingest_duplicates_total", "Events seen before", registry=registry)
+        self.rejected = Counter("accord_ingest_rejected_total", "Events refused as invalid", registry=registry)
+        self.unavailable = Counter("accord_ingest_unavailable_total", "Requests answered 503", registry=registry)
+        self.limit_reached = Counter(
+            "accord_ingest_limit_reached_total", "Requests or events over a limit", ("limit",), registry=registry
+        )
+        self.leads = Counter("accord_ingest_leads_total", "Leads seen for the first time", registry=registry)
+        self.seen_trimmed = Counter(
+            "accord_ingest_seen_trimmed_total", "Ids forgotten after their days", registry=registry
+        )
+        self.identities_cached = Gauge(
+            "accord_ingest_identities_cached", "Emails whose lead is in memory", registry=registry
+        )

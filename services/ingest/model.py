@@ -1,0 +1,216 @@
+"""What a posted event means: its identity, its times, its lead. Pure; knows nothing of HTTP or tables."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from math import isfinite
+from typing import Any, Literal, NamedTuple
+from uuid import UUID, uuid5
+
+NESTING_LEVELS_MAX = 64
+EVENTS_NAMESPACE = UUID("6f0c4a3e-3c1b-5b5e-9d1c-acc0ad000001")
+FIRST_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
+
+Identifier = tuple[str, str]  # (kind, value); kind is "email", "anonymous_id" or a vendor's name
+Kind = Literal["activity", "profile", "sales"]
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+_EMAIL_PARTS = re.compile(r"([^\s@\x00-\x1f\x7f<>(),;:\\\"\[\]]{1,64})@([^\s@\x00-\x1f\x7f<>(),;:\\\"\[\]/]{1,253})")
+
+
+class Fault(NamedTuple):
+    """What is wrong with a posted event: where, and what is allowed."""
+
+    path: str
+    message: str
+
+
+class Refused(Exception):
+    """A posted event can't be accepted."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(f"{fault.path}: {fault.message}" for fault in faults))
+        self.faults = faults
+
+
+class Oversized(Refused):
+    """A posted event is larger than allowed."""
+
+
+class Posted(NamedTuple):
+    """One event that is fit to be accepted. `identifiers` has at least one; an email, if there is one, stands first."""
+
+    id: UUID
+    kind: Kind
+    type: str
+    occurred_at: datetime
+    received_at: datetime
+    identifiers: tuple[Identifier, ...]
+    profile: Mapping[str, Any]
+    data: Mapping[str, Any]
+    source: str
+    team: str
+    campaign: str | None
+
+    @property
+    def email(self) -> str | None:
+        kind, value = self.identifiers[0]
+        return value if kind == "email" else None
+
+
+class DuplicateKeys(dict[str, Any]):
+    """A JSON object that names a key twice, so that nobody can say which value was meant."""
+
+
+def read_json(text: str) -> Any:
+    """Parses JSON, marking objects with duplicate keys. Raises ValueError or RecursionError for what isn't JSON."""
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else DuplicateKeys(value)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTING_LEVELS_MAX) -> None:
+    """Raises Refused for what JSON can write but the log can't keep: too many levels, a key twice, a number beyond a
+    double, and, where `check_text`, NUL characters and lone surrogates."""
+    if isinstance(value, dict):
+        if levels == 0:
+            raise Refused(Fault(path, f"nested deeper than {NESTING_LEVELS_MAX} levels"))
+        if isinstance(value, DuplicateKeys):
+            raise Refused(Fault(path, "has a key twice"))
+        for key, item in value.items():
+            if check_text:
+                _check_text(key, path)
+            if not isinstance(item, int):
+                check_value(item, f"{path}.{key}", check_text=check_text, levels=levels - 1)
+    elif isinstance(value, list):
+        if levels == 0:
+            raise Refused(Fault(path, f"nested deeper than {NESTING_LEVELS_MAX} levels"))
+        for index, item in enumerate(value):
+            check_value(item, f"{path}.{index}", check_text=check_text, levels=levels - 1)
+    elif isinstance(value, str):
+        if check_text:
+            _check_text(value, path)
+    elif isinstance(value, float) and not isfinite(value):
+        raise Refused(Fault(path, "must be a number within the range of a double"))
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\x00" in text:
+        raise Refused(Fault(path, "has a NUL character"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(Fault(path, "has a lone surrogate, which is not a character")) from None
+
+
+def read_instant(value: str, path: str) -> datetime:
+    """An RFC 3339 time with its offset, as UTC; not before 2000-01-01."""
+    try:
+        if not _INSTANT.fullmatch(value):
+            raise ValueError
+        instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refused(Fault(path, "must be an RFC 3339 time with an offset, like 2026-11-22T09:30:00Z")) from None
+    if instant < FIRST_INSTANT:
+        raise Refused(Fault(path, "must not be before 2000-01-01"))
+    return instant
+
+
+@lru_cache(maxsize=65_536)
+def normalise_email(value: str) -> str | None:
+    """Trimmed, lower case, its domain in IDNA's ASCII form; None if it is no address."""
+    match = _EMAIL_PARTS.fullmatch(value.strip())
+    if match is None:
+        return None
+    local, domain = match.groups()
+    try:
+        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
+    except UnicodeError:
+        return None
+    return f"{local}@{ascii_domain.rstrip('.')}".lower()
+
+
+@lru_cache(maxsize=10_000)
+def source_namespace(source: str) -> UUID:
+    return uuid5(EVENTS_NAMESPACE, source)
+
+
+def event_id(source: str, sender_id: str | None, content: Mapping[str, Any], received_at: datetime) -> UUID:
+    """uuid5(source, sender's id); without one uuid5(source, canonical content), where content without `occurred_at`
+    includes the minute it was received in (DESIGN.md "Identity of an event")."""
+    if sender_id is not None:
+        return uuid5(source_namespace(source), sender_id)
+    canonical = {name: value for name, value in content.items() if value is not None}
+    if "occurred_at" not in canonical:
+        canonical["received_minute"] = received_at.strftime("%Y-%m-%dT%H:%M")
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+    return uuid5(source_namespace(source), "\x1f" + text)
+
+
+class Known(NamedTuple):
+    """What is on file of one identifier: its lead, and whether that lead has an email."""
+
+    lead_id: UUID
+    is_tied: bool
+
+
+class Resolution(NamedTuple):
+    """Who the leads of some posted events are, and what must be written so that it stays so.
+
+    `leads` has one lead per posted event; `fresh` the leads not known before; `tied` those that were seen without an
+    email first and have one now.
+    """
+
+    leads: Sequence[UUID]
+    fresh: frozenset[UUID]
+    tied: frozenset[UUID]
+    identities: Mapping[Identifier, UUID]
+
+
+def resolve(posted: Iterable[Posted], known: Mapping[Identifier, Known], new_ids: Iterable[UUID]) -> Resolution:
+    """The email decides; without one, the first identifier that is known; a known lead without an email takes the
+    email it is posted with; else the lead is new. What is posted together with an email goes to that email's lead
+    from now on."""
+    ids = iter(new_ids)
+    seen = dict(known)
+    leads: list[UUID] = []
+    fresh: set[UUID] = set()
+    tied: set[UUID] = set()
+    written: dict[Identifier, UUID] = {}
+    for event in posted:
+        has_email = event.email is not None
+        lead_id = _lead_of(event.identifiers, seen)
+        if lead_id is None:
+            lead_id = next(ids)
+            fresh.add(lead_id)
+        for identifier in event.identifiers:
+            before = seen.get(identifier)
+            if before is None or (has_email and before.lead_id != lead_id):
+                written[identifier] = lead_id
+                seen[identifier] = Known(lead_id, has_email)
+            elif has_email and not before.is_tied:
+                seen[identifier] = Known(lead_id, True)
+                tied.add(lead_id)
+        leads.append(lead_id)
+    return Resolution(leads, frozenset(fresh), frozenset(tied), written)
+
+
+def _lead_of(identifiers: Sequence[Identifier], seen: Mapping[Identifier, Known]) -> UUID | None:
+    first = seen.get(identifiers[0])
+    if first is not None:
+        return first.lead_id
+    has_email = identifiers[0][0] == "email"
+    for identifier in identifiers[1:]:
+        found = seen.get(identifier)
+        if found is not None and not (has_email and found.is_tied):
+            return found.lead_id
+    return None

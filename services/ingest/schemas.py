@@ -1,0 +1,80 @@
+"""The bodies of `POST /v1/events` (HTTP.md "Ingest"): what is read, and what is answered."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+EventType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
+FieldName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+VendorId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class PostedLead(BaseModel):
+    """Who it is about; at least one identifier."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    email: Annotated[str, StringConstraints(max_length=320)] | None = None
+    anonymous_id: VendorId | None = None
+    ids: dict[FieldName, VendorId] = Field(default_factory=dict, max_length=20)
+
+
+class PostedEvent(BaseModel):
+    """One event in plain JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: EventType
+    id: Name | None = None
+    occurred_at: str | None = None
+    lead: PostedLead = Field(default_factory=PostedLead)
+    profile: dict[FieldName, Any] = Field(default_factory=dict, max_length=200)
+    data: dict[str, Any] = Field(default_factory=dict)
+    source: Name | None = None
+    campaign: Name | None = None
+
+
+class SalesData(BaseModel):
+    """The `data` of a `sales.*` event."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    reason: Name | None = None
+    channel: Name | None = None
+    until: str | None = None
+    amount: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    owner: Name | None = None
+    note: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    actor: Name | None = None
+
+
+class CloudEvent(BaseModel):
+    """A CloudEvent 1.0 in JSON; extension attributes are allowed and not used."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    specversion: Annotated[str, StringConstraints(pattern=r"^1\.0$")]
+    id: Name
+    source: Name
+    type: EventType
+    subject: str | None = None
+    time: str | None = None
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Rejection(BaseModel):
+    """One refused event of a batch."""
+
+    index: int
+    id: str | None
+    errors: list[dict[str, str]]
+
+
+class Answer(BaseModel):
+    """What became of a batch."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]

@@ -1,0 +1,91 @@
+"""SQL of ingest: a group commit's ids and identities in, what is new and who it is about out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from services.ingest.model import Identifier, Known
+
+Connection = Any
+
+EMAILS_CACHED_MAX = 200_000
+TRIM_ROWS = 10_000
+
+SEE = """INSERT INTO ingest.events_seen (event_id, received_at)
+SELECT event_id, $2 FROM unnest($1::uuid[]) AS event_id ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
+
+FIND = """SELECT kind, value, lead_id, is_tied FROM ingest.identities
+JOIN unnest($1::text[], $2::text[]) AS wanted(kind, value) USING (kind, value)"""
+
+CLAIM_EMAILS = """INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
+SELECT 'email', value, lead_id, true FROM unnest($1::text[], $2::uuid[]) AS n(value, lead_id)
+ON CONFLICT (kind, value) DO NOTHING"""
+
+WRITE = """INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
+SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::boolean[])
+ON CONFLICT (kind, value) DO UPDATE SET lead_id = EXCLUDED.lead_id, is_tied = true WHERE EXCLUDED.is_tied"""
+
+TIE = "UPDATE ingest.identities SET is_tied = true WHERE lead_id = ANY($1::uuid[])"
+
+FORGET = """DELETE FROM ingest.events_seen WHERE event_id IN (
+    SELECT event_id FROM ingest.events_seen WHERE received_at < $1 LIMIT $2)"""
+
+
+class IdentityStore:
+    """Reads and writes through the lane's transaction. Emails that were read are kept in memory: an email's lead
+    doesn't change, and what a rolled-back transaction wrote is never kept."""
+
+    def __init__(self) -> None:
+        self._emails: dict[str, Known] = {}
+
+    @property
+    def cached(self) -> int:
+        return len(self._emails)
+
+    async def see(self, connection: Connection, ids: Iterable[UUID], received_at: datetime) -> set[UUID]:
+        """The ids among these that were never seen before; from now on they were."""
+        rows = await connection.fetch(SEE, sorted(ids), received_at)
+        return {row[0] for row in rows}
+
+    async def find(self, connection: Connection, identifiers: Iterable[Identifier]) -> dict[Identifier, Known]:
+        """What is on file of these identifiers; one look-up for those that are not in memory."""
+        found: dict[Identifier, Known] = {}
+        missing: list[Identifier] = []
+        for identifier in identifiers:
+            cached = self._emails.get(identifier[1]) if identifier[0] == "email" else None
+            if cached is None:
+                missing.append(identifier)
+            else:
+                found[identifier] = cached
+        if missing:
+            kinds, values = zip(*missing, strict=True)
+            for kind, value, lead_id, is_tied in await connection.fetch(FIND, kinds, values):
+                found[kind, value] = known = Known(lead_id, is_tied)
+                if kind == "email":
+                    self._keep(value, known)
+        return found
+
+    async def claim_emails(self, connection: Connection, emails: Mapping[str, UUID]) -> bool:
+        """Writes new emails. False if another publisher was faster with one of them: look up again."""
+        rows = sorted(emails.items())
+        status = await connection.execute(CLAIM_EMAILS, [value for value, _ in rows], [lead_id for _, lead_id in rows])
+        return bool(status == f"INSERT 0 {len(rows)}")
+
+    async def write(self, connection: Connection, rows: Sequence[tuple[str, str, UUID, bool]]) -> None:
+        """Writes other identifiers; those posted with an email (the last column) go to that email's lead."""
+        await connection.execute(WRITE, *zip(*sorted(rows), strict=True))
+
+    async def tie(self, connection: Connection, lead_ids: Iterable[UUID]) -> None:
+        """Marks all identifiers of leads that now have an email."""
+        await connection.execute(TIE, sorted(lead_ids))
+
+    async def forget(self, pool: Connection, now: datetime, days: int) -> int:
+        """Deletes a bounded number of ids that are older than `days`. Returns how many."""
+        status: str = await pool.execute(FORGET, now - timedelta(days=days), TRIM_ROWS)
+        return int(status.split()[-1])
+
+    def _keep(self, email: str, known: Known) -> None:
+        if len(self._emails) >= EMAILS_CACHED_MAX:
+            del self._emails[next(iter(self._emails))]
+        self._emails[email] = known

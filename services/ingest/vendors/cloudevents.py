@@ -1,0 +1,49 @@
+"""CloudEvents 1.0 over HTTP: structured, batched and binary mode (HTTP.md "Ingest").
+
+`type` is the event's type, `subject` may carry the email, `time` is when it occurred, `data` the rest of a plain event;
+data that names none of `lead`, `profile` and `data` is the activity's own data.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic import ValidationError
+
+from services.ingest.model import Fault, Posted, Refused, check_value
+from services.ingest.schemas import CloudEvent
+from services.ingest.vendors.plain import Reading, faults_of, read_event
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time")
+_PARTS = ("lead", "profile", "data")
+
+
+def from_headers(headers: Mapping[str, str], data: Any) -> dict[str, Any]:
+    """The structured form of an event in binary mode; header values are percent-encoded UTF-8."""
+    event: dict[str, Any] = {name: unquote(headers[f"ce-{name}"]) for name in ATTRIBUTES if f"ce-{name}" in headers}
+    event["data"] = data
+    return event
+
+
+def read_cloud_event(raw: Any, reading: Reading) -> Posted:
+    """One CloudEvent as it is accepted. Raises Refused with every fault of its shape."""
+    if not isinstance(raw, dict):
+        raise Refused(Fault("", "must be an object"))
+    check_value(raw, "", check_text=True)
+    if "data_base64" in raw:
+        raise Refused(Fault("data_base64", "is not supported; send JSON in data"))
+    try:
+        event = CloudEvent.model_validate(raw)
+    except ValidationError as error:
+        raise Refused(*faults_of(error)) from None
+    plain: dict[str, Any] = dict(event.data) if any(part in event.data for part in _PARTS) else {"data": event.data}
+    plain["id"], plain["type"] = event.id, event.type
+    plain.setdefault("source", event.source)
+    if event.time is not None:
+        plain["occurred_at"] = event.time
+    lead = plain.get("lead")
+    if event.subject and "@" in event.subject and (lead is None or (isinstance(lead, dict) and "email" not in lead)):
+        plain["lead"] = {**(lead or {}), "email": event.subject}
+    return read_event(plain, reading)

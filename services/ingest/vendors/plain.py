@@ -1,0 +1,143 @@
+"""Accord's own plain JSON: one event, or `{events: [...]}` (HTTP.md "Ingest")."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from services.ingest.model import (
+    Fault,
+    Identifier,
+    Kind,
+    Oversized,
+    Posted,
+    Refused,
+    check_value,
+    event_id,
+    normalise_email,
+    read_instant,
+)
+from services.ingest.schemas import PostedEvent, PostedLead, SalesData
+from shared.events.sales import Action
+
+ACTIONS = tuple(action.value for action in Action)
+_RESERVED_KINDS = ("email", "anonymous_id")
+
+
+class Sender(NamedTuple):
+    """Who posts, as far as events are concerned. `source` and `team` are None where the key is bound to no source."""
+
+    name: str
+    source: str | None
+    team: str | None
+    teams: dict[str, str]  # team by source name, for events that name their source
+
+
+class Reading(NamedTuple):
+    """What surrounds the events of one request."""
+
+    sender: Sender
+    received_at: datetime
+    check_text: bool
+    event_bytes_max: int | None  # None: none of the events can be too large
+
+
+def split(body: Any) -> Sequence[Any]:
+    """The events of a body. Raises Refused when it is neither one event nor `{events: [...]}`."""
+    if not isinstance(body, dict):
+        raise Refused(Fault("", "must be one event (an object) or {events: [...]}"))
+    if "events" not in body:
+        return [body]
+    events = body["events"]
+    if not isinstance(events, list) or not events:
+        raise Refused(Fault("events", "must be a list of at least one event"))
+    if len(body) > 1:
+        extra = sorted(set(body) - {"events"})[0]
+        raise Refused(Fault(extra[:100], "is not allowed beside events"))
+    return events
+
+
+def read_event(raw: Any, reading: Reading) -> Posted:
+    """One plain event as it is accepted. Raises Refused with every fault of its shape."""
+    if not isinstance(raw, dict):
+        raise Refused(Fault("", "must be an object"))
+    check_value(raw, "", check_text=reading.check_text)
+    if reading.event_bytes_max is not None and len(to_json(raw)) > reading.event_bytes_max:
+        raise Oversized(Fault("", f"larger than {reading.event_bytes_max} bytes"))
+    try:
+        event = PostedEvent.model_validate(raw)
+    except ValidationError as error:
+        raise Refused(*faults_of(error)) from None
+    sender = reading.sender
+    source = sender.source or event.source or sender.name
+    kind = _kind(event.type)
+    occurred_at = reading.received_at
+    if event.occurred_at is not None:
+        occurred_at = min(read_instant(event.occurred_at, "occurred_at"), reading.received_at)
+    return Posted(
+        id=event_id(source, event.id, raw, reading.received_at),
+        kind=kind,
+        type=event.type,
+        occurred_at=occurred_at,
+        received_at=reading.received_at,
+        identifiers=identifiers_of(event.lead),
+        profile=event.profile,
+        data=_sales_data(event.data) if kind == "sales" else event.data,
+        source=source,
+        team=sender.team or sender.teams.get(source) or ("sales" if kind == "sales" else "marketing"),
+        campaign=event.campaign,
+    )
+
+
+def identifiers_of(lead: PostedLead) -> tuple[Identifier, ...]:
+    """All identifiers, the email first. Raises Refused without any."""
+    found: list[Identifier] = []
+    if lead.email is not None:
+        email = normalise_email(lead.email)
+        if email is None:
+            raise Refused(Fault("lead.email", "must be an email address"))
+        found.append(("email", email))
+    if lead.anonymous_id is not None:
+        found.append(("anonymous_id", lead.anonymous_id))
+    for vendor, value in lead.ids.items():
+        if vendor in _RESERVED_KINDS:
+            raise Refused(Fault(f"lead.ids.{vendor}", f"belongs in lead.{vendor}"))
+        found.append((vendor, value))
+    if not found:
+        raise Refused(Fault("lead", "needs at least one identifier: email, anonymous_id or ids"))
+    return tuple(found)
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Field by field, what is wrong, without the values found."""
+    faults = []
+    for item in error.errors(include_input=False, include_url=False):
+        message = item["msg"]
+        if item["type"] == "extra_forbidden":
+            message = "is not a known field"
+        faults.append(Fault(".".join(map(str, item["loc"]))[:200], message))
+    return faults
+
+
+def _kind(type_: str) -> Kind:
+    if type_ == "profile.updated":
+        return "profile"
+    if not type_.startswith("sales."):
+        return "activity"
+    if type_.removeprefix("sales.") not in ACTIONS:
+        raise Refused(
+            Fault("type", f"unknown sales action; allowed: {', '.join('sales.' + action for action in ACTIONS)}")
+        )
+    return "sales"
+
+
+def _sales_data(data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        found = SalesData.model_validate(data).model_dump(exclude_none=True)
+    except ValidationError as error:
+        raise Refused(*(Fault(f"data.{path}", message) for path, message in faults_of(error))) from None
+    if "until" in found:
+        found["until"] = read_instant(found["until"], "data.until")
+    return found

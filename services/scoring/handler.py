@@ -1,0 +1,157 @@
+"""One batch of activities and profile updates: load the leads, score event by event, save, tell every score."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from services.scoring.metrics import Metrics
+from services.scoring.model import (
+    Batch,
+    Decision,
+    HistoryLine,
+    Input,
+    LedgerLine,
+    Older,
+    State,
+    apply,
+    may_need_older,
+)
+from shared.agreement.versions import Accords
+from shared.events.activity import Activity, ProfileUpdated
+from shared.events.codec import decode
+from shared.events.envelope import Event, Outgoing, Record, derived_id
+from shared.events.score import ScoreChanged
+from shared.events.topics import SCORE
+from shared.stream.carrier import Transaction
+
+
+class SignedAccords(Protocol):
+    """Where the signed accords are read, in the step's own transaction."""
+
+    async def refresh(self, connection: Any) -> Accords: ...
+
+
+class ScoringStore(Protocol):
+    """What this handler asks of its tables."""
+
+    async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
+    async def older(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, Older]: ...
+    async def save(self, connection: Any, batch: Batch) -> None: ...
+
+
+class ScoringHandler:
+    """Implements shared.stream.handler.Handler."""
+
+    def __init__(self, accords: SignedAccords, store: ScoringStore, metrics: Metrics) -> None:
+        self._accords = accords
+        self._store = store
+        self._metrics = metrics
+
+    async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
+        """A score for every accepted activity and profile update, changed or not."""
+        connection = transaction.connection
+        accords = await self._accords.refresh(connection)
+        inputs = _inputs(records)
+        if not inputs:
+            return ()
+        states = await self._store.states(connection, {event.key for event, _ in inputs})
+        late = _late_leads(inputs, states, accords)
+        older = await self._store.older(connection, late) if late else {}
+        scoring = _Scoring(accords, states, older)
+        for event, item in inputs:
+            scoring.take(event, item)
+        await self._store.save(connection, scoring.batch)
+        self._metrics.applied(scoring.batch)
+        self._metrics.late.inc(len(late))
+        return scoring.outgoing
+
+
+class _Scoring:
+    """One batch on its way: later events see what earlier ones did."""
+
+    def __init__(self, accords: Accords, states: dict[UUID, State], older: dict[UUID, Older]) -> None:
+        self._accords = accords
+        self._before = states
+        self._older = older
+        self.batch = Batch({}, [], [])
+        self.outgoing: list[Outgoing] = []
+
+    def take(self, event: Event, item: Input) -> None:
+        lead_id, received_at = event.key, event.received_at
+        states = self.batch.states
+        state = states.get(lead_id) or self._before.get(lead_id) or _NEW
+        accord = self._accords.at(received_at, state.accord or None)
+        older = self._older.get(lead_id)
+        decision = apply(state, item, received_at=received_at, accord=accord, older=older)
+        states[lead_id] = decision.state
+        if older is not None:
+            older.remember(item, received_at, decision.grants)
+        self._keep(event, item, decision)
+        self.outgoing.append(Outgoing(SCORE, _score_event(event, decision)))
+
+    def _keep(self, event: Event, item: Input, decision: Decision) -> None:
+        id, _, lead_id, _, received_at, body = event[:6]
+        state = decision.state
+        if not isinstance(item, Activity):
+            self.batch.history.append(HistoryLine(lead_id, id, state.number, "profile", received_at, body))
+            return
+        self.batch.history.append(HistoryLine(lead_id, id, state.number, "activity", received_at, body))
+        at = min(item.occurred_at, received_at)
+        lines = [
+            LedgerLine(
+                lead_id, id, at, received_at, g["points"], g["withheld"], state.accord, item.type, g["rule"], g["why"]
+            )
+            for g in decision.grants
+        ]
+        self.batch.ledger.extend(lines)
+
+
+_NEW = State()
+
+
+def _inputs(records: Iterable[Record]) -> list[tuple[Event, Input]]:
+    """What scoring reads of a batch; the second of two equal events is dropped."""
+    inputs: dict[tuple[UUID, UUID], tuple[Event, Input]] = {}
+    for record in records:
+        event = record.event
+        item = decode(event)
+        if isinstance(item, (Activity, ProfileUpdated)):
+            inputs.setdefault((event.key, event.id), (event, item))
+    return list(inputs.values())
+
+
+def _late_leads(
+    inputs: Iterable[tuple[Event, Input]], states: Mapping[UUID, State], accords: Accords
+) -> Collection[UUID]:
+    """Leads with an event so late that it may need what their states forgot, before this batch or in it."""
+    late: set[UUID] = set()
+    as_of: dict[UUID, datetime] = {}
+    for event, item in inputs:
+        lead_id, received_at = event.key, event.received_at
+        state = states.get(lead_id, _NEW)
+        now = as_of[lead_id] = max(as_of.get(lead_id, state.as_of), received_at)
+        if may_need_older(
+            item, received_at=received_at, as_of=now, accord=accords.at(received_at, state.accord or None)
+        ):
+            late.add(lead_id)
+    return late
+
+
+def _score_event(cause: Event, decision: Decision) -> Event:
+    score = decision.score
+    score["lead_id"] = str(cause.key)
+    return Event(
+        derived_id(cause.id, ScoreChanged.TYPE),
+        ScoreChanged.TYPE,
+        cause.key,
+        decision.state.as_of,
+        cause.received_at,
+        to_json(score),
+        decision.state.accord,
+        cause.id,
+        None,
+        cause.traceparent,
+    )

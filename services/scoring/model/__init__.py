@@ -1,0 +1,32 @@
+"""What a lead is worth, as a fold over its history (ACCORD.md "Engagement", "Fit and grade")."""
+
+from services.scoring.model.decisions import apply, fold
+from services.scoring.model.grants import may_need_older
+from services.scoring.model.state import (
+    Batch,
+    Decision,
+    Grant,
+    HistoryLine,
+    Input,
+    LedgerLine,
+    Older,
+    State,
+    Window,
+    WithheldReason,
+)
+
+__all__ = [
+    "Batch",
+    "Decision",
+    "Grant",
+    "HistoryLine",
+    "Input",
+    "LedgerLine",
+    "Older",
+    "State",
+    "Window",
+    "WithheldReason",
+    "apply",
+    "fold",
+    "may_need_older",
+]

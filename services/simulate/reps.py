@@ -1,0 +1,63 @@
+"""What sales does about a qualified lead: attentive reps act at once, slow ones after the deadline or never."""
+
+from random import Random
+from typing import Any, Literal, NamedTuple
+
+# How often each rep is attentive. Somebody who isn't listed is so half of the time.
+ATTENTIVENESS = {"ada": 0.95, "grace": 0.25, "linus": 0.9, "barbara": 0.3}
+REJECTIONS = ("not_ready", "no_budget", "no_answer", "wrong_person", "competitor")
+CHANNELS = ("call", "email", "meeting")
+
+Way = Literal["event", "api"]
+
+
+class Reaction(NamedTuple):
+    """A sales action, this many seconds after the news of the lead; posted as the CRM's event or by the API."""
+
+    after_seconds: float
+    action: str
+    data: dict[str, Any]
+    way: Way
+
+
+def react(seed: int, owner: str | None, email: str) -> tuple[Reaction, ...]:
+    """What becomes of one qualified lead, in order of time."""
+    random = Random(f"{seed}/{owner}/{email}")  # noqa: S311 - a simulation, no secret
+    name = (owner or "").partition("@")[0]
+    if random.random() < ATTENTIVENESS.get(name, 0.5):
+        return _attentive(random)
+    return _slow(random)
+
+
+def _attentive(random: Random) -> tuple[Reaction, ...]:
+    contacted = _contact(random, random.uniform(0.6, 2.2))
+    if random.random() < 0.2:
+        reason = {"reason": random.choice(REJECTIONS)}
+        return contacted, Reaction(random.uniform(2.6, 4), "rejected", reason, _way(random))
+    work = [contacted, Reaction(random.uniform(2.4, 3.4), "accepted", {}, _way(random))]
+    if random.random() < 0.7:
+        work.append(Reaction(random.uniform(3.8, 5.0), "qualified", {}, "event"))
+        deal = {"amount": float(random.randrange(4_000, 90_000, 500)), "currency": "USD"}
+        if random.random() < 0.75:
+            work.append(Reaction(random.uniform(5.6, 7.0), "opportunity.opened", deal, "event"))
+            if random.random() < 0.5:
+                work.append(Reaction(random.uniform(8.0, 9.0), "won", deal, "event"))
+    return tuple(work)
+
+
+def _slow(random: Random) -> tuple[Reaction, ...]:
+    """Two in five never act at all; the others after every first-contact deadline of the demo's accord."""
+    if random.random() < 0.4:
+        return ()
+    contacted = _contact(random, random.uniform(10.8, 12.0))
+    if random.random() < 0.5:
+        return (contacted,)
+    return contacted, Reaction(random.uniform(12.8, 13.6), "accepted", {}, "event")
+
+
+def _contact(random: Random, after_seconds: float) -> Reaction:
+    return Reaction(after_seconds, "contacted", {"channel": random.choice(CHANNELS)}, _way(random))
+
+
+def _way(random: Random) -> Way:
+    return "api" if random.random() < 0.3 else "event"

@@ -1,0 +1,168 @@
+"""One batch of lifecycle events, or one sweep, as a step: load the leads, fold, save, and say what to emit."""
+
+from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from services.sla_monitor.metrics import Metrics
+from services.sla_monitor.model.decisions import announcement_id, apply
+from services.sla_monitor.model.states import Clock, HistoryEntry, Input, Lead, Received, Tick
+from shared.agreement.versions import Accords
+from shared.db.accord_book import AccordBook
+from shared.errors import AlreadyApplied
+from shared.events import codec, sla, topics
+from shared.events.envelope import Outgoing, Record
+from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
+from shared.events.sla import ClockEvent
+from shared.stream.carrier import Transaction
+
+_STAGES: Final = "stages/"
+
+
+class NextDue:
+    """When the next announcement of one partition is due, as far as its owner remembers; so that waiting for it costs
+    no query. Handler and sweeper share it. It may be too early (a clock was stopped, a step rolled back), never too
+    late: whoever finds it past asks the table."""
+
+    def __init__(self) -> None:
+        self.is_known = False
+        self.at: datetime | None = None
+
+    def forget(self) -> None:
+        self.is_known, self.at = False, None
+
+    def lower(self, at: datetime) -> None:
+        """A clock with this moment may have been opened."""
+        self.at = at if self.at is None else min(self.at, at)
+
+    def learn(self, at: datetime | None) -> None:
+        """The table's own answer."""
+        self.is_known, self.at = True, at
+
+
+class Store(Protocol):
+    """What a step needs of the tables."""
+
+    async def load(self, connection: Any, lead_ids: Iterable[UUID]) -> dict[UUID, Lead]: ...
+
+    async def append(self, connection: Any, entries: Sequence[HistoryEntry]) -> set[UUID]:
+        """Returns the ids of those that stood there before."""
+
+    async def save(
+        self, connection: Any, partition: int, leads: Iterable[Lead], unchanged: Container[Clock]
+    ) -> None: ...
+
+    async def save_announcements(self, connection: Any, announcements: Sequence[ClockEvent]) -> None: ...
+
+
+class LeadStep:
+    """What one transaction does to the leads it loads."""
+
+    def __init__(self, store: Store, accords: Accords) -> None:
+        self.outgoing: list[Outgoing] = []
+        self.announcements: list[ClockEvent] = []
+        self.leads: dict[UUID, Lead] = {}
+        self._store = store
+        self._accords = accords
+        self._loaded: frozenset[Clock] = frozenset()
+        self._history: list[HistoryEntry] = []
+
+    async def load(self, connection: Any, lead_ids: Iterable[UUID]) -> None:
+        self.leads = await self._store.load(connection, lead_ids)
+        self._loaded = frozenset(clock for lead in self.leads.values() for clock in lead.clocks)
+
+    def apply_record(self, record: Record, given: Received) -> None:
+        event = record.event
+        lead = self._apply(event.key, given, event.received_at, event.traceparent)
+        self._history.append(HistoryEntry(event.key, lead.inputs, given, event.value.decode()))
+
+    def apply_tick(self, tick: Tick) -> None:
+        lead = self._apply(tick.lead_id, tick, tick.at, None)
+        self._history.append(HistoryEntry(tick.lead_id, lead.inputs, tick))
+
+    async def save(self, connection: Any, partition: int) -> None:
+        """Raises AlreadyApplied before anything else is written."""
+        if known := await self._store.append(connection, self._history):
+            raise AlreadyApplied(known)
+        await self._store.save(connection, partition, self.leads.values(), self._loaded)
+        await self._store.save_announcements(connection, self.announcements)
+
+    def _apply(self, lead_id: UUID, given: Input, received_at: datetime, traceparent: str | None) -> Lead:
+        lead, announced = apply(self.leads.get(lead_id), given, self._accords)
+        self.leads[lead_id] = lead
+        self.announcements.extend(announced)
+        for payload in announced:
+            event = codec.event(
+                payload,
+                id=announcement_id(payload),
+                time=payload.occurred_at,
+                received_at=received_at,
+                accord=payload.accord,
+                cause=given.event_id,
+                after=lead.after,
+                traceparent=traceparent,
+            )
+            self.outgoing.append(Outgoing(topics.SLA, event))
+        return lead
+
+
+class LifecycleHandler:
+    """Implements `Handler` for one partition."""
+
+    def __init__(
+        self, *, partition: int, store: Store, accords: AccordBook, next_due: NextDue, metrics: Metrics
+    ) -> None:
+        self._partition = partition
+        self._store = store
+        self._accords = accords
+        self._next_due = next_due
+        self._metrics = metrics
+
+    async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
+        connection = transaction.connection
+        inputs = _inputs(records)
+        if not inputs:
+            return ()
+        step = LeadStep(self._store, await self._accords.refresh(connection))
+        await step.load(connection, (record.event.key for record, _ in inputs))
+        for record, given in inputs:
+            step.apply_record(record, given)
+        await step.save(connection, self._partition)
+        for lead in step.leads.values():
+            for clock in lead.clocks:
+                if clock.next_due_at is not None:
+                    self._next_due.lower(clock.next_due_at)
+        count(self._metrics, step.announcements)
+        return step.outgoing
+
+
+def _inputs(records: Sequence[Record]) -> list[tuple[Record, Received]]:
+    """The events that concern clocks, each once."""
+    found: dict[UUID, tuple[Record, Received]] = {}
+    for record in records:
+        event = record.event
+        payload = codec.decode(event)
+        if isinstance(payload, (StageChanged, LeadAssigned, SalesRecorded)) and event.id not in found:
+            seq = record.seq if record.emitter is not None and record.emitter.startswith(_STAGES) else None
+            found[event.id] = record, Received(event.id, event.received_at, seq, payload)
+    return list(found.values())
+
+
+def count(metrics: Metrics, announcements: Sequence[ClockEvent]) -> None:
+    """Moves the counters of what was decided."""
+    by_type = {
+        sla.ClockStarted: metrics.started,
+        sla.ClockWarned: metrics.warnings,
+        sla.ClockMet: metrics.met,
+        sla.ClockBreached: metrics.breaches,
+        sla.ClockEscalated: metrics.escalations,
+        sla.ClockResolved: metrics.resolved,
+        sla.ClockVoided: metrics.voided,
+        sla.ClockCancelled: metrics.cancelled,
+    }
+    for event in announcements:
+        counter = metrics.late_starts if event.late_start else by_type[type(event)]
+        counter.labels(event.rule).inc()
+        if isinstance(event, sla.ClockBreached):
+            metrics.announcement_lateness.observe(event.lateness_seconds or 0.0)

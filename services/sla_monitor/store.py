@@ -1,0 +1,183 @@
+"""The tables of schema `sla`: a batch of leads in, a batch out. Every statement runs in the caller's transaction."""
+
+import json
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+from pydantic_core import from_json, to_json
+
+from services.sla_monitor.model.decisions import announcement_id
+from services.sla_monitor.model.states import UNSETTLED, Clock, ClockState, HistoryEntry, Input, Lead, Received, Tick
+from shared.events.base import LeadSnapshot, Payload
+from shared.events.codec import PAYLOADS
+from shared.events.sla import ClockEvent
+
+Connection = Any  # asyncpg ships no types
+DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
+
+TICK: Final = "tick"
+_LEAD_COLUMNS: Final = "lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches::text, snapshot::text"
+_CLOCK_TYPES: Final = {
+    "lead_id": "uuid",
+    "clock_id": "uuid",
+    "rule": "text",
+    "attempt": "integer",
+    "accord": "integer",
+    "entry": "integer",
+    "state": "text",
+    "owner": "text",
+    "team": "text",
+    "started_at": "timestamptz",
+    "deadline": "timestamptz",
+    "ladder_steps": "smallint",
+    "next_due_at": "timestamptz",
+    "met_at": "timestamptz",
+    "breached_at": "timestamptz",
+    "announced_at": "timestamptz",
+    "resolved_at": "timestamptz",
+    "voided_at": "timestamptz",
+    "closed_at": "timestamptz",
+    "lateness_seconds": "double precision",
+    "is_lagging": "boolean",
+}
+assert tuple(_CLOCK_TYPES) == Clock._fields
+_CLOCK_COLUMNS: Final = ", ".join(_CLOCK_TYPES)
+
+LOAD_LEADS: Final = f"SELECT {_LEAD_COLUMNS} FROM sla.leads WHERE lead_id = ANY($1::uuid[])"
+LOAD_CLOCKS: Final = (
+    f"SELECT {_CLOCK_COLUMNS} FROM sla.clocks WHERE lead_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
+)
+
+SAVE_LEADS: Final = """
+INSERT INTO sla.leads (lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches, snapshot)
+SELECT l.lead_id, l.entry, l.stage, l.owner, l.team, l.accord, l.inputs, l.after_seq, l.touches::json, l.snapshot::json
+FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::integer[], $8::bigint[],
+    $9::text[], $10::text[]) AS l(lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches, snapshot)
+ON CONFLICT (lead_id) DO UPDATE SET entry = EXCLUDED.entry, stage = EXCLUDED.stage, owner = EXCLUDED.owner,
+    team = EXCLUDED.team, accord = EXCLUDED.accord, inputs = EXCLUDED.inputs, after_seq = EXCLUDED.after_seq,
+    touches = EXCLUDED.touches, snapshot = EXCLUDED.snapshot"""
+
+SAVE_CLOCKS: Final = f"""
+INSERT INTO sla.clocks (partition, {_CLOCK_COLUMNS})
+SELECT $1::smallint, c.* FROM unnest({", ".join(f"${n}::{t}[]" for n, t in enumerate(_CLOCK_TYPES.values(), 2))}) AS c
+ON CONFLICT (lead_id, clock_id) DO UPDATE SET
+    {", ".join(f"{name} = EXCLUDED.{name}" for name in _CLOCK_TYPES if name not in ("lead_id", "clock_id"))}"""
+
+SAVE_ANNOUNCEMENTS: Final = """
+INSERT INTO sla.clock_events (lead_id, event_id, clock_id, type, occurred_at, rule, owner, level)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
+    $8::integer[])"""
+
+APPEND: Final = """
+INSERT INTO sla.history (lead_id, number, event_id, type, received_at, seq, body)
+SELECT h.lead_id, h.number, h.event_id, h.type, h.received_at, h.seq, h.body::json
+FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bigint[], $7::text[])
+    AS h(lead_id, number, event_id, type, received_at, seq, body)
+ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING event_id"""
+
+HISTORY: Final = """
+SELECT event_id, type, received_at, seq, body::text AS body FROM sla.history WHERE lead_id = $1 ORDER BY number"""
+
+EARLIEST: Final = "SELECT min(next_due_at) FROM sla.clocks WHERE partition = $1 AND next_due_at IS NOT NULL"
+# The lock makes a second sweep of the same clocks wait and then find them done; the epoch forbids it anyway.
+DUE: Final = """
+SELECT lead_id, clock_id FROM sla.clocks WHERE partition = $1 AND next_due_at <= $2
+ORDER BY next_due_at, clock_id LIMIT $3 FOR UPDATE"""
+RUNNING_BY_RULE: Final = """
+SELECT rule, count(*) FROM sla.clocks WHERE next_due_at IS NOT NULL AND state IN ('open', 'warned') GROUP BY rule"""
+
+
+async def load(connection: Connection, lead_ids: Iterable[UUID]) -> dict[UUID, Lead]:
+    """The leads that are known, each with its unsettled clocks."""
+    ids = sorted(set(lead_ids))
+    rows = await connection.fetch(LOAD_LEADS, ids)
+    if not rows:
+        return {}
+    clocks: dict[UUID, list[Clock]] = {}
+    for row in await connection.fetch(LOAD_CLOCKS, ids, [str(state) for state in UNSETTLED]):
+        clock = Clock(*row)
+        clocks.setdefault(clock.lead_id, []).append(clock._replace(state=ClockState(clock.state)))
+    return {row[0]: _lead(row, clocks.get(row[0], ())) for row in rows}
+
+
+async def save(connection: Connection, partition: int, leads: Iterable[Lead], unchanged: Container[Clock]) -> None:
+    """Leads with those of their clocks that changed, in key order."""
+    ordered = sorted(leads, key=lambda lead: lead.lead_id)
+    if not ordered:
+        return
+    await connection.execute(SAVE_LEADS, *zip(*(_lead_row(lead) for lead in ordered), strict=True))
+    changed = (clock for lead in ordered for clock in lead.clocks if clock not in unchanged)
+    clocks = sorted(changed, key=lambda clock: clock[:2])
+    if clocks:
+        await connection.execute(SAVE_CLOCKS, partition, *zip(*clocks, strict=True))
+
+
+async def save_announcements(connection: Connection, announcements: Sequence[ClockEvent]) -> None:
+    """Fails on one that was made before: nothing is announced twice."""
+    if not announcements:
+        return
+    rows = [
+        (e.lead_id, announcement_id(e), e.clock_id, e.TYPE, e.occurred_at, e.rule, e.owner, e.level)
+        for e in announcements
+    ]
+    await connection.execute(SAVE_ANNOUNCEMENTS, *zip(*rows, strict=True))
+
+
+async def append(connection: Connection, entries: Sequence[HistoryEntry]) -> set[UUID]:
+    """Adds inputs to the history; returns the ids of those that stood there before."""
+    if not entries:
+        return set()
+    rows = [_history_row(entry) for entry in entries]
+    inserted = await connection.fetch(APPEND, *zip(*rows, strict=True))
+    if len(inserted) == len(rows):
+        return set()
+    return {row[2] for row in rows} - {record["event_id"] for record in inserted}
+
+
+async def history(connection: Connection, lead_id: UUID) -> list[Input]:
+    """Every input of a lead in the order applied: what the fold of the model replays."""
+    return [_input(lead_id, row) for row in await connection.fetch(HISTORY, lead_id)]
+
+
+async def earliest_due(connection: Connection, partition: int) -> datetime | None:
+    found: datetime | None = await connection.fetchval(EARLIEST, partition)
+    return found
+
+
+async def due(connection: Connection, partition: int, until: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """(lead, clock) of what is due, in the order of deadlines."""
+    return [(row[0], row[1]) for row in await connection.fetch(DUE, partition, until, limit)]
+
+
+async def running_by_rule(connection: Connection) -> Mapping[str, int]:
+    return {row[0]: row[1] for row in await connection.fetch(RUNNING_BY_RULE)}
+
+
+def _history_row(entry: HistoryEntry) -> tuple[Any, ...]:
+    given, key = entry.given, (entry.lead_id, entry.number, entry.given.event_id)
+    if isinstance(given, Received):
+        return (*key, given.payload.TYPE, given.received_at, given.seq, entry.body)
+    body = {"clock_id": str(given.clock_id), "until": given.until.isoformat(), "is_lagging": given.is_lagging}
+    return (*key, TICK, given.at, None, json.dumps(body))
+
+
+def _lead(row: Any, clocks: Iterable[Clock]) -> Lead:
+    touches = {action: datetime.fromisoformat(at) for action, at in from_json(row[8]).items()}
+    return Lead._make((*row[:8], touches, LeadSnapshot.model_validate_json(row[9]), tuple(clocks)))
+
+
+def _lead_row(lead: Lead) -> tuple[Any, ...]:
+    touches = json.dumps({action: at.isoformat() for action, at in lead.touches.items()})
+    return (*lead[:8], touches, to_json(lead.snapshot).decode())
+
+
+def _input(lead_id: UUID, row: Any) -> Input:
+    if row["type"] == TICK:
+        body = from_json(row["body"])
+        until = datetime.fromisoformat(body["until"])
+        return Tick(row["event_id"], lead_id, UUID(body["clock_id"]), row["received_at"], until, body["is_lagging"])
+    payload: Payload = PAYLOADS[row["type"]].model_validate_json(row["body"])
+    return Received(row["event_id"], row["received_at"], row["seq"], payload)  # type: ignore[arg-type]

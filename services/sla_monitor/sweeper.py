@@ -1,0 +1,137 @@
+"""Announces what is due, at its own bounded pace, once the line before it was read far enough (DESIGN.md "Time")."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import structlog
+
+from services.sla_monitor import store
+from services.sla_monitor.handler import LeadStep, NextDue, count
+from services.sla_monitor.metrics import Metrics
+from services.sla_monitor.model.decisions import tick_id
+from services.sla_monitor.model.gate import Clearance, Gate
+from services.sla_monitor.model.states import Tick
+from services.sla_monitor.settings import Settings
+from shared.db.accord_book import AccordBook
+from shared.events import topics
+from shared.events.envelope import Outgoing
+from shared.stream.carrier import Transaction
+
+log = structlog.get_logger()
+
+SERVICE: Final = "sla-monitor"
+LOOK_AGAIN_SECONDS: Final = 0.02
+
+
+class Line(Protocol):
+    """How far the log goes and who has read how far. `Carrier` is one."""
+
+    async def end(self, topic: str, partition: int) -> int: ...
+
+    async def position(self, service: str, topic: str, partition: int) -> int: ...
+
+
+class Sweeper:
+    """Implements `Ticker` for one partition."""
+
+    def __init__(
+        self,
+        *,
+        partition: int,
+        line: Line,
+        pool: Any,
+        accords: AccordBook,
+        next_due: NextDue,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._partition = partition
+        self._line = line
+        self._pool = pool
+        self._accords = accords
+        self._next_due = next_due
+        self._metrics = metrics
+        self._patience = timedelta(seconds=settings.announce_patience_seconds)
+        self._limit = settings.sweep_clocks_max
+        self._gate: Gate | None = None
+        self._looked_at: datetime | None = None
+        self._clearance: Clearance | None = None
+        next_due.forget()
+
+    async def seconds_to_next(self, now: datetime) -> float | None:
+        if self._gate is not None and self._looked_at is not None:
+            looked = (now - self._looked_at).total_seconds()
+            if 0 <= looked < LOOK_AGAIN_SECONDS:
+                return LOOK_AGAIN_SECONDS - looked
+        due = self._next_due
+        if not due.is_known or (due.at is not None and due.at <= now):
+            due.learn(await store.earliest_due(self._pool, self._partition))
+        if due.at is None:
+            return None
+        if due.at > now:
+            return (due.at - now).total_seconds()
+        self._clearance = await self._clear(now, due.at)
+        return 0 if self._clearance else LOOK_AGAIN_SECONDS
+
+    async def tick(self, transaction: Transaction, now: datetime) -> Sequence[Outgoing]:
+        clearance, self._clearance = self._clearance, None
+        self._next_due.forget()  # also true if this step is rolled back
+        if clearance is None:
+            return ()
+        connection = transaction.connection
+        due = await store.due(connection, self._partition, clearance.until, self._limit)
+        if len(due) >= self._limit:
+            self._metrics.sweep_limit_reached.inc()
+        step = LeadStep(store, await self._accords.refresh(connection))
+        await step.load(connection, (lead_id for lead_id, _ in due))
+        for lead_id, clock_id in due:
+            clock = next(clock for clock in step.leads[lead_id].clocks if clock.clock_id == clock_id)
+            step.apply_tick(Tick(tick_id(clock), lead_id, clock_id, now, clearance.until, clearance.is_lagging))
+        await step.save(connection, self._partition)
+        count(self._metrics, step.announcements)
+        if clearance.is_lagging and due:
+            self._metrics.gate_lagging.inc()
+            log.warning("announced_while_line_lags", partition=self._partition, clocks=len(due))
+        return step.outgoing
+
+    async def _clear(self, now: datetime, due_at: datetime) -> Clearance | None:
+        """The clearance for what is due, if the line allows it now. A wait that began before this was due and has
+        ended meanwhile says nothing about it: then a new one begins."""
+        clearance = await self._look(now)
+        if clearance is not None and clearance.until < due_at and not clearance.is_lagging:
+            clearance = await self._look(now)
+        return clearance if clearance is not None and clearance.until >= due_at else None
+
+    async def _look(self, now: datetime) -> Clearance | None:
+        partition, began = self._partition, self._gate is None
+        gate = self._gate or Gate(now, await self._line.end(topics.SALES, partition))
+        if gate.lifecycle_end is None and gate.has_stages_read(
+            await self._line.position("stages", topics.SALES, partition)
+        ):
+            gate = gate._replace(lifecycle_end=await self._line.end(topics.LIFECYCLE, partition))
+        if gate.lifecycle_end is not None:
+            clearance = gate.clearance(await self._line.position(SERVICE, topics.LIFECYCLE, partition))
+            if clearance is not None:
+                self._gate = self._looked_at = None
+                return clearance
+        if began:
+            self._metrics.gate_waits.inc()
+        self._gate, self._looked_at = gate, now
+        return gate.out_of_patience(now, self._patience)
+
+
+async def watch_open_clocks(pool: Any, metrics: Metrics, interval_seconds: float) -> None:
+    """Keeps the gauge of running clocks, for all partitions, from the table: a count in memory would drift."""
+    seen: set[str] = set()
+    while True:
+        try:
+            running = await store.running_by_rule(pool)
+        except (OSError, TimeoutError, *store.DATABASE_ERRORS) as error:
+            log.warning("open_clocks_not_counted", kind=type(error).__name__)
+        else:
+            for rule in seen | set(running):
+                metrics.clocks_open.labels(rule).set(running.get(rule, 0))
+            seen |= set(running)
+        await asyncio.sleep(interval_seconds)

@@ -1,0 +1,55 @@
+"""Every metric that stages exports."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from services.stages.model import Batch, TransitionReason
+from shared.events.lifecycle import StageChanged
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 3600)
+
+
+class Metrics:
+    """Counted once per batch, never per event."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.transitions = Counter(
+            "accord_stages_transitions_total",
+            "Transitions, by what made them.",
+            ["from_stage", "to_stage", "reason"],
+            registry=registry,
+        )
+        self.ignored = Counter(
+            "accord_stages_ignored_total", "Sales actions that changed nothing.", ["reason"], registry=registry
+        )
+        self.assignments = Counter(
+            "accord_stages_assignments_total", "Owners given to leads by routing.", ["why"], registry=registry
+        )
+        self.webhook_to_qualified = Histogram(
+            "accord_stages_webhook_to_qualified_seconds",
+            "From the receipt of an activity to the decision that its lead is qualified.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    def applied(self, batch: Batch, latencies_seconds: Iterable[float]) -> None:
+        """Counts one batch that was saved."""
+        labels = [_labels(line.changed) for line in batch.transitions]
+        for transition, count in Tally(labels).items():
+            self.transitions.labels(*transition).inc(count)
+        for ignored, count in Tally([line.ignored for line in batch.history if line.ignored]).items():
+            self.ignored.labels(ignored).inc(count)
+        for why, count in Tally([line.stamp.why for line in batch.history if line.stamp]).items():
+            self.assignments.labels(why).inc(count)
+        for seconds in latencies_seconds:
+            self.webhook_to_qualified.observe(seconds)
+
+
+def _labels(changed: StageChanged) -> tuple[str, str, str]:
+    # The reason that a rep gave is free text for some actions: a label names the kind instead.
+    if changed.implied:
+        return changed.from_stage, changed.to_stage, TransitionReason.IMPLIED
+    reason = TransitionReason.SCORE if changed.action is None else TransitionReason.SALES
+    return changed.from_stage, changed.to_stage, reason

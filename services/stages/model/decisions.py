@@ -1,0 +1,191 @@
+"""One event after another: scores that qualify, actions that move, touches that are only recorded."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from services.stages.model import told
+from services.stages.model.routing import Routing, Stamp, reassign, route
+from services.stages.model.state import Decision, Input, Lead, Score, State, Told
+from services.stages.model.transitions import Step, TransitionReason, steps
+from shared.agreement.compiled import CompiledAccord
+from shared.agreement.versions import Accords
+from shared.events.lifecycle import AssignmentReason, IgnoredReason, Stage
+from shared.events.sales import Action, SalesAction
+
+_RECORDED_ONLY = frozenset({Action.CONTACTED, Action.SNOOZED, Action.NOTE})
+_NOT_ASSIGNED = frozenset({Stage.CUSTOMER, Stage.DISQUALIFIED})
+
+
+def apply(
+    state: State, item: Input, *, received_at: datetime, accord: CompiledAccord, routing: Routing | Stamp
+) -> Decision:
+    """The decision on one score or sales action. A Stamp in place of Routing repeats a decision of the past."""
+    state = state._replace(
+        number=state.number + 1,
+        accord=accord.version,
+        created_at=state.created_at or received_at,
+        updated_at=received_at,
+    )
+    if isinstance(item, SalesAction):
+        return _act(state, item, _Context(accord, received_at, routing))
+    return _score(state, item, _Context(accord, received_at, routing))
+
+
+class HistoryRow(NamedTuple):
+    """One line of a lead's history: a sales action, or the score of that event; with the stamp of what it took."""
+
+    item: Input
+    received_at: datetime
+    stamp: Stamp | None = None
+
+
+def fold(lead_id: UUID, history: Iterable[HistoryRow], accords: Accords) -> list[Decision]:
+    """Every decision on a lead's whole history in its order; the last has the state."""
+    state, decisions = State(lead_id), []
+    for item, received_at, stamp in history:
+        accord = accords.at(received_at, at_least=state.accord or None)
+        decision = apply(state, item, received_at=received_at, accord=accord, routing=stamp or Routing())
+        decisions.append(decision)
+        state = decision.state
+    return decisions
+
+
+class _Context(NamedTuple):
+    accord: CompiledAccord
+    received_at: datetime
+    routing: Routing | Stamp
+
+    @property
+    def rows(self) -> Routing:
+        return self.routing if isinstance(self.routing, Routing) else Routing()
+
+    def facts(self, state: State) -> Mapping[str, Any]:
+        return self.accord.facts(
+            engagement=state.engagement,
+            fit=state.fit,
+            grade=state.grade,
+            stage=state.stage,
+            owner=state.owner,
+            lead=state.lead,
+        )
+
+
+def _score(state: State, score: Score, context: _Context) -> Decision:
+    state = state._replace(
+        engagement=score["engagement"],
+        fit=score["fit"],
+        grade=score["grade"],
+        lead=Lead(**score["lead"]),
+        is_scored=True,
+    )
+    if not _may_qualify(state, score, context) or not context.accord.is_mql(context.facts(state)):
+        return Decision(state, (), context.rows)
+    moment = _not_before_the_last(state, context.received_at)
+    move = _Move(Step(Stage.MQL, False), moment, TransitionReason.SCORE, None)
+    after, payloads, stamp = _enter(state, move, context)
+    qualified = told.qualified(after, score, moment, context.accord, context.facts(after))
+    return _routed(Decision(after, (*payloads, qualified), context.rows, stamp))
+
+
+def _may_qualify(state: State, score: Score, context: _Context) -> bool:
+    """Only a new lead's stage, or a recycled one's when an activity comes after the cool-down."""
+    if state.stage is Stage.LEAD:
+        return True
+    if state.stage is not Stage.RECYCLED or score.get("activity") is None or state.entered_at is None:
+        return False
+    received_at = score.get("activity_received_at") or context.received_at
+    cool_down = context.accord.cool_down
+    return cool_down is None or received_at >= state.entered_at + cool_down
+
+
+def _act(state: State, action: SalesAction, context: _Context) -> Decision:
+    if not state.is_scored:
+        email = action.identifiers.get("email") or state.lead.email
+        state = state._replace(lead=Lead(email), grade=context.accord.grade(0))
+    at = min(action.occurred_at, context.received_at)
+    if _is_overtaken(state, action):
+        return _recorded(state, action, at, context, IgnoredReason.OVERTAKEN)
+    if action.action in _RECORDED_ONLY:
+        return _recorded(state, action, at, context, None)
+    if action.action is Action.ASSIGNED:
+        if state.stage in _NOT_ASSIGNED:
+            return _recorded(state, action, at, context, IgnoredReason.NOT_ALLOWED)
+        return _assign(state, action, at, context)
+    path = steps(state.stage, action, context.accord)
+    if isinstance(path, IgnoredReason):
+        return _recorded(state, action, at, context, path)
+    return _walk(state, path, action, context)
+
+
+def _is_overtaken(state: State, action: SalesAction) -> bool:
+    """Whether a guarded action was decided on an older stage entry or another owner."""
+    if action.if_stage_version is not None and action.if_stage_version != state.version:
+        return True
+    return action.if_owner is not None and action.if_owner != state.owner
+
+
+def _recorded(
+    state: State, action: SalesAction, at: datetime, context: _Context, ignored: IgnoredReason | None
+) -> Decision:
+    return Decision(state, (told.recorded(state, action, at, ignored),), context.rows, None, ignored)
+
+
+def _assign(state: State, action: SalesAction, at: datetime, context: _Context) -> Decision:
+    if action.owner is not None:
+        after = state._replace(owner=action.owner)
+        handed = Stamp(action.owner, state.team, AssignmentReason.HANDED_OVER)
+        return Decision(after, (told.assigned(after, handed, at),), context.rows)
+    stamp = context.routing
+    if isinstance(stamp, Routing):
+        stamp = reassign(context.accord, context.facts(state), stamp, owner=state.owner, team=state.team)
+    after = state._replace(owner=stamp.owner, team=stamp.team)
+    return _routed(Decision(after, (told.assigned(after, stamp, at),), context.rows, stamp))
+
+
+class _Move(NamedTuple):
+    step: Step
+    at: datetime
+    reason: TransitionReason
+    action: SalesAction | None
+
+
+def _walk(state: State, path: Iterable[Step], action: SalesAction, context: _Context) -> Decision:
+    """All the transitions of one action, the implied ones first."""
+    at = _not_before_the_last(state, min(action.occurred_at, context.received_at))
+    payloads: list[Told] = []
+    stamp: Stamp | None = None
+    for step in path:
+        reason = TransitionReason.IMPLIED if step.is_implied else TransitionReason.SALES
+        state, told_now, taken = _enter(state, _Move(step, at, reason, action), context)
+        payloads += told_now
+        stamp = taken or stamp
+    return _routed(Decision(state, payloads, context.rows, stamp))
+
+
+def _enter(state: State, move: _Move, context: _Context) -> tuple[State, list[Told], Stamp | None]:
+    """The lead in its new stage; on entering `mql` also with its owner."""
+    stage = move.step.to
+    after = state._replace(stage=stage, version=state.version + 1, entered_at=move.at)
+    if stage is not Stage.MQL:
+        return after, [_changed(state, after, move)], None
+    stamp = context.routing
+    if isinstance(stamp, Routing):
+        stamp = route(context.accord, context.facts(after), stamp, owner=state.owner, team=state.team)
+    after = after._replace(owner=stamp.owner, team=stamp.team)
+    return after, [_changed(state, after, move), told.assigned(after, stamp, move.at)], stamp
+
+
+def _changed(before: State, after: State, move: _Move) -> Told:
+    return told.changed(before, after, at=move.at, action=move.action, reason=move.reason)
+
+
+def _routed(decision: Decision) -> Decision:
+    stamp = decision.stamp
+    return decision if stamp is None else decision._replace(routing=stamp.applied_to(decision.routing))
+
+
+def _not_before_the_last(state: State, at: datetime) -> datetime:
+    """Transitions of a lead never go back in time, whatever a CRM's clock says."""
+    return at if state.entered_at is None else max(at, state.entered_at)

@@ -1,0 +1,109 @@
+"""The lifecycle events of a decision, as other services and sales tools read them."""
+
+from datetime import datetime
+
+from services.stages.model.routing import Stamp
+from services.stages.model.state import Score, State
+from services.stages.model.transitions import USUAL_ACTION, TransitionReason
+from shared.agreement.clocks import clocks_starting, moment
+from shared.agreement.compiled import CompiledAccord
+from shared.agreement.rules import Facts
+from shared.events.base import Reason
+from shared.events.lifecycle import (
+    ClockPreview,
+    IgnoredReason,
+    LeadAssigned,
+    LeadQualified,
+    SalesRecorded,
+    Stage,
+    StageChanged,
+)
+from shared.events.sales import SalesAction
+
+_WITH_AMOUNT = frozenset({Stage.OPPORTUNITY, Stage.CUSTOMER})
+
+
+def changed(
+    before: State, after: State, *, at: datetime, action: SalesAction | None, reason: TransitionReason
+) -> StageChanged:
+    """One transition. An implied one counts as the action that normally makes it."""
+    is_implied = reason is TransitionReason.IMPLIED
+    sales_action = action.action if action is not None else None
+    has_amount = action is not None and after.stage in _WITH_AMOUNT
+    return StageChanged(
+        lead_id=after.lead_id,
+        version=after.version,
+        entry=after.version,
+        reason=reason if is_implied or action is None or action.reason is None else action.reason,
+        action=USUAL_ACTION.get(after.stage) if is_implied else sales_action,
+        implied=is_implied,
+        engagement=after.engagement,
+        fit=after.fit,
+        grade=after.grade,
+        owner=after.owner,
+        team=after.team,
+        amount=action.amount if action and has_amount else None,
+        currency=action.currency if action and has_amount else None,
+        occurred_at=at,
+        historical=False,
+        lead=after.snapshot(),
+        **{"from": before.stage, "to": after.stage},
+    )
+
+
+def assigned(state: State, stamp: Stamp, at: datetime) -> LeadAssigned:
+    """A new owner, and all that the decision took from outside the lead."""
+    return LeadAssigned(
+        lead_id=state.lead_id,
+        version=state.version,
+        owner=stamp.owner,
+        team=stamp.team,
+        why=stamp.why,
+        turn=stamp.turn,
+        candidates=stamp.candidates,
+        passed_over=stamp.passed_over,
+        occurred_at=at,
+        lead=state.snapshot(),
+    )
+
+
+def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, facts: Facts) -> LeadQualified:
+    """What a sales tool needs in one event; `due` is the clock that runs out first."""
+    clocks = [(moment(accord, rule, at, 1.0), rule.id) for rule in clocks_starting(accord, state.stage, facts)]
+    first = min(clocks, default=None)
+    return LeadQualified(
+        lead_id=state.lead_id,
+        version=state.version,
+        engagement=state.engagement,
+        fit=state.fit,
+        grade=state.grade,
+        reasons=tuple(Reason(**reason) for reason in score.get("reasons", ())),
+        owner=state.owner,
+        team=state.team,
+        due=ClockPreview(rule=first[1], deadline=first[0]) if first else None,
+        occurred_at=at,
+        lead=state.snapshot(),
+    )
+
+
+def recorded(state: State, action: SalesAction, at: datetime, ignored: IgnoredReason | None) -> SalesRecorded:
+    """A touch, snooze or note; or an action that changed nothing, with the reason."""
+    return SalesRecorded(
+        lead_id=state.lead_id,
+        version=state.version,
+        action_id=action.id,
+        action=action.action,
+        stage=state.stage,
+        entry=state.version,
+        ignored=ignored,
+        reason=action.reason,
+        channel=action.channel,
+        until=action.until,
+        amount=action.amount,
+        currency=action.currency,
+        note=action.note,
+        actor=action.actor,
+        owner=state.owner,
+        occurred_at=at,
+        lead=state.snapshot(),
+    )

@@ -1,0 +1,201 @@
+"""Reads and writes schema `stages` a batch at a time, through the step's own connection."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import from_json, to_json
+
+from services.stages.model import (
+    Batch,
+    HistoryLine,
+    Lead,
+    Routing,
+    State,
+    Sticky,
+    TransitionLine,
+    stamp_from_json,
+    stamp_to_json,
+)
+from shared.errors import AlreadyApplied
+from shared.events.lifecycle import IgnoredReason, Stage
+
+_STATES = """
+SELECT lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, state
+FROM stages.leads WHERE lead_id = ANY($1::uuid[])
+"""
+
+_SAVE_STATES = """
+INSERT INTO stages.leads (lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, entered_at, email,
+    state)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::double precision[],
+    $7::integer[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[])
+ON CONFLICT (lead_id) DO UPDATE SET stage = excluded.stage, version = excluded.version, owner = excluded.owner,
+    team = excluded.team, engagement = excluded.engagement, fit = excluded.fit, grade = excluded.grade,
+    updated_at = excluded.updated_at, entered_at = excluded.entered_at, email = excluded.email, state = excluded.state
+"""
+
+_SAVE_HISTORY = """
+INSERT INTO stages.history (lead_id, event_id, number, received_at, body, stamp, ignored)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::bytea[], $6::text[], $7::text[])
+ON CONFLICT (lead_id, event_id) DO NOTHING
+"""
+
+# The numbers of this batch's own rows are not those of the rows that stand in its way.
+_APPLIED = """
+SELECT history.event_id
+FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS sent (lead_id, event_id, number)
+JOIN stages.history USING (lead_id, event_id)
+WHERE history.number <> sent.number
+"""
+
+_SAVE_TRANSITIONS = """
+INSERT INTO stages.transitions (lead_id, version, event_id, cause_id, occurred_at, from_stage, to_stage, reason, action,
+    is_implied, owner)
+SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::boolean[], $11::text[])
+"""
+
+# A row that isn't there can't be locked, so it is made first; both statements take the keys in their order.
+_MAKE_STICKY = "INSERT INTO stages.sticky (value) SELECT unnest($1::text[]) ON CONFLICT (value) DO NOTHING"
+_LOCK_STICKY = (
+    'SELECT value, owner, team FROM stages.sticky WHERE value = ANY($1::text[]) ORDER BY value COLLATE "C" FOR UPDATE'
+)
+_MAKE_TURNS = "INSERT INTO stages.turns (team) SELECT unnest($1::text[]) ON CONFLICT (team) DO NOTHING"
+_LOCK_TURNS = 'SELECT team, turn FROM stages.turns WHERE team = ANY($1::text[]) ORDER BY team COLLATE "C" FOR UPDATE'
+
+_SAVE_STICKY = """
+UPDATE stages.sticky SET owner = now.owner, team = now.team
+FROM unnest($1::text[], $2::text[], $3::text[]) AS now (value, owner, team)
+WHERE sticky.value = now.value AND (sticky.owner, sticky.team) IS DISTINCT FROM (now.owner, now.team)
+"""
+_SAVE_TURNS = """
+UPDATE stages.turns SET turn = now.turn FROM unnest($1::text[], $2::bigint[]) AS now (team, turn)
+WHERE turns.team = now.team
+"""
+
+_HISTORY = """
+SELECT lead_id, event_id, number, received_at, body, stamp, ignored
+FROM stages.history WHERE lead_id = $1 ORDER BY number
+"""
+
+
+class PostgresStore:
+    """The tables of stages."""
+
+    async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]:
+        """The states of those of these leads that have one."""
+        return {row[0]: _state(row) for row in await connection.fetch(_STATES, lead_ids)}
+
+    async def lock(self, connection: Any, teams: Collection[str], values: Collection[str]) -> Routing:
+        """The rows that routing needs, held until the step's commit. Always sticky values first, each in key order."""
+        sticky: dict[str, Sticky] = {}
+        turns: dict[str, int] = {}
+        if values:
+            await connection.execute(_MAKE_STICKY, sorted(values))
+            for value, owner, team in await connection.fetch(_LOCK_STICKY, values):
+                if owner is not None:
+                    sticky[value] = Sticky(owner, team)
+        if teams:
+            await connection.execute(_MAKE_TURNS, sorted(teams))
+            turns = {row[0]: row[1] for row in await connection.fetch(_LOCK_TURNS, teams)}
+        return Routing(turns, sticky)
+
+    async def save(self, connection: Any, batch: Batch) -> None:
+        """Raises AlreadyApplied when the history has some of these events."""
+        columns = _columns([_history_row(line) for line in batch.history])
+        saved = await connection.execute(_SAVE_HISTORY, *columns)
+        if int(saved.rpartition(" ")[2]) != len(batch.history):
+            raise AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *columns[:3])])
+        if batch.transitions:
+            await connection.execute(
+                _SAVE_TRANSITIONS, *_columns([_transition_row(line) for line in batch.transitions])
+            )
+        await self._save_routing(connection, batch.routing)
+        # In key order, so that no two writers wait for each other.
+        rows = [_state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
+        await connection.execute(_SAVE_STATES, *_columns(rows))
+
+    async def _save_routing(self, connection: Any, routing: Routing) -> None:
+        if routing.sticky:
+            values = [(value, *sticky) for value, sticky in routing.sticky.items()]
+            await connection.execute(_SAVE_STICKY, *_columns(values))
+        if routing.turns:
+            await connection.execute(_SAVE_TURNS, *_columns(list(routing.turns.items())))
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True))
+
+
+def _history_row(line: HistoryLine) -> tuple[Any, ...]:
+    *plain, stamp, ignored = line
+    return (*plain, stamp and to_json(stamp_to_json(stamp)).decode(), ignored)
+
+
+def _transition_row(line: TransitionLine) -> tuple[Any, ...]:
+    event_id, cause_id, changed = line
+    where = (changed.lead_id, changed.version, event_id, cause_id, changed.occurred_at)
+    what = (changed.from_stage, changed.to_stage, changed.reason, changed.action, changed.implied, changed.owner)
+    return (*where, *what)
+
+
+def _state_row(state: State) -> tuple[Any, ...]:
+    rest = to_json(
+        (state.number, state.accord, state.created_at, state.entered_at, state.is_scored, state.lead)
+    ).decode()
+    return (
+        state.lead_id,
+        state.stage,
+        state.version,
+        state.owner,
+        state.team,
+        state.engagement,
+        state.fit,
+        state.grade,
+        state.updated_at,
+        state.entered_at or state.created_at,
+        state.lead.email,
+        rest,
+    )
+
+
+def _state(row: Any) -> State:
+    lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, rest = row
+    number, accord, created_at, entered_at, is_scored, lead = from_json(rest)
+    return State(
+        lead_id=lead_id,
+        stage=Stage(stage),
+        version=version,
+        number=number,
+        accord=accord,
+        created_at=datetime.fromisoformat(created_at),
+        updated_at=updated_at,
+        entered_at=datetime.fromisoformat(entered_at) if entered_at else None,
+        owner=owner,
+        team=team,
+        engagement=engagement,
+        fit=fit,
+        grade=grade,
+        lead=Lead(*lead),
+        is_scored=is_scored,
+    )
+
+
+async def history_of(connection: Any, lead_id: UUID) -> list[HistoryLine]:
+    """One lead's whole history in its order: with the scores that scoring's history gives, what a replay folds."""
+    return [_history_line(row) for row in await connection.fetch(_HISTORY, lead_id)]
+
+
+def _history_line(row: Any) -> HistoryLine:
+    lead_id, event_id, number, received_at, body, stamp, ignored = row
+    return HistoryLine(
+        lead_id,
+        event_id,
+        number,
+        received_at,
+        body,
+        stamp_from_json(from_json(stamp)) if stamp else None,
+        IgnoredReason(ignored) if ignored else None,
+    )

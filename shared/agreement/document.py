@@ -1,0 +1,48 @@
+"""The accord document as strict models: an unknown key or a value of another type is refused, nothing is coerced.
+
+What must hold between fields (unique ids, known teams, open hours) is checked by checking.py when a document is loaded.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
+
+from shared.agreement.document_base import Part
+from shared.agreement.document_calendar import Calendar
+from shared.agreement.document_scoring import Scoring
+from shared.agreement.document_sla import Sla
+from shared.agreement.document_stages import Routing, Stages
+from shared.agreement.values import Form, Name
+
+__all__ = ["Accord", "Calendar", "Routing", "Scoring", "Sla", "Stages"]
+
+
+class Accord(Part):
+    """The whole agreement. It is dumped as it was written, so that storing it and reading it again changes nothing."""
+
+    model_config = ConfigDict(title="Accord")
+
+    accord: Form
+    name: Name
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    calendar: Calendar
+    scoring: Scoring
+    stages: Stages
+    routing: Routing = Routing()
+    sla: Sla = Sla()
+
+    _written: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_was_written(cls, document: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        accord = handler(document)
+        if isinstance(document, Mapping):
+            accord._written = dict(document)
+        return accord
+
+    @model_serializer(mode="plain")
+    def as_written(self) -> dict[str, Any]:
+        """The document's own plain values, valid as JSON."""
+        return self._written

@@ -1,0 +1,9 @@
+"""The base of every part of the document."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """Strict, closed, immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)

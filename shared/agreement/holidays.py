@@ -1,0 +1,42 @@
+"""The public holidays of a country, a year at a time."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+
+import holidays
+
+HolidayNames = Callable[[int], Mapping[date, str]]
+
+
+class UnknownCountry(ValueError):
+    """No such country, or it has no such subdivision."""
+
+
+def no_holidays(_: int) -> Mapping[date, str]:
+    """The holidays of nowhere."""
+    return {}
+
+
+def country_holidays(country: str, subdivision: str | None = None) -> HolidayNames:
+    """The names of a country's public holidays by date. Raises UnknownCountry."""
+
+    def of_year(year: int) -> Mapping[date, str]:
+        return dict(holidays.country_holidays(country, subdiv=subdivision, years=[year], expand=False).items())
+
+    if country not in holidays.list_supported_countries():
+        raise UnknownCountry(country)
+    try:
+        of_year(2026)
+    except NotImplementedError as error:
+        raise UnknownCountry(subdivision) from error
+    return of_year
+
+
+def countries() -> list[str]:
+    """The codes that are known."""
+    return list(holidays.list_supported_countries())
+
+
+def subdivisions(country: str) -> list[str]:
+    """The codes of a country's parts."""
+    return list(holidays.list_supported_countries().get(country, ()))

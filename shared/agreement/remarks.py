@@ -1,0 +1,74 @@
+"""What is allowed in an accord and still worth saying: likely slips, and what this release doesn't execute yet."""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from shared.agreement.calendar import FULL_DAY, OpenRange
+from shared.agreement.conditions import Condition, tests_of
+from shared.agreement.document import Accord
+from shared.agreement.document_calendar import WEEKDAYS
+
+
+def warnings(accord: Accord) -> list[str]:
+    """Likely slips, in words."""
+    return [*_above_the_cap(accord), *_grades_out_of_order(accord), *_overlapping_hours(accord)]
+
+
+def not_yet_executed(accord: Accord) -> list[str]:
+    """What this document agrees on and this release only validates, in words."""
+    lines: list[str] = []
+    for clock in accord.sla.clocks:
+        for step in clock.escalate:
+            if step.then is not None:
+                lines.append(f"sla.clocks.{clock.id}: escalate at {step.at:.0%}, then: {step.then}")
+        if clock.pauses_while is not None:
+            lines.append(f"sla.clocks.{clock.id}: pauses_while: {clock.pauses_while}")
+    lines += [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
+    for team, owners in accord.routing.teams.items():
+        lines += [
+            f"routing.teams.{team}: capacity {owner.capacity}/d of {owner.owner}"
+            for owner in owners
+            if owner.capacity is not None
+        ]
+    return lines
+
+
+def _conditions(accord: Accord) -> Iterator[tuple[str, Condition | None]]:
+    yield "stages.mql", accord.stages.mql
+    for index, rule in enumerate(accord.routing.rules):
+        yield f"routing.rules[{index}].when", rule.when
+    for clock in accord.sla.clocks:
+        yield f"sla.clocks.{clock.id}.when", clock.when
+    for promise in accord.sla.promises:
+        yield f"sla.promises.{promise.id}.when", promise.when
+
+
+def _above_the_cap(accord: Accord) -> Iterator[str]:
+    cap = accord.scoring.engagement.cap
+    if cap is None:
+        return
+    for path, condition in _conditions(accord):
+        for test in tests_of(condition):
+            is_number = type(test.operand) is int or type(test.operand) is float
+            if test.field != "engagement" or test.operator not in ("gt", "gte", "eq") or not is_number:
+                continue
+            if test.operand > cap or (test.operator == "gt" and test.operand == cap):
+                yield f"{path}: engagement {test.operator} {test.operand} is above the cap {cap}: it never holds"
+
+
+def _grades_out_of_order(accord: Accord) -> Iterator[str]:
+    thresholds = [(grade, at) for grade, at in accord.scoring.fit.grades if at is not None]
+    for (better, high), (worse, low) in pairwise(thresholds):
+        if low >= high:
+            yield f"scoring.fit.grades: {worse} ({low}) isn't below {better} ({high}): nobody gets {worse}"
+
+
+def _overlapping_hours(accord: Accord) -> Iterator[str]:
+    for weekday in WEEKDAYS:
+        if _overlap(getattr(accord.calendar.hours, weekday)):
+            yield f"calendar.hours.{weekday}: ranges overlap; what they share counts once"
+
+
+def _overlap(ranges: Iterable[OpenRange]) -> bool:
+    ordered = sorted((open_.from_, open_.to if open_.to > open_.from_ else open_.to + FULL_DAY) for open_ in ranges)
+    return any(first[1] > second[0] for first, second in pairwise(ordered))

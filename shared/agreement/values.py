@@ -1,0 +1,168 @@
+"""The small values of the document, read strictly: durations, percents, counts, hours, days, zones, conditions."""
+
+import re
+from datetime import date, timedelta
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import Field, PlainValidator, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from shared.agreement.calendar import FULL_DAY, OpenRange
+from shared.agreement.condition_parsing import InvalidCondition, parse_condition
+from shared.agreement.conditions import Condition
+from shared.agreement.problems import ParseProblem, did_you_mean, shown
+
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+DURATION_MAX: Final = timedelta(days=3660)
+POINTS_MAX: Final = 1_000_000
+COUNT_MAX: Final = 1_000_000_000
+PERCENT_MAX: Final = 10_000.0
+
+_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+_PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)%")
+_RANGE = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
+_CAPACITY = re.compile(r"([0-9]{1,6})/d")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def refusal(value: Any, allowed: str) -> PydanticCustomError:
+    """An error that says what is allowed; loading turns it into a DocumentProblem."""
+    return refusals([ParseProblem((), shown(value), allowed)])
+
+
+def refusals(problems: list[ParseProblem]) -> PydanticCustomError:
+    """Several problems below one field, as one error."""
+    # The message goes into the context: pydantic reads a message as a template with braces.
+    return PydanticCustomError("refused", "{allowed}", {"allowed": problems[0].allowed, "problems": problems})
+
+
+def form(value: Any) -> int:
+    """The form of the document: 1 is the only one there is."""
+    if type(value) is not int or value != 1:
+        raise refusal(value, "1, the only form there is")
+    return value
+
+
+def duration(value: Any) -> timedelta:
+    """`<n>s|m|h|d|w`."""
+    allowed = "a duration such as 30s, 45m, 8h, 14d or 2w"
+    match_ = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match_ is None:
+        raise refusal(value, allowed)
+    span = timedelta(**{UNITS[match_[2]]: int(match_[1])})
+    if span > DURATION_MAX:
+        raise refusal(value, f"{allowed}, of at most {DURATION_MAX.days}d")
+    return span
+
+
+def positive_duration(value: Any) -> timedelta:
+    """A duration longer than nothing."""
+    span = duration(value)
+    if not span:
+        raise refusal(value, "a duration longer than 0, such as 8h or 14d")
+    return span
+
+
+def half_life(value: Any) -> timedelta | None:
+    """A duration, or `never` for points that don't decay."""
+    if value == "never":
+        return None
+    try:
+        return positive_duration(value)
+    except PydanticCustomError:
+        raise refusal(value, "a duration longer than 0, such as 30d, or never") from None
+
+
+def percent(value: Any) -> float:
+    """`75%` is 0.75."""
+    match_ = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match_ is None or float(match_[1]) > PERCENT_MAX:
+        raise refusal(value, "a percentage such as 75%")
+    return float(match_[1]) / 100
+
+
+def positive_percent(value: Any) -> float:
+    """A percentage above 0%."""
+    share = percent(value)
+    if not share:
+        raise refusal(value, "a percentage above 0%, such as 75%")
+    return share
+
+
+def target(value: Any) -> int | float:
+    """A count as an int, or a percentage as a float."""
+    if isinstance(value, str):
+        return percent(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
+        raise refusal(value, "a count such as 120, or a percentage such as 40%")
+    return value
+
+
+def open_range(value: Any) -> OpenRange:
+    """`09:00-17:30`; `22:00-06:00` ends on the next day; `24:00` is the end of a day."""
+    match_ = _RANGE.fullmatch(value) if isinstance(value, str) else None
+    if match_ is None:
+        raise refusal(value, 'a range of hours such as "09:00-17:30"')
+    from_hour, from_minute, to_hour, to_minute = (int(group) for group in match_.groups())
+    from_, to = from_hour * 60 + from_minute, to_hour * 60 + to_minute
+    if from_minute > 59 or to_minute > 59 or from_ >= FULL_DAY or to > FULL_DAY:
+        raise refusal(value, "hours from 00:00 to 24:00")
+    if from_ == to:
+        raise refusal(value, 'a range that is not empty ("00:00-24:00" is a whole day)')
+    return OpenRange(from_, to)
+
+
+def day(value: Any) -> date:
+    """`2026-12-24`."""
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise refusal(value, "a date such as 2026-12-24")
+
+
+def zone(value: Any) -> str:
+    """The name of an IANA time zone."""
+    allowed = "an IANA time zone such as America/New_York"
+    if not isinstance(value, str) or not value:
+        raise refusal(value, allowed)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refusal(value, did_you_mean(value, available_timezones()) + allowed) from None
+    return value
+
+
+def capacity(value: Any) -> int:
+    """`20/d`: leads per calendar day."""
+    match_ = _CAPACITY.fullmatch(value) if isinstance(value, str) else None
+    if match_ is None:
+        raise refusal(value, "leads per calendar day such as 20/d")
+    return int(match_[1])
+
+
+def condition(value: Any) -> Condition:
+    """A condition; all its problems at once."""
+    try:
+        return parse_condition(value)
+    except InvalidCondition as error:
+        raise refusals(error.problems) from None
+
+
+Form = Annotated[int, PlainValidator(form)]
+Duration = Annotated[timedelta, PlainValidator(duration)]
+PositiveDuration = Annotated[timedelta, PlainValidator(positive_duration)]
+HalfLife = Annotated[timedelta | None, PlainValidator(half_life)]
+Share = Annotated[float, PlainValidator(positive_percent)]
+Target = Annotated[int | float, PlainValidator(target)]
+Range = Annotated[OpenRange, PlainValidator(open_range)]
+Day = Annotated[date, PlainValidator(day)]
+Zone = Annotated[str, PlainValidator(zone)]
+Capacity = Annotated[int, PlainValidator(capacity)]
+When = Annotated[Condition, PlainValidator(condition)]
+Points = Annotated[int, Field(ge=-POINTS_MAX, le=POINTS_MAX)]
+# A name people choose: no blanks at its ends, one line.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(?:[^\r\n]*\S)?$")]
+ActivityType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$")]

@@ -1,0 +1,68 @@
+"""Connections to Postgres: asyncpg pools for hot paths, a SQLAlchemy engine for the rest. Both read the same addresses.
+
+Every connection ends its transaction when its process stands still, so that a stopped owner can't block its successor.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import asyncpg
+from pydantic_core import from_json, to_json
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_SCHEMES: Final = ("postgresql+asyncpg://", "postgresql://", "postgres://")
+_IDLE_IN_TRANSACTION_SECONDS: Final = 10
+_TCP_USER_TIMEOUT_SECONDS: Final = 10
+_CONNECT_SECONDS: Final = 10.0
+
+
+def dsn(database_url: str) -> str:
+    """The address as asyncpg and psql know it: `postgresql://…`."""
+    for scheme in _SCHEMES:
+        if database_url.startswith(scheme):
+            return "postgresql://" + database_url.removeprefix(scheme)
+    raise ValueError("a database address begins with postgresql:// (or postgres://, or postgresql+asyncpg://)")
+
+
+def connect_options(application_name: str) -> dict[str, Any]:
+    """What every `asyncpg.connect` and `create_pool` of Accord is given."""
+    return {
+        "timeout": _CONNECT_SECONDS,
+        "server_settings": {
+            "application_name": application_name,
+            "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
+            "tcp_user_timeout": f"{_TCP_USER_TIMEOUT_SECONDS}s",
+            "timezone": "UTC",
+        },
+    }
+
+
+async def create_pool(
+    database_url: str,
+    *,
+    application_name: str = "accord",
+    min_size: int = 1,
+    max_size: int = 10,
+    init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+) -> asyncpg.Pool:
+    """An open asyncpg pool; close it with `await pool.close()`."""
+    options = connect_options(application_name)
+    return await asyncpg.create_pool(dsn(database_url), min_size=min_size, max_size=max_size, init=init, **options)
+
+
+def create_engine(database_url: str, *, application_name: str = "accord", pool_size: int = 5) -> AsyncEngine:
+    """A SQLAlchemy engine over asyncpg; nothing is connected before its first use."""
+    address, options = dsn(database_url), connect_options(application_name)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(address, **options)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        json_serializer=lambda value: to_json(value).decode(),
+        json_deserializer=from_json,
+    )

@@ -1,0 +1,41 @@
+"""Events on accord.activity.v1: what leads did, and what is known about them."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events.base import Instant, Payload, Profile
+
+Team = Literal["marketing", "sales"]
+
+
+class ProfileUpdated(Payload):
+    """Facts about a lead. Published before the activity of the same posted event; `fields` may be empty."""
+
+    TYPE: ClassVar[str] = "accord.profile.updated"
+
+    id: UUID
+    occurred_at: Instant
+    received_at: Instant
+    source: str
+    team: Team | None = None
+    campaign: str | None = None
+    identifiers: dict[str, str] = Field(default_factory=dict)
+    fields: Profile = Field(default_factory=dict)
+
+
+class Activity(Payload):
+    """Something a lead did."""
+
+    TYPE: ClassVar[str] = "accord.activity"
+
+    id: UUID
+    type: str
+    occurred_at: Instant
+    received_at: Instant
+    source: str
+    team: Team | None = None
+    campaign: str | None = None
+    identifiers: dict[str, str] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)

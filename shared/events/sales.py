@@ -1,0 +1,50 @@
+"""Events on accord.sales.v1: what sales did to a lead."""
+
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events.base import Instant, Payload
+
+
+class Action(StrEnum):
+    """Everything sales can do to a lead (ACCORD.md "Stages")."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    QUALIFIED = "qualified"
+    OPPORTUNITY_OPENED = "opportunity.opened"
+    WON = "won"
+    LOST = "lost"
+    RECYCLED = "recycled"
+    DISQUALIFIED = "disqualified"
+    REOPENED = "reopened"
+    ASSIGNED = "assigned"
+    CONTACTED = "contacted"
+    SNOOZED = "snoozed"
+    NOTE = "note"
+
+
+class SalesAction(Payload):
+    """One sales action. `if_stage_version` and `if_owner` guard actions that Accord itself sends back."""
+
+    TYPE: ClassVar[str] = "accord.sales.action"
+
+    id: UUID
+    action: Action
+    occurred_at: Instant
+    received_at: Instant
+    source: str
+    actor: str | None = None
+    identifiers: dict[str, str] = Field(default_factory=dict)
+    reason: str | None = None
+    channel: str | None = None
+    until: Instant | None = None
+    amount: float | None = None
+    currency: str | None = None
+    owner: str | None = None
+    note: str | None = None
+    if_stage_version: int | None = None
+    if_owner: str | None = None

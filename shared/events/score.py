@@ -1,0 +1,36 @@
+"""Events on accord.score.v1: what a lead is worth, and why."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.events.base import Instant, LeadSnapshot, Payload, Reason
+
+
+class Grant(BaseModel):
+    """What one rule granted to one activity, and what a cap or condition withheld."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rule: str
+    points: int
+    withheld: int = 0
+    why: str | None = None
+
+
+class ScoreChanged(Payload):
+    """The score after one accepted activity, profile update, merge or rescore, changed or not."""
+
+    TYPE: ClassVar[str] = "accord.score.changed"
+
+    version: int
+    changed: bool
+    engagement: float
+    fit: int
+    grade: str
+    as_of: Instant
+    reasons: tuple[Reason, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    activity: str | None = None
+    activity_received_at: Instant | None = None
+    lead: LeadSnapshot

@@ -1,0 +1,77 @@
+"""Events on accord.sla.v1: what was promised, what was kept, what was broken."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from shared.events.base import Instant, LeadSnapshot, Payload
+
+
+class ClockEvent(Payload):
+    """The common data of all clock events. `elapsed_seconds` counts the clock's own hours (business or plain) from
+    its start; `lateness_seconds` is how long after the due moment it was announced."""
+
+    clock_id: UUID
+    rule: str
+    attempt: int = 1
+    accord: int
+    entry: int
+    started_at: Instant
+    deadline: Instant
+    occurred_at: Instant
+    elapsed_seconds: float
+    owner: str | None = None
+    team: str | None = None
+    level: int | None = None
+    to: str | None = None
+    lateness_seconds: float | None = None
+    lagging: bool = False
+    late_start: bool = False
+    lead: LeadSnapshot
+
+
+class ClockStarted(ClockEvent):
+    """A promise began to run."""
+
+    TYPE: ClassVar[str] = "accord.clock.started"
+
+
+class ClockWarned(ClockEvent):
+    """The agreed share of the time has gone."""
+
+    TYPE: ClassVar[str] = "accord.clock.warned"
+
+
+class ClockMet(ClockEvent):
+    """The promise was kept."""
+
+    TYPE: ClassVar[str] = "accord.clock.met"
+
+
+class ClockBreached(ClockEvent):
+    """The promise was broken."""
+
+    TYPE: ClassVar[str] = "accord.clock.breached"
+
+
+class ClockEscalated(ClockEvent):
+    """A step of the escalation ladder was reached."""
+
+    TYPE: ClassVar[str] = "accord.clock.escalated"
+
+
+class ClockResolved(ClockEvent):
+    """What was promised was done, after the breach."""
+
+    TYPE: ClassVar[str] = "accord.clock.resolved"
+
+
+class ClockVoided(ClockEvent):
+    """The breach was announced in error: a stop that was in time arrived late."""
+
+    TYPE: ClassVar[str] = "accord.clock.voided"
+
+
+class ClockCancelled(ClockEvent):
+    """The lead left the line before the promise was kept or broken."""
+
+    TYPE: ClassVar[str] = "accord.clock.cancelled"

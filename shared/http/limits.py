@@ -1,0 +1,92 @@
+"""Bounds on what a client may send: bytes of a body, requests of a key. Reaching one is told to `on_limit`."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from math import ceil
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from shared.http.problems import Problem
+
+OnLimit = Callable[[str], None]
+BODY_LIMIT: Final = "body_bytes"
+RATE_LIMIT: Final = "rate"
+
+
+def _tell_nobody(limit: str) -> None:
+    """The default hook."""
+
+
+async def read_body(scope: Scope, receive: Receive, *, bytes_max: int, on_limit: OnLimit = _tell_nobody) -> bytes:
+    """The whole body of a request. Raises Problem 413 as soon as it is, or says it is, larger.
+
+    For a Starlette request: `read_body(request.scope, request.receive, …)`.
+    """
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    if declared.isdigit() and int(declared) > bytes_max:
+        raise _too_large(bytes_max, on_limit)
+    chunks: list[bytes] = []
+    size, is_more = 0, True
+    while is_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > bytes_max:
+            raise _too_large(bytes_max, on_limit)
+        chunks.append(chunk)
+        is_more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class RateLimiter:
+    """A token bucket per key, in memory; the keys longest unused are forgotten first (a forgotten bucket is full)."""
+
+    def __init__(
+        self,
+        per_second: float,
+        burst: int,
+        *,
+        on_limit: OnLimit = _tell_nobody,
+        keys_max: int = 10_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if per_second <= 0 or burst < 1:
+            raise ValueError("a rate and its burst are positive")
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._on_limit = on_limit
+        self._keys_max = keys_max
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str, tokens: int = 1) -> float:
+        """Takes tokens and returns 0.0; or takes none and returns the seconds until there are enough.
+
+        More tokens than the burst are granted to a full bucket, which then owes them.
+        """
+        now = self._monotonic()
+        held, at = self._buckets.pop(key, (self._burst, now))
+        held = min(self._burst, held + (now - at) * self._per_second)
+        missing = min(float(tokens), self._burst) - held
+        self._buckets[key] = (held if missing > 0 else held - tokens, now)
+        if len(self._buckets) > self._keys_max:
+            self._buckets.popitem(last=False)
+        return max(0.0, missing / self._per_second)
+
+    def require(self, key: str, tokens: int = 1) -> None:
+        """Takes tokens. Raises Problem 429 with Retry-After when there are too few."""
+        if wait_seconds := self.take(key, tokens):
+            self._on_limit(RATE_LIMIT)
+            headers = {"Retry-After": str(ceil(wait_seconds))}
+            raise Problem(429, "Too many requests", "This key sends faster than its limit.", headers=headers)
+
+
+def _too_large(bytes_max: int, on_limit: OnLimit) -> Problem:
+    on_limit(BODY_LIMIT)
+    # The rest of the body is not read, so the connection can't carry another request.
+    return Problem(413, "Content too large", f"The limit is {bytes_max} bytes.", headers={"Connection": "close"})

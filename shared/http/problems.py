@@ -1,0 +1,170 @@
+"""Errors as RFC 9457 problem documents. Nothing internal leaks: no messages of exceptions, no values that were sent."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from pydantic_core import to_json
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import Unavailable
+from shared.telemetry.logging import describe_error
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 1
+_REQUEST_PARTS: Final = ("body", "query", "path", "header", "cookie")
+
+# What asyncpg and the network raise when the database can't be reached just now; the same request may succeed later.
+UNREACHABLE: Final[tuple[type[Exception], ...]] = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+logger = structlog.get_logger(component="http")
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field; `path` is dotted (`lead.email`), empty for the whole body."""
+
+    path: str
+    message: str
+
+
+class Problem(Exception):
+    """An answer that isn't the one that was asked for."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str | None = None,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {title}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+
+def problem_response(problem: Problem, instance: str) -> Response:
+    """The document; `instance` is the path that was asked for."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "instance": instance,
+    }
+    if problem.detail is not None:
+        document["detail"] = problem.detail
+    if problem.errors:
+        document["errors"] = [error._asdict() for error in problem.errors]
+    return Response(to_json(document), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def unavailable(retry_after_seconds: int = RETRY_AFTER_SECONDS) -> Problem:
+    """503: nothing durable can be reached just now."""
+    headers = {"Retry-After": str(retry_after_seconds)}
+    return Problem(503, "Unavailable", "Nothing durable can be reached; try again later.", headers=headers)
+
+
+def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
+    """Where and what, without what was found there (it may be personal data)."""
+    return [FieldError(_path(found["loc"]), found["msg"]) for found in error.errors()]
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem that an exception stands for; None for one that nobody foresaw."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return Problem(422, "Invalid input", errors=field_errors(error))
+        case HTTPException():
+            phrase = HTTPStatus(error.status_code).phrase
+            detail = error.detail if error.detail != phrase else None
+            return Problem(error.status_code, phrase, detail, headers=error.headers)
+        case Unavailable():
+            return unavailable(error.retry_after_seconds)
+        case DBAPIError() if error.connection_invalidated or is_unreachable(_driver_error(error)):
+            return unavailable()
+        case _ if is_unreachable(error):
+            return unavailable()
+    return None
+
+
+def is_unreachable(error: BaseException | None) -> bool:
+    """Whether this says that the database can't be reached (and not that an argument is wrong)."""
+    return isinstance(error, UNREACHABLE) and not isinstance(error, ValueError)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Makes every error of this app a problem document, those of bare Starlette routes too."""
+    for kind in (Problem, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, _answer)
+    app.add_middleware(Unforeseen)
+
+
+class Unforeseen:
+    """Answers what no handler took: 503 when the database is away, else 500, logged without its message."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal has_started
+            has_started = has_started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem is None:
+                logger.error("request_failed", method=scope["method"], **describe_error(error))
+                problem = Problem(500, "Internal error", "The error was logged.")
+            elif problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                logger.warning("request_refused", status=problem.status, **describe_error(error))
+            if has_started:
+                raise ConnectionError("the response had begun; the connection is cut") from None
+            await problem_response(problem, scope["path"])(scope, receive, send)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem is None:
+        raise error
+    return problem_response(problem, request.url.path)
+
+
+def _driver_error(error: DBAPIError) -> BaseException | None:
+    """asyncpg's own exception below SQLAlchemy's wrapper of it."""
+    return error.orig.__cause__ if error.orig is not None else None
+
+
+def _path(location: tuple[str | int, ...]) -> str:
+    parts = location[1:] if location and location[0] in _REQUEST_PARTS else location
+    return ".".join(map(str, parts))

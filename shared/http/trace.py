@@ -1,0 +1,33 @@
+"""Takes a caller's `traceparent`, gives it back on the answer, and puts its trace id on the request's log lines."""
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.telemetry.tracing import trace_id, valid_traceparent
+
+
+def traceparent_of(scope: Scope) -> str | None:
+    """The request's `traceparent`, None if it has none or none that is valid."""
+    sent = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return valid_traceparent(sent[0].decode("latin-1")) if len(sent) == 1 else None
+
+
+class Traceparent:
+    """ASGI middleware; it costs next to nothing for requests without the header."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        traceparent = traceparent_of(scope) if scope["type"] == "http" else None
+        if traceparent is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def give_back(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"traceparent", traceparent.encode())]}
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(trace_id=trace_id(traceparent)):
+            await self._app(scope, receive, give_back)

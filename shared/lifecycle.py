@@ -1,0 +1,44 @@
+"""What a service is, to whoever composes it: one process with all of them, or one process each."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.routing import BaseRoute
+
+from shared.clock import Clock
+from shared.db.accord_book import AccordBook
+from shared.stream.carrier import Carrier
+from shared.stream.handler import Handler, Ticker
+from shared.stream.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the composition gives to each service's `wire`."""
+
+    pool: asyncpg.Pool
+    engine: AsyncEngine
+    carrier: Carrier
+    accords: AccordBook
+    registry: CollectorRegistry
+    stream_metrics: Metrics
+    clock: Clock
+    public_url: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service's `main.wire` returns. A part that is empty means that the service doesn't do that thing.
+
+    `handler` and `ticker` are made once per partition; `background` are loops that run until they are cancelled.
+    """
+
+    name: str
+    handler: Callable[[int], Handler] | None = None
+    ticker: Callable[[int], Ticker] | None = None
+    routes: Sequence[BaseRoute] = ()
+    background: Sequence[Callable[[], Awaitable[None]]] = ()
+    is_ready: Callable[[], bool] = lambda: True

@@ -1,0 +1,34 @@
+"""Settings that every process reads: `ACCORD_<NAME>` in the environment. Each service adds its own in its settings.py.
+
+Only `main` modules and what composes them make one of these; everything below gets values as arguments.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.db.engine import dsn
+from shared.telemetry.logging import LogFormat
+
+
+class Settings(BaseSettings):
+    """The base of all settings classes: an unknown value is an error that names its variable, an empty one is unset."""
+
+    model_config = SettingsConfigDict(env_prefix="ACCORD_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+
+class ProcessSettings(Settings):
+    """What any process of Accord needs. Without a database address `accord up` starts the embedded Postgres."""
+
+    database_url: SecretStr | None = None
+    postgres_bin: Path | None = None
+    database_pool_size: int = Field(default=10, ge=2, le=100)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "auto"
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(dsn(value.get_secret_value()))

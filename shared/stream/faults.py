@@ -1,0 +1,26 @@
+"""Tells poison from the surroundings (DESIGN.md "Failure")."""
+
+import asyncpg
+
+from shared.errors import AlreadyApplied, Gap, OwnershipLost, Poison, PositionsMoved, Raced, Surroundings, Unavailable
+
+_POISON_CLASSES = ("22", "23")  # data exception, integrity constraint violation
+_NOT_THE_EVENT = (Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, AlreadyApplied)
+
+
+def is_poison(error: Exception) -> bool:
+    """True when the event itself can't be applied; False when the same step may succeed later."""
+    if isinstance(error, Poison):
+        return True
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate or "")[:2] in _POISON_CLASSES
+    if isinstance(error, asyncpg.InterfaceError):
+        return isinstance(error, ValueError)  # asyncpg's own DataError: a value that Postgres can't hold
+    return not isinstance(error, (*_NOT_THE_EVENT, OSError, TimeoutError, MemoryError, asyncpg.InternalClientError))
+
+
+def kind_of(error: Exception) -> str:
+    """A closed, short name of an error for rows and labels."""
+    if isinstance(error, asyncpg.PostgresError):
+        return f"sqlstate {error.sqlstate}"
+    return type(error).__name__

@@ -1,0 +1,109 @@
+"""The Postgres carrier: the log, its counters and its owners are tables of the schema `stream`, on one machine or several.
+
+An offset comes from a counter row that stays locked until the commit, so offsets appear in order and without holes.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from shared.stream import operations
+from shared.stream import positions as positions_
+from shared.stream.carrier import Slot
+from shared.stream.log_claim import Names, PostgresClaim
+from shared.stream.wake import WakeBoard
+
+Connection = Any  # asyncpg ships no types
+Connect = Callable[[], Awaitable[Connection]]
+
+LANE_LEASE_SECONDS = 15
+
+TAKE = """
+INSERT INTO stream.ownership (service, kind, number, epoch, owner, positions, leased_until)
+VALUES ($1, $2, $3, 1, $4, $5::jsonb, now() + make_interval(secs => $6))
+ON CONFLICT (service, kind, number) DO UPDATE SET epoch = stream.ownership.epoch + 1, owner = EXCLUDED.owner,
+    leased_until = EXCLUDED.leased_until, positions = EXCLUDED.positions || stream.ownership.positions
+RETURNING epoch"""
+
+FREE_LANE = """
+SELECT lane FROM generate_series(0, (SELECT count(*) FROM stream.ownership WHERE service = $1 AND kind = 'lane')) AS lane
+WHERE NOT EXISTS (SELECT FROM stream.ownership o WHERE o.service = $1 AND o.kind = 'lane' AND o.number = lane
+    AND o.leased_until > now())
+ORDER BY lane LIMIT 1"""
+
+POSITION = """SELECT coalesce((positions #>> ARRAY[$2, '0'])::bigint, 0)
+FROM stream.ownership WHERE service = $1 AND kind = 'partition' AND number = $3"""
+
+END = (
+    """SELECT next_offset FROM stream.offsets JOIN stream.topics USING (topic_id) WHERE name = $1 AND partition = $2"""
+)
+
+
+class PostgresCarrier:
+    """Implements `Carrier`. Each claim has a connection of its own, made by `connect`; `pool` serves look-ups."""
+
+    def __init__(self, *, pool: Connection, connect: Connect, partitions: int, names: Names, wakes: WakeBoard) -> None:
+        self.partitions = partitions
+        self.is_full = False
+        self._pool = pool
+        self._connect = connect
+        self._names = names
+        self._wakes = wakes
+        self._owner = f"{socket.gethostname()}/{os.getpid()}"
+
+    async def claim(self, slot: Slot, topics: Sequence[str] = ()) -> PostgresClaim:
+        start = json.dumps(positions_.to_json(dict.fromkeys(topics, positions_.START)))
+        connection = await self._connect()
+        try:
+            # ON CONFLICT waits on the row lock for any commit in flight of the former owner.
+            epoch = await connection.fetchval(
+                TAKE, slot.service, slot.kind, slot.number, self._owner, start, LANE_LEASE_SECONDS
+            )
+            claim = PostgresClaim(
+                slot=slot,
+                epoch=epoch,
+                names=self._names,
+                wakes=self._wakes,
+                connect=self._connect,
+                partitions=self.partitions,
+            )
+            await claim.load(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return claim
+
+    async def claim_lane(self, service: str) -> PostgresClaim:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('accord lane ' || $1))", service)
+            number = await connection.fetchval(FREE_LANE, service)
+            slot = Slot(service, "lane", number)
+            await connection.execute(TAKE, service, "lane", number, self._owner, "{}", LANE_LEASE_SECONDS)
+        return await self.claim(slot)
+
+    async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
+        await self._wakes.wait(slot, topics, timeout_seconds)
+
+    def wake(self, slot: Slot) -> None:
+        self._wakes.wake(slot)
+
+    def set_full(self, is_full: bool) -> None:
+        """What the trimmer found."""
+        self.is_full = is_full
+
+    async def end(self, topic: str, partition: int) -> int:
+        return int(await self._pool.fetchval(END, topic, partition) or 0)
+
+    async def position(self, service: str, topic: str, partition: int) -> int:
+        return int(await self._pool.fetchval(POSITION, service, topic, partition) or 0)
+
+    async def resume(self, service: str, partition: int) -> bool:
+        """Ends a breaker's stop; False if this partition was not stopped."""
+        return await operations.resume_partition(self._pool, service, partition)
+
+    async def ask_replay(self, letter_id: UUID) -> bool:
+        """Asks the owner of a dead letter's partition to apply it again; False if there is no such open letter."""
+        return await operations.ask_replay(self._pool, letter_id)

@@ -1,0 +1,239 @@
+"""One slot owned on the Postgres carrier: its connection, its fenced transactions, its reads."""
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from shared.errors import OwnershipLost, PositionsMoved, Surroundings
+from shared.events.envelope import Event, Outgoing, Record
+from shared.events.topics import partition_of
+from shared.stream import log_sql as sql
+from shared.stream import positions as positions_
+from shared.stream.breaker import Breaker
+from shared.stream.carrier import DeadLetter, Positions, Slot
+from shared.stream.wake import WakeBoard
+
+Connection = Any
+Places = dict[tuple[str, int], int]  # (topic, partition) -> number
+
+
+class Names:
+    """The small integers of topics and emitters. Topics are fixed at start; emitters are learned as they appear."""
+
+    def __init__(self, topic_ids: dict[str, int]) -> None:
+        self.topic_ids = topic_ids
+        self.topics = {number: name for name, number in topic_ids.items()}
+        self.emitters: dict[int, str] = {}
+
+    async def emitter_id(self, connection: Connection, name: str) -> int:
+        number = await connection.fetchval(sql.EMITTER_ID, name)
+        self.emitters[number] = name
+        return int(number)
+
+    async def learn_emitters(self, connection: Connection, numbers: set[int]) -> None:
+        if not numbers <= self.emitters.keys():
+            self.emitters.update(await connection.fetch("SELECT emitter_id, name FROM stream.emitters"))
+
+
+class PostgresTransaction:
+    """Implements `Transaction` on the claim's own connection."""
+
+    def __init__(self, claim: "PostgresClaim", connection: Connection) -> None:
+        self._claim = claim
+        self._connection = connection
+        self.sequences: Places = {}
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+    async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
+        if not outgoing:
+            return ()
+        claim = self._claim
+        places = [(topic, partition_of(event.key, claim.partitions)) for topic, event in outgoing]
+        counts = Counter(places)
+        wanted = sorted(
+            (claim.names.topic_ids[topic], partition, count) for (topic, partition), count in counts.items()
+        )
+        topic_ids, partitions, events = zip(*wanted, strict=True)
+        rows = await self._connection.fetch(sql.TAKE_OFFSETS, topic_ids, partitions, events)
+        topics = claim.names.topics
+        offsets: Places = {(topics[row[0]], row[1]): row[2] for row in rows}
+        sequences: Places = {place: claim.sequences.get(place, 0) for place in counts}
+        where: list[tuple[int, int]] = []
+        seqs: list[int] = []
+        for place in places:
+            offset = offsets[place]
+            offsets[place] = offset + 1
+            where.append((place[1], offset))
+            sequences[place] = seq = sequences[place] + 1
+            seqs.append(seq)
+        await self._connection.execute(
+            sql.APPEND,
+            claim.emitter_id,
+            *zip(
+                *((claim.names.topic_ids[topic], partition, seq) for (topic, partition), seq in sequences.items()),
+                strict=True,
+            ),
+            *_columns(outgoing, claim.names.topic_ids, where, seqs),
+        )
+        self.sequences = sequences
+        return where
+
+    async def bury(self, letters: Sequence[DeadLetter]) -> None:
+        await self._connection.executemany(
+            sql.BURY, [_letter_row(self._claim.slot.service, letter) for letter in letters]
+        )
+
+    async def mark_replayed(self, letter_id: UUID) -> None:
+        await self._connection.execute(sql.MARK_REPLAYED, letter_id)
+
+
+class PostgresClaim:
+    """Implements `Claim`. After a failure the runner calls `reload`, which reconnects if the connection was lost."""
+
+    def __init__(
+        self,
+        *,
+        slot: Slot,
+        epoch: int,
+        names: Names,
+        wakes: WakeBoard,
+        connect: Callable[[], Awaitable[Connection]],
+        partitions: int,
+    ) -> None:
+        self.slot = slot
+        self.epoch = epoch
+        self.names = names
+        self.partitions = partitions
+        self.emitter_id = 0
+        self.positions: Positions = {}
+        self.breaker = Breaker()
+        self.sequences: Places = {}
+        self._positions_json = "{}"
+        self._wakes = wakes
+        self._connect = connect
+        self._connection: Connection = None
+
+    async def load(self, connection: Connection) -> None:
+        """Reads what the slot's row and counters say, under the row lock: so after any commit in flight."""
+        async with connection.transaction():
+            row = await connection.fetchrow(sql.OWNED, *self.slot)
+            if row is None or row["epoch"] != self.epoch:
+                raise OwnershipLost
+            self.emitter_id = await self.names.emitter_id(connection, self.slot.emitter)
+            numbers = await connection.fetch(sql.SEQUENCES, self.emitter_id)
+        self._positions_json = row["positions"]
+        self.positions = positions_.from_json(json.loads(row["positions"]))
+        self.breaker = Breaker.from_json(json.loads(row["breaker"]))
+        self.sequences = {(self.names.topics[topic_id], partition): seq for topic_id, partition, seq in numbers}
+        self._connection = connection
+
+    async def reload(self) -> None:
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            connection = await self._connect()
+        try:
+            await self.load(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+
+    async def fetch(self, topics: Sequence[str], limit: int) -> Sequence[Record]:
+        ids = [self.names.topic_ids[topic] for topic in topics]
+        starts = [self.positions[topic].offset if topic in self.positions else 0 for topic in topics]
+        rows = await self._connection.fetch(sql.FETCH, ids, starts, self.slot.number, limit)
+        if not rows:
+            return ()
+        await self.names.learn_emitters(self._connection, {row[2] for row in rows})
+        topic_names, emitters, partition = self.names.topics, self.names.emitters, self.slot.number
+        return [
+            Record(topic_names[row[0]], partition, row[1], emitters[row[2]], row[3], Event(*row[4:])) for row in rows
+        ]
+
+    @asynccontextmanager
+    async def step(self, positions: Positions, breaker: Breaker) -> AsyncIterator[PostgresTransaction]:
+        connection = self._connection
+        if connection is None or connection.is_closed():
+            raise Surroundings("the claim's connection is lost")
+        moved = self._positions_json
+        if positions is not self.positions:
+            moved = json.dumps(positions_.to_json(positions))
+        transaction = PostgresTransaction(self, connection)
+        async with connection.transaction():
+            fence = (*self.slot, self.epoch, self._positions_json, moved, json.dumps(breaker.to_json()))
+            if await connection.execute(sql.FENCE, *fence) != "UPDATE 1":
+                await self._explain_refusal(connection)
+            yield transaction
+        self._positions_json = moved
+        self.positions = positions
+        self.breaker = breaker
+        self.sequences.update(transaction.sequences)
+        self._wakes.touched(transaction.sequences)
+
+    async def _explain_refusal(self, connection: Connection) -> None:
+        epoch = await connection.fetchval(sql.EPOCH, *self.slot)
+        if epoch == self.epoch:
+            raise PositionsMoved
+        raise OwnershipLost
+
+    async def replays(self) -> Sequence[DeadLetter]:
+        rows = await self._connection.fetch(sql.REPLAYING, self.slot.service, self.slot.number)
+        return [
+            DeadLetter(
+                id=row["letter_id"],
+                record=Record(*row[1:6], Event(*row[6:16])),
+                kind=row["kind"],
+                message=row["message"],
+                at=row["buried_at"],
+            )
+            for row in rows
+        ]
+
+    async def release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None or connection.is_closed():
+            return
+        try:
+            await connection.execute(sql.RELEASE, *self.slot, self.epoch, timeout=2)
+            await connection.close(timeout=2)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            # The lease runs out by itself; a successor needs nothing from us.
+            connection.terminate()
+
+
+def _columns(
+    outgoing: Sequence[Outgoing], topic_ids: dict[str, int], where: Sequence[tuple[int, int]], seqs: Sequence[int]
+) -> list[Sequence[Any]]:
+    events = [event for _, event in outgoing]
+    ids, types, keys, times, received, values, accords, causes, afters, traces = zip(*events, strict=True)
+    partitions, offsets = zip(*where, strict=True)
+    topics = [topic_ids[topic] for topic, _ in outgoing]
+    return [
+        topics,
+        partitions,
+        offsets,
+        seqs,
+        ids,
+        types,
+        keys,
+        times,
+        received,
+        values,
+        accords,
+        causes,
+        afters,
+        traces,
+    ]
+
+
+def _letter_row(service: str, letter: DeadLetter) -> tuple[Any, ...]:
+    record = letter.record
+    place = (letter.id, service, record.topic, record.partition, record.offset, record.emitter, record.seq)
+    return (*place, *record.event, letter.kind, letter.message, letter.at)

@@ -1,0 +1,60 @@
+"""The statements of the Postgres carrier's hot paths, one name each."""
+
+# An event's columns in the order of shared.events.envelope.Event.
+_EVENT = "event_id, type, key, occurred_at, received_at, value, accord, cause, after_seq, traceparent"
+
+# DESIGN.md "Ownership": every transaction of an owner begins with this; it locks the row until the commit.
+FENCE = """UPDATE stream.ownership SET positions = $6::jsonb, breaker = $7::jsonb,
+    leased_until = CASE WHEN kind = 'lane' THEN now() + interval '15 seconds' END
+WHERE service = $1 AND kind = $2 AND number = $3 AND epoch = $4 AND positions = $5::jsonb"""
+
+EPOCH = "SELECT epoch FROM stream.ownership WHERE service = $1 AND kind = $2 AND number = $3"
+
+OWNED = """SELECT epoch, positions, breaker FROM stream.ownership
+WHERE service = $1 AND kind = $2 AND number = $3 FOR UPDATE"""
+
+RELEASE = """UPDATE stream.ownership SET owner = NULL, leased_until = NULL
+WHERE service = $1 AND kind = $2 AND number = $3 AND epoch = $4"""
+
+EMITTER_ID = """WITH made AS (INSERT INTO stream.emitters (name)
+    SELECT $1::text WHERE NOT EXISTS (SELECT FROM stream.emitters WHERE name = $1)
+    ON CONFLICT (name) DO UPDATE SET name = EXCLUDED.name RETURNING emitter_id)
+SELECT emitter_id FROM made UNION ALL SELECT emitter_id FROM stream.emitters WHERE name = $1 LIMIT 1"""
+
+SEQUENCES = "SELECT topic_id, partition, seq FROM stream.sequences WHERE emitter_id = $1"
+
+FETCH = f"""SELECT l.topic_id, l.log_offset, l.emitter_id, l.seq, {_EVENT}
+FROM unnest($1::smallint[], $2::bigint[]) AS want(topic_id, start)
+CROSS JOIN LATERAL (
+    SELECT * FROM stream.log WHERE topic_id = want.topic_id AND partition = $3 AND log_offset >= want.start
+    ORDER BY log_offset LIMIT $4) AS l"""
+
+# Counter rows are locked in key order, so that two emitters can't wait for each other.
+TAKE_OFFSETS = """WITH wanted AS (
+    SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::integer[]) AS w(topic_id, partition, events)),
+locked AS (
+    SELECT o.topic_id, o.partition FROM stream.offsets o JOIN wanted w USING (topic_id, partition)
+    ORDER BY o.topic_id, o.partition FOR UPDATE OF o)
+UPDATE stream.offsets o SET next_offset = o.next_offset + w.events
+FROM locked JOIN wanted w USING (topic_id, partition)
+WHERE o.topic_id = locked.topic_id AND o.partition = locked.partition
+RETURNING o.topic_id, o.partition, o.next_offset - w.events"""
+
+APPEND = f"""WITH counted AS (
+    INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
+    SELECT $1::integer, * FROM unnest($2::smallint[], $3::smallint[], $4::bigint[])
+    ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq)
+INSERT INTO stream.log (emitter_id, topic_id, partition, log_offset, seq, {_EVENT})
+SELECT $1::integer, * FROM unnest($5::smallint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::uuid[], $10::text[], $11::uuid[],
+    $12::timestamptz[], $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[], $17::bigint[], $18::text[])"""
+
+BURY = f"""INSERT INTO stream.dead_letters
+    (letter_id, service, topic, partition, log_offset, emitter, seq, {_EVENT}, kind, message, buried_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+ON CONFLICT (letter_id) DO UPDATE SET state = 'open', kind = EXCLUDED.kind, message = EXCLUDED.message,
+    buried_at = EXCLUDED.buried_at"""
+
+REPLAYING = f"""SELECT letter_id, topic, partition, log_offset, emitter, seq, {_EVENT}, kind, message, buried_at
+FROM stream.dead_letters WHERE service = $1 AND partition = $2 AND state = 'replaying' ORDER BY buried_at LIMIT 100"""
+
+MARK_REPLAYED = "UPDATE stream.dead_letters SET state = 'replayed' WHERE letter_id = $1"

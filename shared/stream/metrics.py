@@ -1,0 +1,78 @@
+"""Every metric of the stream core, for all services of a process (docs/metrics.md says what to do about each)."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+STEP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+BATCH_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
+
+
+class Metrics:
+    """One instance per process; the registry is injected."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_type = ("service", "type")
+        by_partition = ("service", "partition")
+        by_topic = ("service", "topic", "partition")
+        self.events_in = Counter("accord_stream_events_in_total", "Events applied", by_type, registry=registry)
+        self.events_out = Counter("accord_stream_events_out_total", "Events emitted", by_type, registry=registry)
+        self.step_seconds = Histogram(
+            "accord_stream_step_seconds",
+            "Duration of a step with its commit",
+            ("service",),
+            buckets=STEP_SECONDS,
+            registry=registry,
+        )
+        self.batch_events = Histogram(
+            "accord_stream_batch_events", "Events in a step", ("service",), buckets=BATCH_EVENTS, registry=registry
+        )
+        self.batch_limit_reached = Counter(
+            "accord_stream_batch_limit_reached_total", "Steps as large as allowed", ("service",), registry=registry
+        )
+        self.duplicates = Counter(
+            "accord_stream_duplicates_total", "Events dropped as read before", ("service",), registry=registry
+        )
+        self.dead_letters = Counter(
+            "accord_stream_dead_letters_total", "Events dead-lettered", ("service",), registry=registry
+        )
+        self.replays = Counter(
+            "accord_stream_replays_total", "Dead letters applied by a replay", ("service",), registry=registry
+        )
+        self.retries = Counter(
+            "accord_stream_retries_total",
+            "Steps repeated because the surroundings failed",
+            ("service",),
+            registry=registry,
+        )
+        self.epoch_losses = Counter(
+            "accord_stream_epoch_losses_total", "Slots lost to another owner", ("service",), registry=registry
+        )
+        self.gaps = Gauge(
+            "accord_stream_gaps", "1 while a partition waits for missing numbers", by_partition, registry=registry
+        )
+        self.stopped = Gauge(
+            "accord_stream_stopped", "1 while the breaker holds a partition", by_partition, registry=registry
+        )
+        self.lag_events = Gauge("accord_stream_lag_events", "Events not read yet", by_topic, registry=registry)
+        self.lag_seconds = Gauge(
+            "accord_stream_lag_seconds", "Age of the oldest event not read yet", by_topic, registry=registry
+        )
+        self.log_bytes = Gauge("accord_stream_log_bytes", "Size of the log with its index", registry=registry)
+        self.trimmed = Counter(
+            "accord_stream_trimmed_total", "Events trimmed from the log", ("topic",), registry=registry
+        )
+        self.log_full = Gauge(
+            "accord_stream_log_full", "1 while what is still needed exceeds the log's bound", registry=registry
+        )
+        self.lane_items = Histogram(
+            "accord_stream_lane_items",
+            "Requests in one group commit",
+            ("service",),
+            buckets=BATCH_EVENTS,
+            registry=registry,
+        )
+        self.lane_queue_full = Counter(
+            "accord_stream_lane_queue_full_total",
+            "Requests refused because the lane's queue was full",
+            ("service",),
+            registry=registry,
+        )

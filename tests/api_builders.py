@@ -1,0 +1,89 @@
+"""What tests of the api are made of: the line in this process over a real database, and a caller with a key."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from asgi_client import Answer, ask
+from builders import eventually
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.api.main import bootstrap_accord
+from services.composition import House, Site, build
+from services.http_app import build_app
+from shared.agreement.loading import default_accord_text
+from shared.http.auth import ensure_admin_key
+
+ADMIN_KEY = "acc_tests_0123456789abcdef"
+PUBLIC_URL = "http://accord.example:8080"
+LINE = ("ingest", "scoring", "stages", "sla-monitor", "api")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Asks the app with a key."""
+
+    app: FastAPI
+    house: House
+    key: str | None = ADMIN_KEY
+
+    def with_key(self, key: str | None) -> "Caller":
+        return Caller(self.app, self.house, key)
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await ask(self.app, path, headers=self._headers(headers))
+
+    async def post(self, path: str, body: Any, **headers: str) -> Answer:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"content-type": "application/json", **self._headers(headers)}
+        return await ask(self.app, path, method="POST", headers=given, chunks=[raw])
+
+    async def post_event(self, type_: str, email: str, **more: Any) -> None:
+        answer = await self.post("/v1/events", {"type": type_, "lead": {"email": email}, **more})
+        assert answer.status == 202, answer.body
+
+    async def lead_in_stage(self, email: str, stage: str) -> Mapping[str, Any]:
+        """The lead, once it has arrived in that stage."""
+        found: dict[str, Any] = {}
+
+        async def has_arrived() -> bool:
+            answer = await self.get(f"/v1/leads/{email}")
+            if answer.status != 200:
+                return False
+            found.update(answer.json)
+            return bool(found["stage"] == stage)
+
+        await eventually(has_arrived, within=10)
+        return found
+
+    def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
+        headers = {name.replace("_", "-"): value for name, value in more.items()}
+        return headers if self.key is None else {"authorization": f"Bearer {self.key}", **headers}
+
+
+@asynccontextmanager
+async def running_line(database_url: str, *names: str) -> AsyncIterator[Caller]:
+    """The named services at work on this database; the whole line without names."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await bootstrap_accord(connection, default_accord_text())
+        await ensure_admin_key(connection, ADMIN_KEY)
+    finally:
+        await connection.close()
+    registry = CollectorRegistry()
+    async with AsyncExitStack() as stack:
+        house = await build(names or LINE, Site(database_url, PUBLIC_URL, 20), registry=registry, stack=stack)
+        app = build_app(house, registry, house.services)
+        stopped = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(house.run(stopped))
+            try:
+                await eventually(lambda: house.readiness()[0], within=10)
+                yield Caller(app, house)
+            finally:
+                stopped.set()

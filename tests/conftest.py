@@ -1,0 +1,92 @@
+"""A real Postgres for the whole run, and a fresh migrated database for each test that asks for one.
+
+ACCORD_TEST_DATABASE_URL names a server to use instead of the embedded one (its role must be able to create databases).
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from shared.clock import new_id
+from shared.db.embedded import EmbeddedPostgres
+from shared.db.engine import create_pool, dsn
+from shared.db.migrate import upgrade
+
+# What a power cut would lose is lost anyway when the tests end.
+_QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that every user can enter (pytest's own are mode 700, and Postgres never runs as root)."""
+    folder = Path(tempfile.mkdtemp(prefix="accord-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The server of this run."""
+    if named := os.environ.get("ACCORD_TEST_DATABASE_URL"):
+        yield dsn(named)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="accord-tests-"))
+    folder.chmod(0o755)
+    try:
+        with EmbeddedPostgres(folder, settings=_QUICK) as postgres:
+            yield postgres.dsn
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def template_database(postgres_url: str) -> AsyncIterator[str]:
+    """The name of a migrated database without rows, for cloning."""
+    name = f"accord_template_{new_id().hex}"
+    await _administer(postgres_url, f"CREATE DATABASE {name}")
+    try:
+        await upgrade(_on(postgres_url, name))
+        yield name
+    finally:
+        await _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database_url(postgres_url: str, template_database: str) -> AsyncIterator[str]:
+    """A fresh migrated database of this test's own."""
+    name = f"accord_test_{new_id().hex}"
+    await _administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    try:
+        yield _on(postgres_url, name)
+    finally:
+        await _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """An asyncpg pool on `database_url`."""
+    pool = await create_pool(database_url, application_name="accord-test")
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+def _on(server: str, database: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
+async def _administer(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

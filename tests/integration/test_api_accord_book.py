@@ -1,0 +1,69 @@
+"""The accords on file, and how every step reads them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from services.api.main import bootstrap_accord
+from shared.agreement.loading import default_accord_text
+from shared.db.accord_book import AccordBook
+from shared.errors import InvalidDocument, Surroundings
+
+LATER = datetime(2026, 12, 1, tzinfo=UTC)
+ADD = """INSERT INTO api.accords (version, document, source_text, sha256, effective_at, state)
+    SELECT $1, document, source_text, sha256, $2, $3 FROM api.accords WHERE version = 1"""
+
+
+async def test_the_first_accord_applies_to_every_event_before_it_too(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        assert await bootstrap_accord(connection, default_accord_text()) == 1
+        accords = await AccordBook().refresh(connection)
+        assert accords.at(datetime(2000, 1, 1, tzinfo=UTC)).version == 1
+        assert accords.newest.document.name == "Example Corp"
+        signatures = json.loads(await connection.fetchval("SELECT signed_by FROM api.accords"))
+    assert [(signature["by"], signature["is_person"]) for signature in signatures] == [("bootstrap", False)]
+
+
+async def test_the_same_document_again_changes_nothing(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        await bootstrap_accord(connection, default_accord_text())
+        assert await bootstrap_accord(connection, "# a comment is not a change\n" + default_accord_text()) == 1
+        assert await connection.fetchval("SELECT count(*) FROM api.accords") == 1
+
+
+async def test_another_document_is_refused_and_the_one_on_file_is_kept(pool: asyncpg.Pool) -> None:
+    other = default_accord_text().replace("name: Example Corp", "name: Other Corp")
+    async with pool.acquire() as connection:
+        await bootstrap_accord(connection, default_accord_text())
+        with pytest.raises(InvalidDocument, match=r"version 1 .* stays in effect.*accord accords propose"):
+            await bootstrap_accord(connection, other)
+        assert (await AccordBook().refresh(connection)).newest.document.name == "Example Corp"
+
+
+async def test_a_new_version_is_seen_by_the_next_refresh_and_a_proposal_is_not(pool: asyncpg.Pool) -> None:
+    book = AccordBook()
+    async with pool.acquire() as connection:
+        await bootstrap_accord(connection, default_accord_text())
+        first = await book.refresh(connection)
+        assert await book.refresh(connection) is first
+        await connection.execute(ADD, 2, None, "proposed")
+        assert await book.refresh(connection) is first
+        await connection.execute(ADD, 3, LATER, "scheduled")
+        accords = await book.refresh(connection)
+    assert accords.at(LATER - timedelta(microseconds=1)).version == 1
+    assert accords.at(LATER).version == 3
+    assert accords.version(1) is first.version(1)
+
+
+async def test_a_step_without_an_accord_is_a_fault_of_the_surroundings(pool: asyncpg.Pool) -> None:
+    book = AccordBook()
+    async with pool.acquire() as connection:
+        with pytest.raises(Surroundings, match="no accord"):
+            await book.refresh(connection)
+        assert book.is_empty
+        await bootstrap_accord(connection, default_accord_text())
+        await connection.execute("""UPDATE api.accords SET document = '{"accord": 9}'""")
+        with pytest.raises(Surroundings, match="version 1"):
+            await book.refresh(connection)

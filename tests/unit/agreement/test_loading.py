@@ -1,0 +1,340 @@
+"""Loading: the packaged accord, strictness, every problem at once with its line, and the bounds of reading."""
+
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.agreement.canonical import canonical_json, canonical_sha256
+from shared.agreement.compiled import compile_accord
+from shared.agreement.loading import (
+    InvalidAccord,
+    default_accord_text,
+    describe_problems,
+    load_accord,
+    not_yet_executed,
+    read_accord,
+    warnings,
+)
+
+MINIMAL = """\
+accord: 1
+name: Small
+calendar:
+  timezone: Europe/Oslo
+  hours: {mon: ["09:00-17:00"]}
+scoring: {}
+stages:
+  mql: {engagement: {gte: 40}}
+"""
+
+
+def problems_of(text: str) -> list[tuple[str, int | None]]:
+    with pytest.raises(InvalidAccord) as refused:
+        load_accord(text)
+    return [(problem.path, problem.line) for problem in refused.value.problems]
+
+
+def test_the_packaged_accord_loads_whole() -> None:
+    accord = load_accord(default_accord_text())
+    assert [rule.id for rule in accord.scoring.engagement.rules][-2:] == ["demo", "unsubscribed"]
+    assert len(accord.scoring.engagement.rules) == 12
+    assert accord.scoring.fit.rules[0].id == "decision-maker"
+    clocks = ["first-contact-hot", "first-contact", "accept-or-reject", "work-the-opportunity"]
+    assert [clock.id for clock in accord.sla.clocks] == clocks
+    assert len(accord.sla.promises) == 4
+    assert warnings(accord) == []
+
+
+def test_what_is_not_executed_yet_is_named() -> None:
+    named = "\n".join(not_yet_executed(load_accord(default_accord_text())))
+    for words in ("then: reassign", "then: recycle", "pauses_while", "promises.pipeline-share", "capacity 20/d"):
+        assert words in named
+    assert not_yet_executed(load_accord(MINIMAL)) == []
+
+
+def test_only_the_required_fields_are_required() -> None:
+    accord = load_accord(MINIMAL)
+    assert accord.scoring.engagement.rules == []
+    assert accord.routing.teams == {}
+    for line in ("accord: 1\n", "name: Small\n", "scoring: {}\n", "  timezone: Europe/Oslo\n"):
+        assert problems_of(MINIMAL.replace(line, ""))
+    assert problems_of(MINIMAL.replace("  mql: {engagement: {gte: 40}}", "  recycle: {cool_down: 1d}")) == [
+        ("stages.mql", 7)
+    ]
+
+
+def test_every_problem_is_told_at_once_with_its_line() -> None:
+    text = default_accord_text()
+    for right, wrong in {
+        "half_life: 14d": "half_live: 14d",
+        "America/New_York": "America/New_Yrok",
+        "{team: commercial}": "{team: comercial}",
+        "id: mid-market": "id: enterprise",
+        "starts: sql": "starts: sqll",
+        "{engagement: {gte: 40}}": "{engagement: {gte40: 40}}",
+        "warn_at: 60%": "warn_at: 60",
+        "points: 60": "points: true",
+    }.items():
+        text = text.replace(right, wrong)
+    assert problems_of(text) == [
+        ("calendar.timezone", 7),
+        ("scoring.engagement.rules[10].points", 34),
+        ("scoring.engagement.rules[10].half_live", 34),
+        ("scoring.fit.rules[3].id", 41),
+        ("stages.mql.any[0].all[0].engagement.gte40", 50),
+        ("routing.rules[1].team", 68),
+        ("sla.clocks[3].starts", 98),
+        ("sla.promises[0].warn_at", 104),
+    ]
+    with pytest.raises(InvalidAccord) as refused:
+        load_accord(text)
+    described = describe_problems(refused.value.problems)
+    assert "line 34: scoring.engagement.rules[10].half_live: found the unknown key half_live, allowed: " in described
+    assert "did you mean `half_life`?" in described
+    assert str(refused.value) == described
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "path"),
+    [
+        ("points: 60", "points: '60'", "scoring.engagement.rules[10].points"),
+        ("points: 60", "points: 60.0", "scoring.engagement.rules[10].points"),
+        ("cap: 200", "cap: -1", "scoring.engagement.cap"),
+        ("accord: 1", "accord: true", "accord"),
+        ("accord: 1", "accord: 2", "accord"),
+        ("currency: USD", "currency: dollars", "currency"),
+        ("half_life: 30d", "half_life: 30", "scoring.engagement.half_life"),
+        ("half_life: 30d", "half_life: 0d", "scoring.engagement.half_life"),
+        ("half_life: 30d", "half_life: 99999d", "scoring.engagement.half_life"),
+        ("half_life: 30d", "half_life: 1.5d", "scoring.engagement.half_life"),
+        ("once: true", "once: 'true'", "scoring.engagement.rules[11].once"),
+        ('"09:00-12:00", ', '"09:00-25:00", ', "calendar.hours.fri[0]"),
+        ('"09:00-12:00", ', '"09:60-12:00", ', "calendar.hours.fri[0]"),
+        ('"09:00-12:00", ', '"09:00-09:00", ', "calendar.hours.fri[0]"),
+        ('"09:00-12:00", ', '"24:00-12:00", ', "calendar.hours.fri[0]"),
+        ('"2026-12-24"', '"2026-02-30"', "calendar.holidays.extra[0]"),
+        ("country: US", "country: USSR", "calendar.holidays.country"),
+        ("subdivision: NY", "subdivision: Bavaria", "calendar.holidays.subdivision"),
+        ("timezone: America/New_York", "timezone: America", "calendar.timezone"),
+        ("timezone: America/New_York", "timezone: ../../etc/passwd", "calendar.timezone"),
+        ("not_ready: recycled", "not_ready: forgotten", "stages.rejection_reasons.not_ready"),
+        ("stops: [contacted]\n      when: {grade", "stops: [called]\n      when: {grade", "sla.clocks[0].stops[0]"),
+        ("stops: [contacted]\n      when: {grade", "stops: []\n      when: {grade", "sla.clocks[0].stops"),
+        ("to: owner}, {at: 200%", "to: boss}, {at: 200%", "sla.clocks[0].escalate[0].to"),
+        ("then: reassign", "then: fire", "sla.clocks[0].escalate[1].then"),
+        (
+            "warn_at: 75%\n      escalate: [{at: 100%, to: owner}, ",
+            "warn_at: 0%\n      escalate: [",
+            "sla.clocks[0].warn_at",
+        ),
+        ("within: 8h", "within: 0h", "sla.clocks[1].within"),
+        ("id: first-contact\n", "id: first-contact-hot\n", "sla.clocks[1].id"),
+        ("id: first-contact\n", "id: ' x'\n", "sla.clocks[1].id"),
+        ("weight: 2", "weight: 0", "routing.teams.enterprise[0].weight"),
+        ("capacity: 20/d", "capacity: 20", "routing.teams.enterprise[0].capacity"),
+        ("{owner: grace@", "{owner: ada@", "routing.teams.enterprise[1].owner"),
+        ("{enterprise: em@", "{enterprize: em@", "routing.managers.enterprize"),
+        ("id: hot-leads-per-week", "id: leads-per-week", "sla.promises[1].id"),
+        ("at_least: 120", "at_least: 40%", "sla.promises[0].at_least"),
+        ("at_least: 60%", "at_least: 60", "sla.promises[3].at_least"),
+        ("share_of: mql, that", "that", "sla.promises[3]"),
+        (
+            "{title: {matches: '(?i)\\b(student",
+            "{title: {matches: '(?i)\\b((student",
+            "scoring.fit.rules[5].where.title.matches",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_at_its_place(right: str, wrong: str, path: str) -> None:
+    text = default_accord_text()
+    assert right in text
+    refused = problems_of(text.replace(right, wrong, 1))
+    assert [refused_path for refused_path, _ in refused] == [path]
+    assert all(line is not None for _, line in refused)
+
+
+def test_a_calendar_without_an_open_hour_in_a_year_is_refused() -> None:
+    assert problems_of(MINIMAL.replace('{mon: ["09:00-17:00"]}', "{}")) == [("calendar.hours", 5)]
+    assert problems_of(MINIMAL.replace('["09:00-17:00"]', "[]")) == [("calendar.hours", 5)]
+    first = date(2027, 3, 1)
+    assert first.weekday() == 0
+    mondays = ", ".join(f'"{first + timedelta(weeks=week)}"' for week in range(53))
+    closed = MINIMAL.replace("  hours:", f"  holidays: {{extra: [{mondays}]}}\n  hours:")
+    assert problems_of(closed) == [("calendar.hours", 6)]
+    load_accord(closed.replace(', "2027-05-31"', ""))
+
+
+def test_a_clock_that_would_take_decades_of_open_hours_is_refused() -> None:
+    clock = "sla: {clocks: [{id: slow, starts: mql, stops: [contacted], within: 3000d}]}\n"
+    assert problems_of(MINIMAL + clock) == [("sla.clocks[0].within", 9)]
+
+
+def test_yaml_is_read_by_the_core_schema_of_1_2() -> None:
+    where = "{country: NO, when: 2026-12-24, code: 0o17, octal: 010, on: yes, big: 1_000, quoted: '5', y: 1e2}"
+    accord = load_accord(MINIMAL.replace("{engagement: {gte: 40}}", where))
+    assert accord.model_dump()["stages"]["mql"] == {
+        "country": "NO",
+        "when": "2026-12-24",
+        "code": 15,
+        "octal": 10,
+        "on": "yes",
+        "big": "1_000",
+        "quoted": "5",
+        "y": 100.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("accord: [1", 1),
+        ("a: 1\n---\nb: 2", 2),
+        ("a: !!python/object:os.system {}", 1),
+        ("a: !!set {b}", 1),
+        ("? [a]\n: 1", 1),
+        ("a: &x [*x]", 1),
+        ("a: *nowhere", 1),
+        ('a: "\\ud800"', 1),
+        ('a: "\\0"', 1),
+        ("[" * 100 + "]" * 100, 1),
+        ('a: "\\U00110000"', None),
+    ],
+)
+def test_what_is_no_plain_document_is_refused_with_its_line(text: str, line: int | None) -> None:
+    assert problems_of(text)[0] == ("", line)
+
+
+def test_duplicate_keys_are_refused_in_yaml_and_in_json() -> None:
+    assert problems_of(MINIMAL + "name: Again\n") == [("name", 9)]
+    assert ("name", 3) in problems_of('{"accord": 1,\n"name": "A",\n"name": "B"}')
+
+
+def test_a_bomb_of_aliases_and_an_endless_document_are_refused() -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+    assert problems_of(bomb)[0][0] == ""
+    assert problems_of("#" + "x" * (1024 * 1024)) == [("", None)]
+
+
+def test_a_number_beyond_all_bounds_is_refused() -> None:
+    text = MINIMAL.replace("gte: 40", "gte: 1e999")
+    assert problems_of(text) == [("stages.mql.engagement.gte", 8)]
+    assert problems_of(MINIMAL.replace("gte: 40", "gte: .inf")) == [("stages.mql.engagement.gte", 8)]
+    assert problems_of(MINIMAL.replace("gte: 40", "gte: " + "9" * 5000))
+
+
+@pytest.mark.parametrize("text", ["", "~", "5", "[]", "just words"])
+def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
+    assert problems_of(text)[0][0] == ""
+
+
+def test_an_anchor_can_be_used_again() -> None:
+    text = MINIMAL.replace('{mon: ["09:00-17:00"]}', '{mon: &day ["09:00-17:00"], tue: *day}')
+    assert len(load_accord(text).calendar.hours.tue) == 1
+
+
+def test_json_is_read_too_and_its_problems_have_lines() -> None:
+    document = load_accord(default_accord_text()).model_dump(mode="json")
+    text = json.dumps(document, indent=1)
+    assert load_accord(text).model_dump(mode="json") == document
+    wrong = text.replace('"cap": 200', '"cap": "200"')
+    [(path, line)] = problems_of(wrong)
+    assert path == "scoring.engagement.cap"
+    assert line is not None
+    assert '"cap"' in wrong.splitlines()[line - 1]
+    emoji = load_accord(text.replace('"Example Corp"', '"\\ud83d\\ude00"'))
+    assert emoji.name == "😀"
+
+
+def test_an_accord_is_dumped_as_it_was_written() -> None:
+    accord = load_accord(default_accord_text())
+    again = read_accord(json.loads(accord.model_dump_json()))
+    assert again == accord
+    assert again.model_dump()["scoring"]["engagement"]["half_life"] == "30d"
+    assert canonical_sha256(again) == canonical_sha256(accord)
+
+
+def test_the_digest_does_not_depend_on_layout_and_depends_on_content() -> None:
+    base = canonical_sha256(load_accord(MINIMAL))
+    reordered = "stages: {mql: {engagement: {gte: 40}}}\n" + MINIMAL.split("stages:")[0]
+    assert canonical_sha256(load_accord(reordered)) == base
+    assert canonical_sha256(load_accord(MINIMAL.replace("40", "41"))) != base
+    assert len(base) == 64
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (40.0, "40"),
+        (1e21, "1e+21"),
+        (1e20, "100000000000000000000"),
+        (0.000001, "0.000001"),
+        (1e-7, "1e-7"),
+        (1.5e-9, "1.5e-9"),
+        (-0.0, "0"),
+        (-12.5, "-12.5"),
+        (123456.789, "123456.789"),
+        (333333333.33333329, "333333333.3333333"),
+        (4.5, "4.5"),
+        (2e-3, "0.002"),
+        (1.7976931348623157e308, "1.7976931348623157e+308"),
+        (5e-324, "5e-324"),
+        (True, "true"),
+        (None, "null"),
+        ('€$\x0f\nA\'B"\\\\"/', '"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'),
+        ({"\ufb33": 1, "\U0001f600": 2, "€": 3, "1": [4, {}]}, '{"1":[4,{}],"€":3,"😀":2,"\ufb33":1}'),
+    ],
+)
+def test_canonical_json_is_that_of_rfc_8785(value: Any, text: str) -> None:
+    assert canonical_json(value) == text
+
+
+def test_likely_slips_are_warned_of() -> None:
+    def warned(change: Callable[[str], str]) -> list[str]:
+        return warnings(load_accord(change(default_accord_text())))
+
+    assert "above the cap 60" in warned(lambda text: text.replace("cap: 200", "cap: 60"))[0]
+    assert "nobody gets B" in warned(lambda text: text.replace("B: 30", "B: 50"))[0]
+    assert "overlap" in warned(lambda text: text.replace('"13:00-16:00"', '"11:00-16:00"'))[0]
+
+
+def test_the_agreement_reads_no_clock_and_does_no_io() -> None:
+    forbidden = ("import asyncio", "import random", "import logging", "import os", "shared.clock", "import time\n")
+    for source in (Path(__file__).parents[3] / "shared" / "agreement").glob("*.py"):
+        assert not any(words in source.read_text(encoding="utf-8") for words in forbidden), source.name
+
+
+def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield at
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in pairs:
+        yield from places(item, (*at, key))
+
+
+DEFAULT = load_accord(default_accord_text()).model_dump(mode="json")
+ODD_VALUES = [None, True, -1, 0, 5, 1.5, 10**15, "", "x", "40%", "3d", "{brace}", [], [[]], [1], {}, {"a": 1}, {"": []}]
+
+
+@settings(max_examples=200, deadline=None)
+@given(at=st.sampled_from(list(places(DEFAULT))), odd=st.sampled_from(ODD_VALUES))
+def test_whatever_stands_anywhere_is_accepted_or_refused_with_a_place(at: tuple[str | int, ...], odd: Any) -> None:
+    document = deepcopy(DEFAULT)
+    if not at:
+        document = odd
+    else:
+        around: Any = document
+        for part in at[:-1]:
+            around = around[part]
+        around[at[-1]] = odd
+    try:
+        compile_accord(read_accord(document), 2)
+    except InvalidAccord as refused:
+        assert refused.problems
+        assert all(problem.found and problem.allowed for problem in refused.problems)

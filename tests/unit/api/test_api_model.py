@@ -1,0 +1,138 @@
+"""What the api works out itself."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid5
+
+import pytest
+from builders import NAMES, NOON
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.api.model import (
+    GrantRow,
+    Moment,
+    action_faults,
+    canonical_json,
+    clock_at,
+    explain,
+    profile_at,
+    rule_totals,
+)
+from shared.agreement.compiled import CompiledAccord, compile_accord
+from shared.agreement.decay import RuleTotal
+from shared.agreement.loading import default_accord_text, load_accord
+from shared.events.sales import Action
+
+
+@pytest.fixture(scope="module")
+def accord() -> CompiledAccord:
+    return compile_accord(load_accord(default_accord_text()), 1)
+
+
+def a_grant(rule: str, points: int, occurred_at: datetime = NOON, received_at: datetime | None = None) -> GrantRow:
+    event_id = uuid5(NAMES, f"{rule}/{occurred_at}")
+    return GrantRow(event_id, "any.activity", rule, points, 0, None, occurred_at, received_at or occurred_at)
+
+
+def test_a_grant_is_worth_half_after_its_half_life(accord: CompiledAccord) -> None:
+    found = explain([a_grant("demo", 60)], accord, Moment(NOON + timedelta(days=14)))
+    assert found.engagement == pytest.approx(30, abs=1e-9)
+    assert found.adjustments == ()
+
+
+@given(points=st.lists(st.sampled_from([("demo", 60), ("unsubscribed", -30), ("survey", 15)]), max_size=12))
+def test_worths_and_adjustments_add_up_to_the_engagement(points: list[tuple[str, int]]) -> None:
+    accord = compile_accord(load_accord(default_accord_text()), 1)
+    grants = [a_grant(rule, p, NOON + timedelta(hours=i)) for i, (rule, p) in enumerate(points)]
+    found = explain(grants, accord, Moment(NOON + timedelta(days=3)))
+    total = sum(worth for _, worth in found.grants) + sum(adjusted for _, adjusted in found.adjustments)
+    assert total == pytest.approx(found.engagement, abs=1e-9)
+    assert 0 <= found.engagement <= 200
+
+
+def test_the_cap_and_the_floor_appear_as_adjustments(accord: CompiledAccord) -> None:
+    capped = explain(
+        [a_grant("demo", 60, NOON + timedelta(seconds=i)) for i in range(5)],
+        accord,
+        Moment(NOON + timedelta(minutes=1)),
+    )
+    assert capped.engagement == 200
+    assert [kind for kind, _ in capped.adjustments] == ["cap"]
+    floored = explain([a_grant("unsubscribed", -30)], accord, Moment(NOON))
+    assert (floored.engagement, floored.adjustments) == (0.0, (("floor", 30.0),))
+
+
+def test_what_arrived_later_counts_only_when_asked_for(accord: CompiledAccord) -> None:
+    late = a_grant("demo", 60, NOON, received_at=NOON + timedelta(days=1))
+    assert explain([late], accord, Moment(NOON)).grants == ()
+    assert len(explain([late], accord, Moment(NOON, knows_later=True)).grants) == 1
+
+
+def test_the_latest_value_of_a_field_wins_and_null_removes_it() -> None:
+    later = NOON + timedelta(hours=1)
+    updates = [
+        (later, later, {"title": "CTO", "company": "Acme"}),
+        (NOON, later, {"title": "Student", "country": "NO"}),
+        (later, later, {"company": None}),
+    ]
+    assert profile_at(updates, Moment(later)) == {"title": "CTO", "country": "NO"}
+    assert profile_at(updates, Moment(NOON, knows_later=True)) == {"title": "Student", "country": "NO"}
+    assert profile_at(updates, Moment(NOON)) == {}
+
+
+def test_a_clock_is_open_until_its_breach_was_announced() -> None:
+    deadline, announced = NOON + timedelta(hours=1), NOON + timedelta(hours=1, seconds=2)
+    clock = {
+        "state": "breached",
+        "started_at": NOON,
+        "breached_at": deadline,
+        "announced_at": announced,
+        "met_at": None,
+        "resolved_at": None,
+        "voided_at": None,
+    }
+    before = clock_at(clock, deadline)
+    assert before is not None
+    assert (before["state"], before["breached_at"]) == ("open", None)
+    after = clock_at(clock, announced)
+    assert after is not None
+    assert (after["state"], after["breached_at"]) == ("breached", deadline)
+    assert clock_at(clock, NOON - timedelta(seconds=1)) is None
+
+
+def test_a_rejection_without_an_agreed_reason_is_refused_with_the_list(accord: CompiledAccord) -> None:
+    for reason in (None, "bored"):
+        faults = action_faults(Action.REJECTED, accord, reason=reason, until=None, occurred_at=NOON, note=None)
+        assert [fault.path for fault in faults] == ["reason"]
+        assert "no_budget" in faults[0].message
+    assert not action_faults(Action.REJECTED, accord, reason="no_budget", until=None, occurred_at=NOON, note=None)
+
+
+def test_every_fault_of_an_action_is_named_at_once(accord: CompiledAccord) -> None:
+    ancient = datetime(1999, 12, 31, tzinfo=UTC)
+    faults = action_faults(Action.SNOOZED, accord, reason=None, until=None, occurred_at=ancient, note=None)
+    assert [fault.path for fault in faults] == ["until", "occurred_at"]
+
+
+def test_rule_totals_are_read_as_scoring_writes_them() -> None:
+    totals = rule_totals({"demo": [12.5, "2026-03-02T12:00:00.123456Z", 2]})
+    assert totals["demo"] == RuleTotal(12.5, NOON, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"b": 1, "a": [True, None, "é\n"]}, '{"a":[true,null,"é\\n"],"b":1}'),
+        ({"\ue000": 1, "\U0001f600": 2}, '{"\U0001f600":2,"\ue000":1}'),
+        (
+            [1.0, -0.0, 0.1, 1e21, 1e20, 1e-6, 1e-7, 123.456, -1.5e-9],
+            "[1,0,0.1,1e+21,100000000000000000000,0.000001,1e-7,123.456,-1.5e-9]",
+        ),
+        (
+            [333333333.33333329, 4.50, 2e-3, 5e-324, 1.7976931348623157e308],
+            "[333333333.3333333,4.5,0.002,5e-324,1.7976931348623157e+308]",
+        ),
+    ],
+)
+def test_canonical_json_is_that_of_rfc_8785(value: object, text: str) -> None:
+    assert canonical_json(value) == text

@@ -1,0 +1,77 @@
+"""Bounds on bodies and rates, and the word that each gives when it is reached."""
+
+from collections.abc import Sequence
+
+import pytest
+from asgi_client import Answer, ask
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from shared.http.limits import RateLimiter, read_body
+from shared.http.problems import Problem, problem_response
+
+
+async def _send(chunks: Sequence[bytes], *, declared: int | None = None) -> tuple[Answer, list[str]]:
+    reached: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(scope, receive, bytes_max=10, on_limit=reached.append)
+        except Problem as problem:
+            await problem_response(problem, scope["path"])(scope, receive, send)
+        else:
+            await Response(body)(scope, receive, send)
+
+    headers = {} if declared is None else {"Content-Length": str(declared)}
+    return await ask(app, "/", method="POST", headers=headers, chunks=chunks), reached
+
+
+async def test_a_body_up_to_the_limit_comes_whole() -> None:
+    answer, reached = await _send([b"12345", b"", b"67890"], declared=10)
+    assert (answer.body, reached) == (b"1234567890", [])
+
+
+async def test_a_body_that_says_it_is_too_large_is_refused_unread() -> None:
+    answer, reached = await _send([b"1"], declared=11)
+    assert (answer.status, answer.headers["connection"], reached) == (413, "close", ["body_bytes"])
+
+
+async def test_a_body_that_grows_past_the_limit_is_refused_whatever_it_said() -> None:
+    answer, reached = await _send([b"123456", b"78901"], declared=5)
+    assert (answer.status, reached) == (413, ["body_bytes"])
+
+
+def _limiter(reached: list[str], now: list[float], **options: int) -> RateLimiter:
+    return RateLimiter(2.0, 4, on_limit=reached.append, monotonic=lambda: now[0], **options)
+
+
+def test_a_key_may_spend_its_burst_and_then_its_rate() -> None:
+    reached: list[str] = []
+    now = [0.0]
+    limiter = _limiter(reached, now)
+    for _ in range(4):
+        limiter.require("key")
+    with pytest.raises(Problem) as refused:
+        limiter.require("key")
+    assert (refused.value.status, refused.value.headers, reached) == (429, {"Retry-After": "1"}, ["rate"])
+    now[0] = 0.5
+    limiter.require("key")
+    assert limiter.take("key") == pytest.approx(0.5)
+    assert limiter.take("another key") == 0.0
+
+
+def test_a_batch_above_the_burst_passes_once_and_is_paid_for_afterwards() -> None:
+    now = [0.0]
+    limiter = _limiter([], now)
+    assert limiter.take("key", 10) == 0.0
+    assert limiter.take("key") == pytest.approx(3.5)
+    now[0] = 3.5
+    assert limiter.take("key") == 0.0
+
+
+def test_the_number_of_keys_remembered_is_bounded() -> None:
+    limiter = _limiter([], [0.0], keys_max=2)
+    for key in ("a", "b", "c"):
+        limiter.take(key, 4)
+    assert limiter.take("c", 4) > 0
+    assert limiter.take("a", 4) == 0.0
