@@ -44,12 +44,14 @@ bench: $(STAMP)  ## Measure the whole line beside its ceiling and the ordinary w
 chaos: $(STAMP)  ## Kill and pause things under load for longer than `make test` does
 	@ACCORD_CHAOS_SECONDS=$(CHAOS_SECONDS) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
 
-lock:  ## Resolve the dependencies anew (needs uv: pip install uv)
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock'
+
+lock:  ## Resolve the dependencies anew: dev (all), run (what an image needs), build (needs uv: pip install uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
-		--custom-compile-command 'make lock' --extra embedded --extra dev --output-file requirements/dev.txt pyproject.toml
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command 'make lock' --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@$(LOCK) --upgrade --extra embedded --extra dev --output-file requirements/dev.txt pyproject.toml
+	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@echo hatchling | $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt -
 
 clean:  ## Remove what was built; data folders stay
 	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -4,7 +4,7 @@ It reads only answers with a Content-Length: enough for Accord's own, and cheap 
 """
 
 import asyncio
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 
 class Answer(NamedTuple):
@@ -55,8 +55,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own doesn't derive from it
 
     def data_received(self, data: bytes) -> None:
         self._received += data

@@ -1,7 +1,7 @@
 """The load generator, a process of its own: a plan as one line of JSON on stdin, `ready`, then the result on stdout.
 
-Bodies are built before `ready`; after the line `go` nothing is done but posting, and the clock is CLOCK_MONOTONIC, which
-all processes of the machine share.
+Bodies are built before `ready`; after the line `go` nothing is done but posting. The clock is CLOCK_MONOTONIC: all
+processes of the machine share it.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Plan:
-    """`batches`: everything as fast as it is taken. `singles`: `per_second` posts of one event for `seconds`, on time."""
+    """`batches`: all as fast as it is taken. `singles`: one event a post, `per_second`, for `seconds`, on time."""
 
     kind: str
     target: Target
@@ -205,7 +205,11 @@ def _wait_for_go() -> None:
 def main() -> None:
     fields = json.loads(sys.stdin.readline())
     plan = Plan(**(fields | {"target": Target(**fields["target"])}))
-    result = uvloop.run(_batches(plan) if plan.kind == "batches" else _singles(plan))
+    try:
+        result = uvloop.run(_batches(plan) if plan.kind == "batches" else _singles(plan))
+    except ExceptionGroup as failed:
+        # Its posts fail alike: one is enough to see why.
+        raise failed.exceptions[0] from None
     print(json.dumps(result), flush=True)
 
 

@@ -46,7 +46,13 @@ class Traffic:
 
     def good_profile(self) -> Event:
         """Of a lead with grade A, for whom one demo request is enough."""
-        return {"title": "VP Marketing", "company": "Northwind", "employees": 400, "industry": "software", "country": "US"}
+        return {
+            "title": "VP Marketing",
+            "company": "Northwind",
+            "employees": 400,
+            "industry": "software",
+            "country": "US",
+        }
 
     def single(self, lead: int, type_: str, at: datetime, profile: Event | None = None) -> Event:
         """One event of this lead."""
@@ -83,11 +89,12 @@ class Traffic:
 
     def _data(self, type_: str) -> Event:
         pick = self._random.choice
+        came_by = {"utm_source": "newsletter", "utm_medium": "email", "session": f"{self._random.getrandbits(64):016x}"}
         if type_ == "page.viewed":
-            return {"path": pick(_PATHS), "title": "Lead scoring that both sides signed", "referrer": "https://search.example/"}
+            return {"path": pick(_PATHS), "title": "Lead scoring that both sides signed", **came_by}
         if type_ == "webinar.attended":
-            return {"webinar": "the-handoff", "minutes": self._random.randrange(5, 60)}
-        return {"asset": f"asset-{self._random.randrange(40)}", "form": "standard", "utm_medium": "email"}
+            return {"webinar": "the-handoff", "minutes": self._random.randrange(5, 60), **came_by}
+        return {"asset": f"asset-{self._random.randrange(40)}", "form": "standard", **came_by}
 
 
 def batch_body(events: Sequence[Event]) -> bytes:

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import asyncpg
 from asgi_client import Answer, ask
 from builders import eventually
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.main import bootstrap_accord
 from services.composition import House, Site, build
@@ -22,6 +24,17 @@ from shared.http.auth import ensure_admin_key
 ADMIN_KEY = "acc_tests_0123456789abcdef"
 PUBLIC_URL = "http://accord.example:8080"
 LINE = ("ingest", "scoring", "stages", "sla-monitor", "api")
+
+
+def with_query(app: ASGIApp) -> ASGIApp:
+    """Splits the query string off the path, as a server does; `ask` sends the whole as the path."""
+
+    async def split(scope: Scope, receive: Receive, send: Send) -> None:
+        path, _, query = scope["path"].partition("?")
+        address = {"path": unquote(path), "raw_path": path.encode(), "query_string": query.encode()}
+        await app({**scope, **address}, receive, send)
+
+    return split
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,12 @@ class Caller:
         return Caller(self.app, self.house, key)
 
     async def get(self, path: str, **headers: str) -> Answer:
-        return await ask(self.app, path, headers=self._headers(headers))
+        return await ask(with_query(self.app), path, headers=self._headers(headers))
 
     async def post(self, path: str, body: Any, **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"content-type": "application/json", **self._headers(headers)}
-        return await ask(self.app, path, method="POST", headers=given, chunks=[raw])
+        return await ask(with_query(self.app), path, method="POST", headers=given, chunks=[raw])
 
     async def post_event(self, type_: str, email: str, **more: Any) -> None:
         answer = await self.post("/v1/events", {"type": type_, "lead": {"email": email}, **more})
@@ -80,10 +93,11 @@ async def running_line(database_url: str, *names: str) -> AsyncIterator[Caller]:
         house = await build(names or LINE, Site(database_url, PUBLIC_URL, 20), registry=registry, stack=stack)
         app = build_app(house, registry, house.services)
         stopped = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(house.run(stopped))
-            try:
-                await eventually(lambda: house.readiness()[0], within=10)
-                yield Caller(app, house)
-            finally:
-                stopped.set()
+        # Not a task group: pytest runs a fixture's two halves in different tasks.
+        running = asyncio.create_task(house.run(stopped))
+        try:
+            await eventually(lambda: running.done() or house.readiness()[0], within=10)
+            yield Caller(app, house)
+        finally:
+            stopped.set()
+            await running

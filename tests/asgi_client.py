@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
@@ -38,12 +37,11 @@ async def ask(
         sent.append(message)
 
     raw_headers = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-    path, _, query = path.partition("?")
     address = {
         "method": method,
-        "path": unquote(path),
+        "path": path,
         "raw_path": path.encode(),
-        "query_string": query.encode(),
+        "query_string": b"",
         "root_path": "",
         "scheme": "http",
     }

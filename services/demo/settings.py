@@ -13,6 +13,11 @@ START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 40.0  # after the last post, for clocks to run out and numbers to agree
 LOOK_SECONDS: Final = 0.5
+COUNT_SECONDS: Final = 2.0
+DRAW_SECONDS: Final = 0.25
+# What follows the first season, until somebody stops it.
+SLOW_PEOPLE: Final = 60
+SLOW_SECONDS: Final = 60.0
 REQUEST_SECONDS: Final = 15.0
 LOG_LINES_SHOWN: Final = 30
 

@@ -1,7 +1,6 @@
 """One batch of activities and profile updates: load the leads, score event by event, save, tell every score."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from services.scoring.model import (
     Older,
     State,
     apply,
+    instant,
     may_need_older,
 )
 from shared.agreement.versions import Accords
@@ -128,11 +128,11 @@ def _late_leads(
 ) -> Collection[UUID]:
     """Leads with an event so late that it may need what their states forgot, before this batch or in it."""
     late: set[UUID] = set()
-    as_of: dict[UUID, datetime] = {}
+    as_of: dict[UUID, int] = {}
     for event, item in inputs:
         lead_id, received_at = event.key, event.received_at
         state = states.get(lead_id, _NEW)
-        now = as_of[lead_id] = max(as_of.get(lead_id, state.as_of), received_at)
+        now = as_of[lead_id] = max(as_of.get(lead_id, state.as_of), instant(received_at))
         if may_need_older(
             item, received_at=received_at, as_of=now, accord=accords.at(received_at, state.accord or None)
         ):
@@ -141,15 +141,13 @@ def _late_leads(
 
 
 def _score_event(cause: Event, decision: Decision) -> Event:
-    score = decision.score
-    score["lead_id"] = str(cause.key)
     return Event(
         derived_id(cause.id, ScoreChanged.TYPE),
         ScoreChanged.TYPE,
         cause.key,
-        decision.state.as_of,
+        decision.score["as_of"],
         cause.received_at,
-        to_json(score),
+        to_json(decision.score),
         decision.state.accord,
         cause.id,
         None,

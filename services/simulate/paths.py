@@ -6,15 +6,7 @@ from typing import Any, NamedTuple
 
 DAY_SECONDS = 86_400.0
 
-PAGES = (
-    "/",
-    "/product",
-    "/customers",
-    "/blog/what-is-a-qualified-lead",
-    "/blog/speed-to-lead",
-    "/integrations",
-    "/about",
-)
+PAGES = ("/", "/product", "/customers", "/blog/what-is-a-qualified-lead", "/blog/speed-to-lead", "/integrations")
 PAPERS = ("speed-to-lead", "the-agreement-handbook", "forecasting-without-tears")
 WEBINARS = ("Half the leads, twice the pipeline", "What sales wants from marketing")
 SHOWS = ("Hannover 2026", "LogiCon Chicago", "SaaSFest Dublin")

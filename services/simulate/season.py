@@ -14,7 +14,7 @@ EARLY_BUYERS = 4  # so that there is something to see at once
 DUPLICATES = 18
 WARM_UP_BATCH = 25
 LIVE_BATCH = 4
-CLOUD_EVENTS_EVERY = 40  # of the single posts
+CLOUD_EVENTS_EVERY = 12  # of the single posts
 
 Form = Literal["plain", "cloudevent"]
 

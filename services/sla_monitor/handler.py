@@ -10,7 +10,7 @@ from services.sla_monitor.model.decisions import announcement_id, apply
 from services.sla_monitor.model.states import Clock, HistoryEntry, Input, Lead, Received, Tick
 from shared.agreement.versions import Accords
 from shared.db.accord_book import AccordBook
-from shared.errors import AlreadyApplied
+from shared.errors import AlreadyApplied, Poison
 from shared.events import codec, sla, topics
 from shared.events.envelope import Outgoing, Record
 from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
@@ -143,9 +143,12 @@ def _inputs(records: Sequence[Record]) -> list[tuple[Record, Received]]:
     for record in records:
         event = record.event
         payload = codec.decode(event)
-        if isinstance(payload, (StageChanged, LeadAssigned, SalesRecorded)) and event.id not in found:
-            seq = record.seq if record.emitter is not None and record.emitter.startswith(_STAGES) else None
-            found[event.id] = record, Received(event.id, event.received_at, seq, payload)
+        if not isinstance(payload, (StageChanged, LeadAssigned, SalesRecorded)) or event.id in found:
+            continue
+        if payload.lead_id != event.key:
+            raise Poison(f"{event.type}: lead_id is not the key of its event")
+        seq = record.seq if record.emitter is not None and record.emitter.startswith(_STAGES) else None
+        found[event.id] = record, Received(event.id, event.received_at, seq, payload)
     return list(found.values())
 
 

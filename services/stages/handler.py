@@ -71,18 +71,18 @@ class StagesHandler:
         if not inputs:
             return ()
         states = await self._store.states(connection, {event.key for event, _ in inputs})
-        passed = _Pass(accords, states, Routing()).over(inputs)
-        locked_teams: set[str] = set()
-        locked_values: set[str] = set()
-        # A sticky owner can bring in a team that the pass before didn't know of, so this may take a second round.
-        while not (passed.teams <= locked_teams and passed.values <= locked_values):
-            locked_teams |= passed.teams
-            locked_values |= passed.values
-            routing = await self._store.lock(connection, locked_teams, locked_values)
-            passed = _Pass(accords, states, routing).over(inputs)
-        await self._store.save(connection, passed.batch())
-        self._metrics.applied(passed.batch(), self._latencies(passed.outgoing))
-        return passed.outgoing
+        deciding = _Deciding(inputs, accords, states)
+        teams, values = deciding.needs()
+        # A sticky owner can bring in a team that wasn't needed before, so this may take a second round.
+        while not (teams <= deciding.routing.turns.keys() and values <= deciding.locked_values):
+            routing = await self._store.lock(connection, teams, values)
+            deciding.again(routing, values)
+            more_teams, more_values = deciding.needs()
+            teams, values = teams | more_teams, values | more_values
+        batch, outgoing = deciding.result()
+        await self._store.save(connection, batch)
+        self._metrics.applied(batch, self._latencies(outgoing))
+        return outgoing
 
     def _latencies(self, outgoing: Iterable[Outgoing]) -> Iterator[float]:
         now = self._clock.now()

@@ -4,13 +4,14 @@ Start it from the main thread: the kernel ends a child when the *thread* that st
 its own, so that Ctrl-C reaches Accord alone, which stops it last. `ACCORD_DATABASE_URL` replaces all of this.
 """
 
+import asyncio
 import secrets
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
@@ -25,6 +26,7 @@ from shared.db.postmaster import POLL_SECONDS, is_ready
 
 _START_SECONDS: Final = 120.0  # after a crash Postgres replays up to max_wal_size first
 _STOP_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 0.1
 _LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 _SOCKET_PATH_MAX: Final = 107
 # Below the kernel's range for outgoing connections: a client that reconnects can't take the port meanwhile.
@@ -72,17 +74,14 @@ class EmbeddedPostgres:
 
     def start(self) -> str:
         """Starts it, having made the cluster if there is none, and returns its address. Blocks, 0.1 to 2 s."""
-        if threading.current_thread() is not threading.main_thread():
-            raise PostgresUnusable("the embedded Postgres must be started from the main thread")
-        if self._process is not None and self._process.poll() is None:
-            return self.dsn
-        self._cluster = Cluster(self._data_dir, self._binaries or find_binaries(), places=self._places)
-        self._cluster.prepare()
-        self._add_compression(self._cluster)
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._launch(self._cluster, deadline):
-            time.sleep(POLL_SECONDS * 20)
-        logger.info("postgres_started", port=self._port, pid=self.pid, version=self._cluster.binaries.version())
+        for pause_seconds in self._starting():
+            time.sleep(pause_seconds)
+        return self.dsn
+
+    async def start_again(self) -> str:
+        """The same for a running event loop, which goes on meanwhile: after a crash Postgres may need a while."""
+        for pause_seconds in self._starting():
+            await asyncio.sleep(pause_seconds)
         return self.dsn
 
     def stop(self) -> None:
@@ -140,25 +139,35 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
-    def _launch(self, cluster: Cluster, deadline: float) -> bool:
-        """One attempt. False: it failed for a reason that passes (a predecessor that is ending, a port just taken)."""
-        fresh_port = self._port == 0
-        if fresh_port:
-            self._port = _free_port()
-        process = self._spawn(cluster)
-        while process.poll() is None:
-            if is_ready(cluster.folder, process.pid):
-                self._process = process
-                return True
-            if time.monotonic() > deadline:
-                process.send_signal(signal.SIGINT)
-                raise PostgresUnusable(f"Postgres was not ready within {_START_SECONDS:.0f} s: {self._said()}")
-            time.sleep(POLL_SECONDS)
-        if time.monotonic() > deadline or not any(reason in self._said() for reason in _PASSING):
-            raise PostgresUnusable(f"Postgres did not start: {self._said()}")
-        if fresh_port:
-            self._port = 0
-        return False
+    def _starting(self) -> Iterator[float]:
+        """Starts it; gives the seconds to wait before the next look."""
+        if threading.current_thread() is not threading.main_thread():
+            raise PostgresUnusable("the embedded Postgres must be started from the main thread")
+        if self.is_running:
+            return
+        cluster = self._cluster = Cluster(self._data_dir, self._binaries or find_binaries(), places=self._places)
+        cluster.prepare()
+        self._add_compression(cluster)
+        deadline = time.monotonic() + _START_SECONDS
+        has_port = self._port != 0
+        while True:
+            self._port = self._port if has_port else _free_port()
+            process = self._process = self._spawn(cluster)
+            while process.poll() is None and not is_ready(cluster.folder, process.pid):
+                self._refuse_after(deadline, process)
+                yield POLL_SECONDS
+            if process.poll() is None:
+                break
+            # A predecessor that is ending, or a port just taken, passes; anything else doesn't.
+            if time.monotonic() > deadline or not any(reason in self._said() for reason in _PASSING):
+                raise PostgresUnusable(f"Postgres did not start: {self._said()}")
+            yield _RETRY_SECONDS
+        logger.info("postgres_started", port=self._port, pid=self.pid, version=cluster.binaries.version())
+
+    def _refuse_after(self, deadline: float, process: subprocess.Popen[bytes]) -> None:
+        if time.monotonic() > deadline:
+            process.send_signal(signal.SIGINT)
+            raise PostgresUnusable(f"Postgres was not ready within {_START_SECONDS:.0f} s: {self._said()}")
 
     def _spawn(self, cluster: Cluster) -> subprocess.Popen[bytes]:
         options = [option for name, value in self._settings.items() for option in ("-c", f"{name}={value}")]

@@ -203,7 +203,7 @@ class PostgresClaim:
         try:
             await connection.execute(sql.RELEASE, *self.slot, self.epoch, timeout=2)
             await connection.close(timeout=2)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             # The lease runs out by itself; a successor needs nothing from us.
             connection.terminate()
 

@@ -52,7 +52,7 @@ class KeepingContract:
 
     async def test_positions_and_breaker_survive_a_new_claim(self, world: World) -> None:
         claim = await world.carrier.claim(SLOT, [ACTIVITY])
-        positions = {ACTIVITY: Position(2**40, {"ingest/0": 2**40, "a service/with \"quotes\"/3": 1})}
+        positions = {ACTIVITY: Position(2**40, {"ingest/0": 2**40, 'a service/with "quotes"/3': 1})}
         breaker = Breaker(21, 1_500, (1_400, 1_500), True, "1.2.3")
         async with claim.step(positions, breaker):
             pass

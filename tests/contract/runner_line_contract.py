@@ -98,7 +98,8 @@ class RunnerLineContract:
             assert await kept(world) == ["a"]
             assert await self._has_read(world, 1)
             # The relay goes back to the first number that is missing, and sends again all from there on.
-            await world.put(ACTIVITY, 0, [("ingest/7", seq, events[name]) for seq, name in ((2, "b"), (3, "c"), (4, "d"))])
+            again = [(2, "b"), (3, "c"), (4, "d")]
+            await world.put(ACTIVITY, 0, [("ingest/7", seq, events[name]) for seq, name in again])
             await keeps(world, ["a", "e", "b", "c", "d", "tick"])
             await eventually(lambda: service.runner.state == "running")
             assert service.metric("accord_stream_gaps", partition="0") == 0

@@ -85,7 +85,13 @@ async def test_data_and_integrity_errors_of_postgres_are_poison(world: PostgresW
 
 
 @pytest.mark.parametrize(
-    "statement", ["SELECT * FROM no_such_table", "SELECT pg_terminate_backend(pg_backend_pid())", "SET statement_timeout = x"]
+    "statement",
+    [
+        "SELECT * FROM no_such_table",
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$",
+    ],
 )
 async def test_other_errors_of_postgres_are_retried(world: PostgresWorld, statement: str) -> None:
     handler = DoesSql(world)

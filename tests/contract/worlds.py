@@ -1,4 +1,4 @@
-"""A carrier under test, with what a test must see or do behind its back. One world per carrier, the same tests in each."""
+"""A carrier under test, with what a test must see or do behind its back. One per carrier."""
 
 import json
 from collections import defaultdict
@@ -75,7 +75,7 @@ class MemoryWorld:
 
     async def a_take_over_waits(self) -> bool:
         # asyncio tells of a lock's waiters in no other way, and "locked" is true of the commit in flight alone.
-        return any(owned.lock._waiters for owned in self.carrier.owned.values())  # type: ignore[attr-defined]
+        return any(owned.lock._waiters for owned in self.carrier.owned.values())
 
     async def letters(self) -> int:
         return len(self.carrier.letters)
@@ -116,7 +116,7 @@ class PostgresWorld:
         await transaction.connection.execute("INSERT INTO kept (key, value) VALUES ($1, $2)", key, value)
 
     async def saved(self) -> list[tuple[str, str]]:
-        return [(row["key"], row["value"]) for row in await self.pool.fetch("SELECT key, value FROM kept ORDER BY number")]
+        return [tuple(row) for row in await self.pool.fetch("SELECT key, value FROM kept ORDER BY number")]
 
     async def put(self, topic: str, partition: int, numbered: Sequence[tuple[str, int, Event]]) -> None:
         """Through claims of the emitters named, whose count is set so that each event gets the number wanted."""
@@ -137,7 +137,8 @@ class PostgresWorld:
         )
 
     async def a_take_over_waits(self) -> bool:
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        waiting = """SELECT EXISTS (SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock')"""
         return bool(await self.pool.fetchval(waiting))
 
     async def letters(self) -> int:

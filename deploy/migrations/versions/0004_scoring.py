@@ -13,11 +13,14 @@ depends_on = None
 
 STATEMENTS = (
     "CREATE SCHEMA scoring",
+    # States count microseconds since 1970.
+    """
+    CREATE FUNCTION scoring.instant(microseconds text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+    $$ SELECT timestamptz '1970-01-01 00:00:00+00' + microseconds::bigint * interval '1 microsecond' $$
+    """,
     """
     CREATE TABLE scoring.leads (
         lead_id uuid NOT NULL CONSTRAINT pk_leads PRIMARY KEY,
-        version integer NOT NULL,
-        as_of timestamptz NOT NULL,
         engagement double precision NOT NULL,
         fit integer NOT NULL,
         grade text NOT NULL,
@@ -54,11 +57,16 @@ STATEMENTS = (
     CREATE VIEW scoring.published_leads AS
     SELECT lead_id, state ->> 'email' AS email, state -> 'profile' AS profile, state ->> 'source' AS source,
         state ->> 'campaign' AS campaign, state ->> 'first_source' AS first_source,
-        state ->> 'first_team' AS first_team, version, (state ->> 'accord')::integer AS accord, as_of, engagement, fit,
-        grade, state -> 'totals' AS rule_totals, as_of AS updated_at
-    FROM (
-        SELECT lead_id, version, as_of, engagement, fit, grade, state::jsonb AS state FROM scoring.leads
-    ) AS leads
+        state ->> 'first_team' AS first_team, (state ->> 'version')::integer AS version,
+        (state ->> 'accord')::integer AS accord, scoring.instant(state ->> 'as_of') AS as_of, engagement, fit, grade,
+        (
+            SELECT coalesce(
+                jsonb_object_agg(rule, jsonb_build_array(total -> 0, scoring.instant(total ->> 1), total -> 2)), '{}'
+            )
+            FROM jsonb_each(state -> 'totals') AS totals (rule, total)
+        ) AS rule_totals,
+        scoring.instant(state ->> 'as_of') AS updated_at
+    FROM (SELECT lead_id, engagement, fit, grade, state::jsonb AS state FROM scoring.leads) AS leads
     """,
     """
     CREATE VIEW scoring.published_history AS

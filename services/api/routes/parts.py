@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
@@ -76,6 +77,9 @@ class Parts:
     public_url: str
 
 
+# Says in the OpenAPI document how to send a key; the guard reads it.
+_BEARER: Final = HTTPBearer(scheme_name="key", bearerFormat="acc_<id>_<secret>", auto_error=False)
+
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before.")]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255, pattern=r"^[\x20-\x7e]+$")]
@@ -111,7 +115,7 @@ class Registrar:
             tags=[subject],
             response_model=answer,
             status_code=status,
-            dependencies=[Depends(self._guard(SCOPES[method, path]))],
+            dependencies=[Depends(_BEARER), Depends(self._guard(SCOPES[method, path]))],
             responses={**_REFUSALS, **(also or {})},
             openapi_extra=_described(SCOPES[method, path], body),
             route_class_override=_timed(self._parts.metrics, subject),
@@ -148,7 +152,7 @@ def keys_of(cursor: str | None, kind: str, types: Sequence[type]) -> Keys | None
 
 
 def _described(scope: str, body: type[BaseModel] | None) -> dict[str, Any]:
-    described: dict[str, Any] = {"security": [{"key": [scope]}], "x-scope": scope}
+    described: dict[str, Any] = {"x-scope": scope}
     if body is not None:
         schema = TypeAdapter(body).json_schema(mode="validation")
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}

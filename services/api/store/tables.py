@@ -23,7 +23,7 @@ _KINDS: dict[str, Any] = {
     "float": Float,
     "uuid": Uuid,
     "time": DateTime(timezone=True),
-    "json": JSONB,
+    "json": JSONB(none_as_null=True),
     "bool": Boolean,
     "bytes": LargeBinary,
     "texts": ARRAY(Text),

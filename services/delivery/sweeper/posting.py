@@ -1,6 +1,7 @@
 """Posts one delivery over HTTP, to addresses that may be called only. What a receiver does wrong is an outcome."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ def guarded_socket_factory(networks: tuple[Network, ...]) -> Any:
     def make(address: Any) -> socket.socket:
         family, kind, protocol, _, where = address
         if not is_allowed(where[0], networks):
-            raise ForbiddenAddress(FORBIDDEN)
+            raise ForbiddenAddress(errno.EACCES, FORBIDDEN)
         made = socket.socket(family, kind, protocol)
         made.setblocking(False)
         return made

@@ -143,10 +143,12 @@ class Sender:
         if not recorded or verdict.state is DeliveryState.DELIVERED:
             return
         ids = {"delivery_id": str(delivery.delivery_id), "subscription_id": str(delivery.subscription_id)}
-        log.info("delivery_failed", **ids, outcome=tried.outcome, status=tried.status, attempt=delivery.attempts + 1)
+        log.info(
+            "delivery_failed", **ids, outcome=str(tried.outcome), status=tried.status, attempt=delivery.attempts + 1
+        )
         if verdict.state is DeliveryState.DEAD:
             self._metrics.dead.inc()
-            log.warning("delivery_given_up", **ids, outcome=tried.outcome)
+            log.warning("delivery_given_up", **ids, outcome=str(tried.outcome))
         if verdict.disables_subscription:
             self._read_at = None
             self._metrics.disabled.inc()

@@ -1,7 +1,7 @@
 """What a lead is worth, as a fold over its history (ACCORD.md "Engagement", "Fit and grade")."""
 
-from services.scoring.model.decisions import apply, fold
-from services.scoring.model.grants import may_need_older
+from services.scoring.model.decisions import apply, fold, may_need_older
+from services.scoring.model.rules import instant
 from services.scoring.model.state import (
     Batch,
     Decision,
@@ -28,5 +28,6 @@ __all__ = [
     "WithheldReason",
     "apply",
     "fold",
+    "instant",
     "may_need_older",
 ]

@@ -3,48 +3,55 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import fsum
-from typing import Any
+from typing import Any, NamedTuple
 
-from services.scoring.model.grants import Granted, grant
-from services.scoring.model.state import Decision, Input, Older, State, instant
+from services.scoring.model.grants import HORIZON, Granted, Moment, grant, worth
+from services.scoring.model.rules import EPOCH, MICROSECOND, Rules, instant, rules_of
+from services.scoring.model.state import Decision, Input, Older, State, Total
 from shared.agreement.compiled import CompiledAccord
-from shared.agreement.decay import bounded, worth
+from shared.agreement.decay import bounded
 from shared.agreement.versions import Accords
 from shared.events.activity import Activity, ProfileUpdated
 
 REASONS_MAX = 5
 
 
+def may_need_older(item: Input, *, received_at: datetime, as_of: int, accord: CompiledAccord) -> bool:
+    """Whether an event comes so late that a limit or a precondition may need what the state has forgotten."""
+    if not isinstance(item, Activity) or instant(min(item.occurred_at, received_at)) >= as_of - HORIZON:
+        return False
+    return any(rule.limit or rule.after for rule in rules_of(accord).on.get(item.type, ()))
+
+
 def apply(
     state: State, item: Input, *, received_at: datetime, accord: CompiledAccord, older: Older | None = None
 ) -> Decision:
     """The decision on one activity or profile update. `older` must be there when `may_need_older` says so."""
-    occurred_at = min(item.occurred_at, received_at)
-    learned = _learn(state, item, occurred_at, received_at)
+    received = instant(received_at)
+    moment = Moment(min(instant(item.occurred_at), received), max(state.as_of, received), older)
+    rules = rules_of(accord)
     if accord.version != state.accord:
-        learned = _under(learned, accord)
-    elif learned.profile is not state.profile or learned.email != state.email:
-        learned = _refitted(learned, accord)
-    activity = item if isinstance(item, Activity) else None
-    if activity is None:
-        granted = Granted((), learned.totals, learned.windows, learned.preceding)
+        # Totals of rules that this version doesn't have are no longer worth anything.
+        state = state._replace(totals={id: total for id, total in state.totals.items() if id in rules.by_id})
+    if isinstance(item, Activity):
+        granted = grant(state, item, rules, moment)
     else:
-        granted = grant(learned, activity, occurred_at, accord=accord, older=older)
-    engagement, reasons = _weigh(learned, granted, accord)
-    after = learned._replace(
-        version=state.version + 1,
-        number=state.number + 1,
-        totals=granted.totals,
-        windows=granted.windows,
-        preceding=granted.preceding,
-        engagement=engagement,
+        granted = Granted((), state.totals, state.windows, state.preceding)
+    about = _learn(state, item, moment.t, accord)
+    points = _points(granted.totals, rules, moment.as_of)
+    after = State(
+        state.version + 1,
+        state.number + 1,
+        accord.version,
+        moment.as_of,
+        granted.totals,
+        granted.windows,
+        granted.preceding,
+        *about[:-3],
+        bounded(fsum([entry[0] for entry in points]), accord.cap),
+        *about[-3:],
     )
-    changed = engagement != state.engagement or after.fit != state.fit or after.grade != state.grade
-    score = _told(after, reasons, granted)
-    score["changed"] = changed
-    if activity is not None:
-        score["activity"], score["activity_received_at"] = activity.type, received_at
-    return Decision(after, score, granted.grants)
+    return Decision(after, _score_data(state, after, granted, _reasons(points, after, accord), item), granted.grants)
 
 
 def fold(history: Iterable[tuple[Input, datetime]], accords: Accords) -> list[Decision]:
@@ -59,21 +66,37 @@ def fold(history: Iterable[tuple[Input, datetime]], accords: Accords) -> list[De
     return decisions
 
 
-def _learn(state: State, item: Input, occurred_at: datetime, received_at: datetime) -> State:
-    """The state with what the event says about the lead, as of this event."""
-    as_of = max(state.as_of, received_at)
+class _About(NamedTuple):
+    """What is known about the lead: the fields of State from `profile` on, without the engagement."""
+
+    profile: Mapping[str, Any]
+    profile_at: Mapping[str, int]
+    email: str | None
+    source: str | None
+    campaign: str | None
+    first_source: str | None
+    first_team: str | None
+    fit: int
+    fit_rules: Any
+    grade: str
+
+
+def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> _About:
+    """What is known after the event; the fit is looked at again only when something about the lead changed."""
     email = item.identifiers.get("email") or state.email
+    profile, profile_at = state.profile, state.profile_at
+    source, campaign, first = state.source, state.campaign, (state.first_source, state.first_team)
     if isinstance(item, ProfileUpdated):
-        profile, profile_at = _merged(state, item.fields, instant(occurred_at))
-        return state._replace(as_of=as_of, email=email, profile=profile, profile_at=profile_at)
-    return state._replace(
-        as_of=as_of,
-        email=email,
-        source=item.source or state.source,
-        campaign=item.campaign or state.campaign,
-        first_source=item.source if state.first_source is None else state.first_source,
-        first_team=item.team if state.first_source is None else state.first_team,
-    )
+        profile, profile_at = _merged(state, item.fields, t)
+    else:
+        source, campaign = item.source or source, item.campaign or campaign
+        if state.first_source is None:
+            first = (item.source, item.team)
+    fit: tuple[int, Any, str] = (state.fit, state.fit_rules, state.grade)
+    if profile is not state.profile or email != state.email or accord.version != state.accord:
+        found = accord.fit(profile, email)
+        fit = (found.points, [[id, points] for id, points in found.rules], found.grade)
+    return _About(profile, profile_at, email, source, campaign, first[0], first[1], fit[0], fit[1], fit[2])
 
 
 def _merged(state: State, fields: Mapping[str, Any], t: int) -> tuple[Mapping[str, Any], Mapping[str, int]]:
@@ -81,58 +104,49 @@ def _merged(state: State, fields: Mapping[str, Any], t: int) -> tuple[Mapping[st
     news = {field: value for field, value in fields.items() if t >= state.profile_at.get(field, t)}
     if not news:
         return state.profile, state.profile_at
-    profile_at = {**state.profile_at, **dict.fromkeys(news, t)}
     profile = {field: value for field, value in {**state.profile, **news}.items() if value is not None}
-    return profile, profile_at
+    return profile, {**state.profile_at, **dict.fromkeys(news, t)}
 
 
-def _under(state: State, accord: CompiledAccord) -> State:
-    """The state under another version: totals of rules that it doesn't have are no longer worth anything."""
-    totals = {id: total for id, total in state.totals.items() if _has_rule(accord, id)}
-    return _refitted(state._replace(totals=totals, accord=accord.version), accord)
+def _points(totals: Mapping[str, Total], rules: Rules, as_of: int) -> list[tuple[float, str, int]]:
+    """What each rule's grants are worth now, with its words and how many they are."""
+    points = []
+    for id, (before, at, count) in totals.items():
+        rule = rules.by_id[id]
+        points.append((worth(before, at, rule.half_life, as_of), rule.words, count))
+    return points
 
 
-def _has_rule(accord: CompiledAccord, id: str) -> bool:
-    try:
-        accord.rule(id)
-    except KeyError:
-        return False
-    return True
+def _reasons(points: list[tuple[float, str, int]], state: State, accord: CompiledAccord) -> list[dict[str, Any]]:
+    """What weighs most, in words."""
+    points = points + [(float(fit), accord.fit_words(id), 1) for id, fit in state.fit_rules]
+    points.sort(key=_weight, reverse=True)
+    return [
+        {"words": words if count == 1 else f"{words} ×{count}", "points": value}
+        for value, words, count in points[:REASONS_MAX]
+    ]
 
 
-def _refitted(state: State, accord: CompiledAccord) -> State:
-    fit = accord.fit(state.profile, state.email)
-    return state._replace(fit=fit.points, fit_rules=fit.rules, grade=fit.grade)
-
-
-def _weigh(state: State, granted: Granted, accord: CompiledAccord) -> tuple[float, list[dict[str, Any]]]:
-    """Engagement as of this event, and the reasons that weigh most."""
-    reasons: list[tuple[float, str]] = []
-    for id, total in granted.totals.items():
-        rule = accord.rule(id)
-        points = worth(total.worth, total.at, rule.half_life, state.as_of)
-        reasons.append((points, rule.words if total.count == 1 else f"{rule.words} ×{total.count}"))
-    engagement = bounded(fsum([points for points, _ in reasons]), accord.cap)
-    for id, fit_points in state.fit_rules:
-        reasons.append((float(fit_points), accord.fit_words(id)))
-    reasons.sort(key=_weight, reverse=True)
-    return engagement, [{"words": words, "points": points} for points, words in reasons[:REASONS_MAX]]
-
-
-def _weight(reason: tuple[float, str]) -> float:
+def _weight(reason: tuple[float, str, int]) -> float:
     return abs(reason[0])
 
 
-def _told(state: State, reasons: list[dict[str, Any]], granted: Granted) -> dict[str, Any]:
+def _score_data(
+    before: State, state: State, granted: Granted, reasons: list[dict[str, Any]], item: Input
+) -> dict[str, Any]:
     """The data of `accord.score.changed`, as a mapping that is encoded without a model in between."""
+    as_of = EPOCH + state.as_of * MICROSECOND
     return {
+        "lead_id": item.lead_id,
         "version": state.version,
+        "changed": (state.engagement, state.fit, state.grade) != (before.engagement, before.fit, before.grade),
         "engagement": state.engagement,
         "fit": state.fit,
         "grade": state.grade,
-        "as_of": state.as_of,
+        "as_of": as_of,
         "reasons": reasons,
         "grants": granted.grants,
+        "activity": item.type if isinstance(item, Activity) else None,
         "lead": {
             "email": state.email,
             "profile": state.profile,

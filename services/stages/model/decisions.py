@@ -22,15 +22,10 @@ def apply(
     state: State, item: Input, *, received_at: datetime, accord: CompiledAccord, routing: Routing | Stamp
 ) -> Decision:
     """The decision on one score or sales action. A Stamp in place of Routing repeats a decision of the past."""
-    state = state._replace(
-        number=state.number + 1,
-        accord=accord.version,
-        created_at=state.created_at or received_at,
-        updated_at=received_at,
-    )
+    context = _Context(accord, received_at, routing)
     if isinstance(item, SalesAction):
-        return _act(state, item, _Context(accord, received_at, routing))
-    return _score(state, item, _Context(accord, received_at, routing))
+        return _act(state, item, context)
+    return _score(state, item, context)
 
 
 class HistoryRow(NamedTuple):
@@ -73,12 +68,23 @@ class _Context(NamedTuple):
 
 
 def _score(state: State, score: Score, context: _Context) -> Decision:
-    state = state._replace(
-        engagement=score["engagement"],
-        fit=score["fit"],
-        grade=score["grade"],
-        lead=Lead(**score["lead"]),
-        is_scored=True,
+    # One call for all fields: this is what a hundred thousand scores a minute come to, and most of them change no more.
+    state = State(
+        state.lead_id,
+        state.stage,
+        state.version,
+        state.number + 1,
+        context.accord.version,
+        state.created_at or context.received_at,
+        context.received_at,
+        state.entered_at,
+        state.owner,
+        state.team,
+        score["engagement"],
+        score["fit"],
+        score["grade"],
+        Lead(**score["lead"]),
+        True,
     )
     if not _may_qualify(state, score, context) or not context.accord.is_mql(context.facts(state)):
         return Decision(state, (), context.rows)
@@ -101,6 +107,12 @@ def _may_qualify(state: State, score: Score, context: _Context) -> bool:
 
 
 def _act(state: State, action: SalesAction, context: _Context) -> Decision:
+    state = state._replace(
+        number=state.number + 1,
+        accord=context.accord.version,
+        created_at=state.created_at or context.received_at,
+        updated_at=context.received_at,
+    )
     if not state.is_scored:
         email = action.identifiers.get("email") or state.lead.email
         state = state._replace(lead=Lead(email), grade=context.accord.grade(0))

@@ -1,6 +1,5 @@
 """Loading: the packaged accord, strictness, every problem at once with its line, and the bounds of reading."""
 
-import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import date, timedelta
@@ -11,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.agreement.canonical import canonical_json, canonical_sha256
 from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import (
+    DocumentProblem,
     InvalidAccord,
     default_accord_text,
     describe_problems,
@@ -176,126 +175,6 @@ def test_a_clock_that_would_take_decades_of_open_hours_is_refused() -> None:
     assert problems_of(MINIMAL + clock) == [("sla.clocks[0].within", 9)]
 
 
-def test_yaml_is_read_by_the_core_schema_of_1_2() -> None:
-    where = "{country: NO, when: 2026-12-24, code: 0o17, octal: 010, on: yes, big: 1_000, quoted: '5', y: 1e2}"
-    accord = load_accord(MINIMAL.replace("{engagement: {gte: 40}}", where))
-    assert accord.model_dump()["stages"]["mql"] == {
-        "country": "NO",
-        "when": "2026-12-24",
-        "code": 15,
-        "octal": 10,
-        "on": "yes",
-        "big": "1_000",
-        "quoted": "5",
-        "y": 100.0,
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("accord: [1", 1),
-        ("a: 1\n---\nb: 2", 2),
-        ("a: !!python/object:os.system {}", 1),
-        ("a: !!set {b}", 1),
-        ("? [a]\n: 1", 1),
-        ("a: &x [*x]", 1),
-        ("a: *nowhere", 1),
-        ('a: "\\ud800"', 1),
-        ('a: "\\0"', 1),
-        ("[" * 100 + "]" * 100, 1),
-        ('a: "\\U00110000"', None),
-    ],
-)
-def test_what_is_no_plain_document_is_refused_with_its_line(text: str, line: int | None) -> None:
-    assert problems_of(text)[0] == ("", line)
-
-
-def test_duplicate_keys_are_refused_in_yaml_and_in_json() -> None:
-    assert problems_of(MINIMAL + "name: Again\n") == [("name", 9)]
-    assert ("name", 3) in problems_of('{"accord": 1,\n"name": "A",\n"name": "B"}')
-
-
-def test_a_bomb_of_aliases_and_an_endless_document_are_refused() -> None:
-    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
-    assert problems_of(bomb)[0][0] == ""
-    assert problems_of("#" + "x" * (1024 * 1024)) == [("", None)]
-
-
-def test_a_number_beyond_all_bounds_is_refused() -> None:
-    text = MINIMAL.replace("gte: 40", "gte: 1e999")
-    assert problems_of(text) == [("stages.mql.engagement.gte", 8)]
-    assert problems_of(MINIMAL.replace("gte: 40", "gte: .inf")) == [("stages.mql.engagement.gte", 8)]
-    assert problems_of(MINIMAL.replace("gte: 40", "gte: " + "9" * 5000))
-
-
-@pytest.mark.parametrize("text", ["", "~", "5", "[]", "just words"])
-def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
-    assert problems_of(text)[0][0] == ""
-
-
-def test_an_anchor_can_be_used_again() -> None:
-    text = MINIMAL.replace('{mon: ["09:00-17:00"]}', '{mon: &day ["09:00-17:00"], tue: *day}')
-    assert len(load_accord(text).calendar.hours.tue) == 1
-
-
-def test_json_is_read_too_and_its_problems_have_lines() -> None:
-    document = load_accord(default_accord_text()).model_dump(mode="json")
-    text = json.dumps(document, indent=1)
-    assert load_accord(text).model_dump(mode="json") == document
-    wrong = text.replace('"cap": 200', '"cap": "200"')
-    [(path, line)] = problems_of(wrong)
-    assert path == "scoring.engagement.cap"
-    assert line is not None
-    assert '"cap"' in wrong.splitlines()[line - 1]
-    emoji = load_accord(text.replace('"Example Corp"', '"\\ud83d\\ude00"'))
-    assert emoji.name == "😀"
-
-
-def test_an_accord_is_dumped_as_it_was_written() -> None:
-    accord = load_accord(default_accord_text())
-    again = read_accord(json.loads(accord.model_dump_json()))
-    assert again == accord
-    assert again.model_dump()["scoring"]["engagement"]["half_life"] == "30d"
-    assert canonical_sha256(again) == canonical_sha256(accord)
-
-
-def test_the_digest_does_not_depend_on_layout_and_depends_on_content() -> None:
-    base = canonical_sha256(load_accord(MINIMAL))
-    reordered = "stages: {mql: {engagement: {gte: 40}}}\n" + MINIMAL.split("stages:")[0]
-    assert canonical_sha256(load_accord(reordered)) == base
-    assert canonical_sha256(load_accord(MINIMAL.replace("40", "41"))) != base
-    assert len(base) == 64
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (40.0, "40"),
-        (1e21, "1e+21"),
-        (1e20, "100000000000000000000"),
-        (0.000001, "0.000001"),
-        (1e-7, "1e-7"),
-        (1.5e-9, "1.5e-9"),
-        (-0.0, "0"),
-        (-12.5, "-12.5"),
-        (123456.789, "123456.789"),
-        (333333333.33333329, "333333333.3333333"),
-        (4.5, "4.5"),
-        (2e-3, "0.002"),
-        (1.7976931348623157e308, "1.7976931348623157e+308"),
-        (5e-324, "5e-324"),
-        (True, "true"),
-        (None, "null"),
-        ('€$\x0f\nA\'B"\\\\"/', '"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'),
-        ({"\ufb33": 1, "\U0001f600": 2, "€": 3, "1": [4, {}]}, '{"1":[4,{}],"€":3,"😀":2,"\ufb33":1}'),
-    ],
-)
-def test_canonical_json_is_that_of_rfc_8785(value: Any, text: str) -> None:
-    assert canonical_json(value) == text
-
-
 def test_likely_slips_are_warned_of() -> None:
     def warned(change: Callable[[str], str]) -> list[str]:
         return warnings(load_accord(change(default_accord_text())))
@@ -318,11 +197,39 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
         yield from places(item, (*at, key))
 
 
+def problems_left(document: Any) -> list[DocumentProblem]:
+    """None for a document that loads and compiles."""
+    try:
+        compile_accord(read_accord(document), 2)
+    except InvalidAccord as refused:
+        return refused.problems or [DocumentProblem("", None, "", "")]
+    return []
+
+
 DEFAULT = load_accord(default_accord_text()).model_dump(mode="json")
-ODD_VALUES = [None, True, -1, 0, 5, 1.5, 10**15, "", "x", "40%", "3d", "{brace}", [], [[]], [1], {}, {"a": 1}, {"": []}]
+ODD_VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    5,
+    1.5,
+    10**15,
+    "",
+    "x",
+    "40%",
+    "3d",
+    "{brace}",
+    [],
+    [[]],
+    [1],
+    {},
+    {"a": 1},
+    {"": []},
+]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(at=st.sampled_from(list(places(DEFAULT))), odd=st.sampled_from(ODD_VALUES))
 def test_whatever_stands_anywhere_is_accepted_or_refused_with_a_place(at: tuple[str | int, ...], odd: Any) -> None:
     document = deepcopy(DEFAULT)
@@ -333,8 +240,5 @@ def test_whatever_stands_anywhere_is_accepted_or_refused_with_a_place(at: tuple[
         for part in at[:-1]:
             around = around[part]
         around[at[-1]] = odd
-    try:
-        compile_accord(read_accord(document), 2)
-    except InvalidAccord as refused:
-        assert refused.problems
-        assert all(problem.found and problem.allowed for problem in refused.problems)
+    problems = problems_left(document)
+    assert all(problem.found and problem.allowed for problem in problems)

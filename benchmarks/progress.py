@@ -1,0 +1,49 @@
+"""How far the readers of the log have come, and when the database is quiet enough to measure the next thing."""
+
+import asyncio
+import time
+from typing import Any
+
+from benchmarks.broken import Broken
+
+POLL_SECONDS = 0.02
+_QUIET_SECONDS_MAX = 10
+
+# One snapshot: what a step emitted and how far it had read moved in one transaction.
+_UNREAD = """SELECT o.service, sum(f.next_offset - (read.position ->> 0)::bigint)::bigint AS events
+FROM stream.ownership o
+CROSS JOIN LATERAL jsonb_each(o.positions) AS read(topic, position)
+JOIN stream.topics t ON t.name = read.topic
+JOIN stream.offsets f ON f.topic_id = t.topic_id AND f.partition = o.number
+WHERE o.kind = 'partition' GROUP BY o.service"""
+
+_VACUUMS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+
+
+async def unread(connection: Any) -> dict[str, int]:
+    """Events not read yet, by service."""
+    return {row["service"]: row["events"] for row in await connection.fetch(_UNREAD)}
+
+
+async def until_read(connection: Any, services: frozenset[str] | None, patience_seconds: float) -> float:
+    """The time (monotonic) at which these services, or all, have read everything. Raises Broken past the patience."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        left = {
+            name: events for name, events in (await unread(connection)).items() if services is None or name in services
+        }
+        now = time.monotonic()
+        if left and not any(left.values()):
+            return now
+        if now > deadline:
+            raise Broken(f"not read within {patience_seconds:.0f} s: {left}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def until_quiet(connection: Any) -> None:
+    """Waits (not for ever) until Postgres doesn't clean up after what was measured before."""
+    deadline = time.monotonic() + _QUIET_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if not await connection.fetchval(_VACUUMS):
+            return
+        await asyncio.sleep(0.2)

@@ -1,0 +1,56 @@
+"""Asks the API how things stand, and says whether that agrees with what the webhooks told and ingest answered."""
+
+from datetime import datetime
+from typing import Any
+
+from services.demo.board import Board, RunningClock
+from services.demo.client import AccordClient
+from services.demo.receiver import Receiver
+
+RUNNING = "open,warned,paused"
+
+
+class Onlooker:
+    """Reads with a key that may do nothing else."""
+
+    def __init__(self, client: AccordClient, receiver: Receiver, board: Board) -> None:
+        self._client = client
+        self._receiver = receiver
+        self._board = board
+
+    async def look(self) -> None:
+        """Brings the board up to date."""
+        clocks = await self._client.all("/v1/clocks", state=RUNNING, sort="deadline")
+        self._board.clocks = [_running(clock) for clock in clocks]
+        self._board.counts.delivered = self._receiver.delivered
+
+    async def count(self) -> None:
+        """Counts everything, page by page. Nobody in a season is qualified twice, or leaves before being qualified."""
+        counts = self._board.counts
+        leads = await self._client.all("/v1/leads", sort="updated")
+        counts.leads = len(leads)
+        counts.qualified = sum(1 for lead in leads if lead["stage"] != "lead")
+        counts.met = len(await self._client.all("/v1/clocks", state="met"))
+        counts.breached = len(await self._client.all("/v1/breaches"))
+
+    def differences(self, *, people: int, duplicates: int, bad: int) -> list[str]:
+        """What doesn't add up, in sentences; empty when everything does."""
+        counts, receiver = self._board.counts, self._receiver
+        answered = counts.accepted + counts.duplicates + counts.rejected
+        pairs = (
+            ("events posted and answered", counts.posted, answered),
+            ("duplicates made and found", duplicates, counts.duplicates),
+            ("bad events made and rejected", bad, counts.rejected),
+            ("people and leads", people, counts.leads),
+            ("leads qualified by the API and by webhook", counts.qualified, receiver.qualified),
+            ("clocks met by the API and by webhook", counts.met, receiver.met),
+            ("breaches by the API and by webhook", counts.breached, receiver.breached),
+            ("running clocks and none", len(self._board.clocks), 0),
+            ("signatures refused and none", receiver.failed, 0),
+        )
+        return [f"{what}: {one} and {other}" for what, one, other in pairs if one != other]
+
+
+def _running(clock: dict[str, Any]) -> RunningClock:
+    deadline = datetime.fromisoformat(clock["deadline"])
+    return RunningClock(clock["rule"], clock["lead_id"], clock["owner"], clock["state"], deadline)

@@ -1,0 +1,86 @@
+"""Posts the season in order, and lets the reps react to the webhooks that reach them."""
+
+import asyncio
+from typing import Any
+
+from services.demo.board import Board, Qualified
+from services.demo.client import AccordClient
+from services.simulate import Post, Reaction, Season, react
+from shared.clock import Clock
+
+
+class Traffic:
+    """Marketing's tools and sales' people. Each keeps its own key."""
+
+    def __init__(self, *, marketing: AccordClient, sales: AccordClient, board: Board, clock: Clock, seed: int) -> None:
+        self._marketing = marketing
+        self._sales = sales
+        self._board = board
+        self._clock = clock
+        self._seed = seed
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no rep has anything left to do."""
+        return not self._at_work
+
+    def check(self) -> None:
+        """Raises what went wrong while a rep was acting."""
+        if self._failure is not None:
+            raise self._failure
+
+    async def play(self, season: Season) -> None:
+        """One post after the other, each at its time: people's deeds arrive in order."""
+        now = asyncio.get_running_loop().time
+        started_at = now()
+        for post in season.posts:
+            await asyncio.sleep(max(0.0, started_at + post.at_seconds - now()))
+            await self._post(self._marketing, post)
+
+    def hear(self, qualified: Qualified) -> None:
+        """A lead reaches its rep."""
+        reactions = react(self._seed, qualified.owner, qualified.email or qualified.lead_id)
+        if reactions:
+            task = asyncio.create_task(self._work(qualified, reactions))
+            self._at_work.add(task)
+            task.add_done_callback(self._done)
+
+    async def stop(self) -> None:
+        """Everybody goes home."""
+        for task in self._at_work:
+            task.cancel()
+        await asyncio.gather(*self._at_work, return_exceptions=True)
+
+    async def _work(self, qualified: Qualified, reactions: tuple[Reaction, ...]) -> None:
+        now = asyncio.get_running_loop().time
+        heard_at = now()
+        for number, reaction in enumerate(reactions):
+            await asyncio.sleep(max(0.0, heard_at + reaction.after_seconds - now()))
+            if reaction.way == "api" or qualified.email is None:
+                await self._sales.act(qualified.lead_id, {"action": reaction.action, **reaction.data})
+            else:
+                await self._post(self._sales, Post(0.0, "plain", (self._crm_event(qualified, reaction, number),)))
+
+    def _crm_event(self, qualified: Qualified, reaction: Reaction, number: int) -> dict[str, Any]:
+        return {
+            "id": f"crm-{qualified.lead_id}-{number}",
+            "type": f"sales.{reaction.action}",
+            "occurred_at": self._clock.now().isoformat().replace("+00:00", "Z"),
+            "lead": {"email": qualified.email},
+            "data": {**reaction.data, "actor": qualified.owner},
+        }
+
+    async def _post(self, client: AccordClient, post: Post) -> None:
+        counts = self._board.counts
+        counts.posted += len(post.events)
+        answer = await client.post(post)
+        counts.accepted += answer.accepted
+        counts.duplicates += answer.duplicates
+        counts.rejected += answer.rejected
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = self._failure or task.exception()

@@ -1,0 +1,362 @@
+"""Deliveries to real HTTP receivers: signed, in order, retried, bounded, and never to where they must not go."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+import pytest
+import standardwebhooks
+from aiohttp import web
+from builders import eventually, lead_in
+from prometheus_client import CollectorRegistry
+from sla_builders import NAMES, sales_recorded, stage_changed
+
+from services.delivery import store
+from services.delivery.handler import EventHandler, Nudge
+from services.delivery.metrics import Metrics
+from services.delivery.settings import Settings
+from services.delivery.sweeper.posting import HttpPost, session
+from services.delivery.sweeper.sender import Sender
+from shared.clock import ManualClock, SystemClock
+from shared.errors import AlreadyApplied
+from shared.events import codec
+from shared.events.base import Payload
+from shared.events.envelope import Record
+from shared.events.topics import LIFECYCLE
+
+LEAD = lead_in(0)
+SECRET = f"whsec_{base64.b64encode(b'k' * 32).decode()}"
+LOOPBACK = "127.0.0.0/8"
+
+
+@dataclass
+class Received:
+    """What a receiver got, verified with the reference implementation."""
+
+    event: dict[str, Any]
+    headers: dict[str, str]
+    body: bytes
+
+
+def verified(body: bytes, sent: dict[str, str]) -> dict[str, Any]:
+    """As `verify` of the reference implementation does, but for its look at the wall clock: tests move theirs."""
+    at = datetime.fromtimestamp(int(sent["webhook-timestamp"]), UTC)
+    assert sent["webhook-signature"] == standardwebhooks.Webhook(SECRET).sign(sent["webhook-id"], at, body.decode())
+    event: dict[str, Any] = json.loads(body)
+    return event
+
+
+@dataclass
+class Receiver:
+    """A local HTTP server that answers with `statuses` in turn, then 200; `block` holds its answers back."""
+
+    statuses: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    block: asyncio.Event | None = None
+    asked: int = 0
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body, sent = await request.read(), {name.lower(): value for name, value in request.headers.items()}
+        self.asked += 1
+        if self.block is not None:
+            await self.block.wait()
+        self.received.append(Received(verified(body, sent), sent, body))
+        status, headers = self.statuses.pop(0) if self.statuses else (200, {})
+        return web.Response(status=status, headers=headers, body=b"x" * 5000)
+
+    def names(self) -> list[str]:
+        return [got.event["data"]["reason"] for got in self.received]
+
+
+@asynccontextmanager
+async def listening(receiver: Receiver) -> AsyncIterator[Receiver]:
+    application = web.Application()
+    application.router.add_post("/hook", receiver.answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    receiver.url = f"http://127.0.0.1:{port}/hook"
+    try:
+        yield receiver
+    finally:
+        if receiver.block is not None:
+            receiver.block.set()
+        await runner.cleanup()
+
+
+class _Transaction:
+    """What a handler uses of a step: its connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+
+@dataclass
+class Desk:
+    """delivery without a runner: the test decides what happens when. The clock runs ahead of events by a second."""
+
+    pool: asyncpg.Pool
+    clock: ManualClock
+    sender: Sender
+    metrics: Metrics
+    nudge: Nudge
+    number: int = 0
+
+    async def subscribe(self, url: str, *, types: tuple[str, ...] = ("*",), condition: str | None = None) -> UUID:
+        self.number += 1
+        subscription_id = uuid5(NAMES, f"subscription {self.number}")
+        await self.pool.execute(
+            """INSERT INTO api.subscriptions (subscription_id, name, url, types, condition, secret)
+            VALUES ($1, 'test', $2, $3, ($4::text)::jsonb, $5)""",
+            subscription_id,
+            url,
+            list(types),
+            condition,
+            SECRET,
+        )
+        return subscription_id
+
+    def record(self, reason: str, *, lead: UUID = LEAD, kind: Callable[..., Payload] = stage_changed) -> Record:
+        self.number += 1
+        at = self.clock.now() - timedelta(seconds=1)
+        payload = kind(at, lead_id=lead, reason=reason)
+        event = codec.event(payload, id=uuid5(NAMES, reason), time=at, received_at=at, accord=1)
+        return Record(LIFECYCLE, 0, self.number, "stages/0", self.number, event)
+
+    async def handle(self, *records: Record) -> None:
+        handler = EventHandler(store=store, subscriptions=store.SubscriptionBook(), nudge=self.nudge)
+        async with self.pool.acquire() as connection, connection.transaction():
+            await handler.handle(_Transaction(connection), records)  # type: ignore[arg-type]
+
+    async def sends(self) -> int:
+        """One look for work, with all that it starts ended."""
+        started = await self.sender.turn()
+        await self.sender.drain(10)
+        return started
+
+    async def deliveries(self) -> list[tuple[str, int, int | None]]:
+        rows = await self.pool.fetch(
+            "SELECT state, attempts, status FROM delivery.published_deliveries ORDER BY created_at, delivery_id"
+        )
+        return [tuple(row) for row in rows]
+
+
+OpenDesk = Callable[..., Awaitable[Desk]]
+
+
+@pytest.fixture
+async def open_desk(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
+    sessions: list[Any] = []
+    senders: list[Sender] = []
+
+    async def make(allowed: str = LOOPBACK, **settings: Any) -> Desk:
+        settings_ = Settings(allowed_networks=allowed, **settings)
+        clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
+        sessions.append(session(settings_))
+        post = HttpPost(await sessions[-1].__aenter__(), clock)
+        sender = Sender(
+            pool=pool, post=post, clock=clock, roll=lambda: 0.0, nudge=nudge, metrics=metrics, settings=settings_
+        )
+        senders.append(sender)
+        return Desk(pool, clock, sender, metrics, nudge)
+
+    yield make
+    for sender in senders:
+        await sender.drain(1)
+    for opened in sessions:
+        await opened.__aexit__(None, None, None)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with listening(Receiver()) as made:
+        yield made
+
+
+async def test_a_delivery_verifies_with_the_reference_implementation_and_is_recorded(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url, types=("accord.stage.*",), condition='{"grade": "B"}')
+    await desk.handle(desk.record("one"), desk.record("not told", kind=sales_recorded))
+    assert await desk.sends() == 1
+    assert receiver.names() == ["one"]
+    headers = receiver.received[0].headers
+    assert standardwebhooks.Webhook(SECRET).verify(receiver.received[0].body, headers)["subject"] == str(LEAD)
+    delivery_id = await desk.pool.fetchval("SELECT delivery_id FROM delivery.published_deliveries")
+    assert headers["webhook-id"] == str(delivery_id)
+    assert headers["content-type"] == "application/cloudevents+json"
+    assert await desk.deliveries() == [("delivered", 1, 200)]
+    attempt = await desk.pool.fetchrow("SELECT * FROM delivery.published_attempts")
+    assert (attempt["outcome"], len(attempt["answer"])) == ("delivered", 1024)
+    assert await desk.pool.fetchval("SELECT count(*) FROM delivery.events") == 2
+    assert await desk.sends() == 0
+
+
+async def test_a_failure_is_retried_on_schedule_with_the_same_id(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    receiver.statuses = [(500, {}), (503, {"retry-after": "900"}), (302, {"location": receiver.url})]
+    await desk.handle(desk.record("one"))
+    for wait in (0, 5, 900, 1800):
+        desk.clock.advance(timedelta(seconds=max(0, wait - 1)))
+        assert await desk.sends() == (1 if wait == 0 else 0)
+        desk.clock.advance(timedelta(seconds=1 if wait else 0))
+        await desk.sends()
+    assert [got.headers["webhook-id"] for got in receiver.received] == [receiver.received[0].headers["webhook-id"]] * 4
+    assert await desk.deliveries() == [("delivered", 4, 200)]
+
+
+async def test_order_per_lead_is_kept_through_the_third_try_and_other_leads_pass(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    receiver.statuses = [(500, {})]
+    await desk.handle(desk.record("first"))
+    await desk.sends()
+    await desk.handle(desk.record("second"), desk.record("other lead", lead=lead_in(0, 1)))
+    await desk.sends()
+    assert receiver.names() == ["first", "other lead"]
+    receiver.statuses = [(500, {}), (500, {})]
+    for wait in (5, 300):
+        desk.clock.advance(timedelta(seconds=wait))
+        await desk.sends()
+    assert receiver.names() == ["first", "other lead", "first", "first"]
+    await desk.sends()
+    assert receiver.names()[-1] == "second"
+
+
+async def test_a_lead_s_next_delivery_waits_for_the_one_in_flight(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    receiver.block = asyncio.Event()
+    await desk.handle(desk.record("first"), desk.record("second"))
+    assert await desk.sender.turn() == 1
+    await eventually(lambda: receiver.asked == 1)
+    assert await desk.sender.turn() == 0
+    receiver.block.set()
+    await desk.sender.drain(5)
+    await desk.sends()
+    assert receiver.names() == ["first", "second"]
+
+
+async def test_an_endpoint_that_hangs_delays_no_other(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk(in_flight_per_subscription=2)
+    async with listening(Receiver(block=asyncio.Event())) as hanging:
+        await desk.subscribe(hanging.url)
+        await desk.handle(*(desk.record(f"hangs {n}", lead=lead_in(0, n)) for n in range(20)))
+        assert await desk.sender.turn() == 2
+        await desk.subscribe(receiver.url)
+        desk.clock.advance(timedelta(seconds=1))  # subscriptions are read again
+        await desk.handle(desk.record("passes", lead=lead_in(0, 50)))
+        assert await desk.sender.turn() == 1
+        await eventually(lambda: receiver.names() == ["passes"])
+        assert hanging.asked == 2
+        assert hanging.received == []
+        assert desk.metrics.in_flight_limit_reached._value.get() == 1
+
+
+async def test_an_answer_that_does_not_come_in_time_is_a_failed_try(open_desk: OpenDesk) -> None:
+    desk = await open_desk(timeout_seconds=0.2)
+    async with listening(Receiver(block=asyncio.Event())) as hanging:
+        await desk.subscribe(hanging.url)
+        await desk.handle(desk.record("one"))
+        await desk.sends()
+    assert await desk.deliveries() == [("pending", 1, None)]
+    assert await desk.pool.fetchval("SELECT outcome FROM delivery.published_deliveries") == "timed out"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0x7f000001", "[::1]", "169.254.169.254"])
+async def test_an_address_inside_is_refused_at_connect_time_and_not_tried_again(
+    open_desk: OpenDesk, receiver: Receiver, host: str
+) -> None:
+    desk = await open_desk(allowed="")
+    await desk.subscribe(receiver.url.replace("127.0.0.1", host))
+    await desk.handle(desk.record("one"))
+    await desk.sends()
+    assert await desk.deliveries() == [("dead", 1, None)]
+    assert await desk.pool.fetchval("SELECT outcome FROM delivery.published_deliveries") == "forbidden address"
+    assert receiver.asked == 0
+
+
+async def test_a_receiver_that_is_gone_is_told_nothing_more(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk()
+    subscription_id = await desk.subscribe(receiver.url)
+    receiver.statuses = [(410, {})]
+    await desk.handle(desk.record("one"), desk.record("two"))
+    await desk.sends()
+    await desk.handle(desk.record("three"))
+    assert await desk.sends() == 0
+    assert sorted(await desk.deliveries()) == [("dead", 1, 410), ("pending", 0, None)]
+    assert await desk.pool.fetchval("SELECT subscription_id FROM delivery.published_disabled") == subscription_id
+
+
+async def test_a_sender_killed_before_it_recorded_sends_again_after_its_lease_with_the_same_id(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    killed, successor = await open_desk(), await open_desk()
+    await killed.subscribe(receiver.url)
+    await killed.handle(killed.record("one"))
+    receiver.block = asyncio.Event()
+    assert await killed.sender.turn() == 1
+    await eventually(lambda: receiver.asked == 1)
+    await killed.sender.drain(0)  # what a kill leaves: sent, not recorded
+    receiver.block.set()
+    assert await successor.sends() == 0
+    successor.clock.advance(timedelta(seconds=31))
+    assert await successor.sends() == 1
+    assert await successor.deliveries() == [("delivered", 1, 200)]
+    assert len({got.headers["webhook-id"] for got in receiver.received}) == 1
+
+
+async def test_two_senders_share_the_work_without_sending_anything_twice(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desks = [await open_desk(), await open_desk()]
+    await desks[0].subscribe(receiver.url)
+    await desks[0].handle(*(desks[0].record(f"event {n}", lead=lead_in(0, n)) for n in range(40)))
+    for _ in range(5):
+        await asyncio.gather(*(desk.sends() for desk in desks))
+    assert sorted(receiver.names()) == sorted(f"event {n}" for n in range(40))
+
+
+async def test_events_that_were_kept_before_are_named_and_told_to_nobody_again(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    one, two = desk.record("one"), desk.record("two")
+    await desk.handle(one, one)
+    with pytest.raises(AlreadyApplied) as raised:
+        await desk.handle(one, two)
+    assert raised.value.event_ids == {one.event.id}
+    assert len(await desk.deliveries()) == 1
+
+
+async def test_the_loop_sends_soon_after_the_commit_and_lets_what_is_in_flight_end(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    loop = asyncio.create_task(desk.sender.run())
+    await desk.handle(desk.record("one"))
+    await eventually(lambda: receiver.names() == ["one"], within=2)
+    receiver.block = asyncio.Event()
+    await desk.handle(desk.record("two"))
+    await eventually(lambda: receiver.asked == 2, within=2)
+    loop.cancel()
+    receiver.block.set()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
+    assert sorted(await desk.deliveries()) == [("delivered", 1, 200)] * 2

@@ -1,0 +1,272 @@
+"""Clocks on a real database: announced once whatever happens, and equal to the fold of their history."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+import pytest
+from builders import lead_in
+from prometheus_client import CollectorRegistry
+from sla_builders import ACCORD_TEXT, NAMES, clock_time, lead_assigned, sales_recorded, stage_changed
+
+from services.api.main import bootstrap_accord
+from services.sla_monitor import store
+from services.sla_monitor.handler import LifecycleHandler, NextDue
+from services.sla_monitor.metrics import Metrics
+from services.sla_monitor.model.decisions import fold
+from services.sla_monitor.model.states import UNSETTLED
+from services.sla_monitor.settings import Settings
+from services.sla_monitor.sweeper import SERVICE, Sweeper
+from shared.db.accord_book import AccordBook
+from shared.errors import AlreadyApplied, OwnershipLost
+from shared.events import codec
+from shared.events.base import Payload
+from shared.events.envelope import Record
+from shared.events.topics import LIFECYCLE, SALES, SLA, TOPICS
+from shared.stream.carrier import Claim, Slot
+from shared.stream.log import PostgresCarrier
+from shared.stream.setup import initialise
+from shared.stream.wake import WakeBoard
+
+LEAD = lead_in(0)
+SLOT = Slot(SERVICE, "partition", 0)
+
+
+@dataclass
+class Desk:
+    """sla_monitor on partition 0, without a runner: the test decides what happens when."""
+
+    pool: asyncpg.Pool
+    carrier: PostgresCarrier
+    claim: Claim
+    handler: LifecycleHandler
+    sweeper: Sweeper
+    metrics: Metrics
+    next_due: NextDue
+    records: list[Record] = field(default_factory=list)
+
+    def record(self, payload: Payload, *, received: datetime | None = None) -> Record:
+        number = len(self.records)
+        at: datetime = payload.occurred_at  # type: ignore[attr-defined]
+        event = codec.event(payload, id=uuid5(NAMES, f"event {number}"), time=at, received_at=received or at, accord=1)
+        self.records.append(Record(LIFECYCLE, 0, number, "stages/0", number + 1, event))
+        return self.records[-1]
+
+    async def handle(self, *records: Record) -> None:
+        async with self.claim.step(self.claim.positions, self.claim.breaker) as transaction:
+            await transaction.emit(await self.handler.handle(transaction, records))
+
+    async def tick(self, now: datetime, claim: Claim | None = None) -> None:
+        claim = claim or self.claim
+        async with claim.step(claim.positions, claim.breaker) as transaction:
+            await transaction.emit(await self.sweeper.tick(transaction, now))
+
+    async def announced(self) -> list[str]:
+        rows = await self.pool.fetch(
+            "SELECT type FROM stream.log JOIN stream.topics USING (topic_id) WHERE name = $1 ORDER BY log_offset", SLA
+        )
+        return [row["type"].removeprefix("accord.clock.") for row in rows]
+
+    async def state(self) -> str:
+        state: str = await self.pool.fetchval("SELECT state FROM sla.published_clocks WHERE lead_id = $1", LEAD)
+        return state
+
+
+async def _desk(pool: asyncpg.Pool, database_url: str, **settings: Any) -> Desk:
+    async with pool.acquire() as connection:
+        await bootstrap_accord(connection, ACCORD_TEXT)
+        _, names = await initialise(connection, topics=TOPICS, partitions=4, default=4)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(database_url)
+
+    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=4, names=names, wakes=WakeBoard())
+    accords, next_due, metrics = AccordBook(), NextDue(), Metrics(CollectorRegistry())
+    sweeper = Sweeper(
+        partition=0,
+        line=carrier,
+        pool=pool,
+        accords=accords,
+        next_due=next_due,
+        metrics=metrics,
+        settings=Settings(**settings),
+    )
+    handler = LifecycleHandler(partition=0, store=store, accords=accords, next_due=next_due, metrics=metrics)
+    claim = await carrier.claim(SLOT, (LIFECYCLE,))
+    return Desk(pool, carrier, claim, handler, sweeper, metrics, next_due)
+
+
+@pytest.fixture
+async def desk(pool: asyncpg.Pool, database_url: str) -> AsyncIterator[Desk]:
+    made = await _desk(pool, database_url)
+    yield made
+    await made.claim.release()
+
+
+async def test_a_breach_is_announced_once_even_if_the_sweep_that_announces_it_is_rolled_back_and_repeated(
+    desk: Desk,
+) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    now = clock_time("11:00")
+    assert await desk.sweeper.seconds_to_next(now) == 0
+    with pytest.raises(ConnectionResetError):
+        async with desk.claim.step(desk.claim.positions, desk.claim.breaker) as transaction:
+            await transaction.emit(await desk.sweeper.tick(transaction, now))
+            raise ConnectionResetError
+    await desk.claim.reload()
+    assert await desk.announced() == ["started"]
+    for _ in range(2):
+        assert await desk.sweeper.seconds_to_next(now) == 0 or await desk.announced() != ["started"]
+        await desk.tick(now)
+    assert await desk.announced() == ["started", "warned", "breached", "escalated"]
+    assert await desk.state() == "breached"
+
+
+async def test_two_sweepers_of_one_partition_announce_a_breach_once(desk: Desk, database_url: str) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    now = clock_time("11:00")
+    former, desk.claim = desk.claim, await desk.carrier.claim(SLOT, (LIFECYCLE,))
+    assert await desk.sweeper.seconds_to_next(now) == 0
+    await desk.tick(now)
+    assert await desk.sweeper.seconds_to_next(now) == 3600
+    with pytest.raises(OwnershipLost):
+        await desk.tick(now, claim=former)
+    assert (await desk.announced()).count("breached") == 1
+    await former.release()
+
+
+async def test_without_the_fence_a_second_sweep_still_finds_nothing_left(desk: Desk, database_url: str) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    now = clock_time("11:00")
+    await desk.sweeper.seconds_to_next(now)
+    await desk.tick(now)
+    async with desk.pool.acquire() as connection:
+        assert await store.due(connection, 0, now, 10) == []
+
+
+async def test_the_stored_clocks_are_the_fold_of_the_history(desk: Desk) -> None:
+    await desk.handle(
+        desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD, grade="A")),
+        desk.record(lead_assigned(clock_time("10:00"), owner="ada@sales.example", lead_id=LEAD)),
+    )
+    for now in ("10:50", "11:00"):
+        assert await desk.sweeper.seconds_to_next(clock_time(now)) == 0
+        await desk.tick(clock_time(now))
+    await desk.handle(desk.record(sales_recorded(clock_time("11:30"), lead_id=LEAD)))
+    await desk.handle(
+        desk.record(stage_changed(clock_time("12:00"), lead_id=LEAD, to="recycled", action="rejected", entry=2))
+    )
+    async with desk.pool.acquire() as connection:
+        stored = (await store.load(connection, [LEAD]))[LEAD]
+        inputs = await store.history(connection, LEAD)
+        accords = await AccordBook().refresh(connection)
+        numbers = await connection.fetch("SELECT number FROM sla.history WHERE lead_id = $1 ORDER BY number", LEAD)
+        events = await connection.fetchval("SELECT count(*) FROM sla.published_clock_events WHERE lead_id = $1", LEAD)
+    folded = fold(inputs, accords)
+    assert folded is not None
+    unsettled = tuple(clock for clock in folded.clocks if clock.state in UNSETTLED)
+    assert folded._replace(clocks=unsettled) == stored
+    assert [row["number"] for row in numbers] == list(range(1, len(inputs) + 1))
+    assert len(inputs) == 6
+    assert events == len(await desk.announced())
+
+
+async def test_events_that_were_applied_before_are_named_and_change_nothing(desk: Desk) -> None:
+    first = desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD))
+    await desk.handle(first)
+    second = desk.record(sales_recorded(clock_time("10:10"), lead_id=LEAD))
+    with pytest.raises(AlreadyApplied) as raised:
+        await desk.handle(first, second, second)
+    assert raised.value.event_ids == {first.event.id}
+    assert await desk.announced() == ["started"]
+    await desk.handle(second, second)
+    assert await desk.announced() == ["started", "met"]
+
+
+async def test_waiting_costs_no_query_and_an_earlier_clock_shortens_it(desk: Desk) -> None:
+    assert await desk.sweeper.seconds_to_next(clock_time("9:00")) is None
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    await desk.pool.execute("DROP INDEX sla.ix_clocks_partition_next_due_at")
+    await desk.pool.execute("ALTER TABLE sla.clocks RENAME TO clocks_away")
+    assert await desk.sweeper.seconds_to_next(clock_time("10:00")) == 45 * 60
+    assert await desk.sweeper.seconds_to_next(clock_time("10:44")) == 60
+
+
+async def test_a_clock_that_was_met_is_not_swept(desk: Desk) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    await desk.handle(desk.record(sales_recorded(clock_time("10:10"), lead_id=LEAD)))
+    assert await desk.sweeper.seconds_to_next(clock_time("11:00")) is None
+
+
+async def test_an_announcement_waits_until_the_line_was_read_to_the_end_seen_at_the_deadline(desk: Desk) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    await _move_end(desk.pool, SALES, 5)
+    now = clock_time("10:45")
+    assert await desk.sweeper.seconds_to_next(now) == 0.02
+    await _move_end(desk.pool, SALES, 9)  # what comes after the deadline was seen is not waited for
+    await _move_position(desk.pool, "stages", SALES, 5)
+    await _move_end(desk.pool, LIFECYCLE, 3)
+    assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=10)) == pytest.approx(0.01)
+    assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=20)) == 0.02
+    await _move_position(desk.pool, SERVICE, LIFECYCLE, 3)
+    assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=40)) == 0
+    assert desk.metrics.gate_waits._value.get() == 1
+
+
+async def test_after_its_patience_a_lagging_line_is_announced_past_and_marked(
+    pool: asyncpg.Pool, database_url: str
+) -> None:
+    desk = await _desk(pool, database_url, announce_patience_seconds=30)
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    await _move_end(pool, SALES, 5)
+    deadline = clock_time("11:00")
+    for seconds, expected in ((0, 0.02), (29, 0.02), (30, 0)):
+        assert await desk.sweeper.seconds_to_next(deadline + timedelta(seconds=seconds)) == expected
+    await desk.tick(deadline + timedelta(seconds=30))
+    assert await desk.announced() == ["started", "warned", "breached", "escalated"]
+    is_lagging, lateness = await pool.fetchrow("SELECT is_lagging, lateness_seconds FROM sla.published_clocks")
+    assert (is_lagging, lateness) == (True, 30)
+    # The line still lags: the next level waits for its own patience.
+    level_two = clock_time("12:00")
+    assert await desk.sweeper.seconds_to_next(level_two + timedelta(seconds=29)) == 0.02
+    assert await desk.sweeper.seconds_to_next(level_two + timedelta(seconds=30)) == 0
+    await desk.claim.release()
+
+
+async def test_a_sweep_is_bounded_and_goes_in_the_order_of_deadlines(pool: asyncpg.Pool, database_url: str) -> None:
+    desk = await _desk(pool, database_url, sweep_clocks_max=2)
+    leads: list[UUID] = [lead_in(0, number) for number in range(3)]
+    for minute, lead in enumerate(leads):
+        await desk.handle(desk.record(stage_changed(clock_time(f"10:0{minute}"), lead_id=lead)))
+    now = clock_time("10:50")
+    seen = []
+    for _ in range(2):
+        assert await desk.sweeper.seconds_to_next(now) == 0
+        await desk.tick(now)
+        seen.append(await pool.fetchval("SELECT count(*) FROM sla.clocks WHERE state = 'warned'"))
+    assert seen == [2, 3]
+    assert desk.metrics.sweep_limit_reached._value.get() == 1
+    await desk.claim.release()
+
+
+async def _move_end(pool: asyncpg.Pool, topic: str, end: int) -> None:
+    await pool.execute(
+        """UPDATE stream.offsets SET next_offset = $2
+        WHERE partition = 0 AND topic_id = (SELECT topic_id FROM stream.topics WHERE name = $1)""",
+        topic,
+        end,
+    )
+
+
+async def _move_position(pool: asyncpg.Pool, service: str, topic: str, offset: int) -> None:
+    await pool.execute(
+        """INSERT INTO stream.ownership (service, kind, number, positions)
+        VALUES ($1, 'partition', 0, jsonb_build_object($2::text, jsonb_build_array($3::bigint, '{}'::jsonb)))
+        ON CONFLICT (service, kind, number) DO UPDATE SET positions = EXCLUDED.positions""",
+        service,
+        topic,
+        offset,
+    )

@@ -1,0 +1,85 @@
+"""Who is told, and what they get."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sla_builders import LEAD_ID, NAMES, clock_time, stage_changed
+
+from services.delivery.model.messages import Subscription, body_of, delivery_id, receivers
+from shared.agreement.condition_parsing import parse_condition
+from shared.agreement.conditions import compile_condition
+from shared.events import codec
+from shared.events.envelope import Event
+
+EVENT: Event = codec.event(
+    stage_changed(clock_time("10:00")),
+    id=NAMES,
+    time=clock_time("10:00"),
+    received_at=datetime(2026, 3, 2, 10, 0, 1, 500, tzinfo=UTC),
+    accord=3,
+    cause=LEAD_ID,
+)
+
+
+def subscription(types: tuple[str, ...] = ("*",), condition: Any = None, *, is_active: bool = True) -> Subscription:
+    matches = None if condition is None else compile_condition(parse_condition(condition))
+    return Subscription(UUID(int=1), "https://example.com/hook", types, matches, (), is_active)
+
+
+@pytest.mark.parametrize(
+    ("types", "is_told"),
+    [
+        (("*",), True),
+        (("accord.stage.changed",), True),
+        (("accord.stage.*",), True),
+        (("accord.clock.*", "accord.stage.changed"), True),
+        (("accord.clock.*",), False),
+        (("accord.stage",), False),
+        ((), False),
+    ],
+)
+def test_types_are_exact_or_end_in_a_star(types: tuple[str, ...], is_told: bool) -> None:
+    assert bool(receivers(EVENT, [subscription(types)])) is is_told
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_told"),
+    [
+        ({"title": "cto"}, True),
+        ({"title": "intern"}, False),
+        ({"grade": "B", "stage": "mql", "engagement": {"gte": 50}}, True),
+        ({"owner": {"exists": True}}, False),
+    ],
+)
+def test_a_condition_sees_the_profile_and_what_the_event_says_of_the_lead(condition: Any, is_told: bool) -> None:
+    assert bool(receivers(EVENT, [subscription(condition=condition)])) is is_told
+
+
+def test_a_subscription_that_is_paused_or_disabled_is_told_nothing() -> None:
+    assert receivers(EVENT, [subscription(is_active=False)]) == []
+
+
+def test_the_body_is_a_structured_cloud_event_with_the_data_as_they_were() -> None:
+    body = json.loads(body_of(EVENT, "stages/2"))
+    assert body["data"] == json.loads(EVENT.value)
+    del body["data"]
+    assert body == {
+        "specversion": "1.0",
+        "id": str(NAMES),
+        "source": "/accord/stages",
+        "type": "accord.stage.changed",
+        "subject": str(LEAD_ID),
+        "time": "2026-03-02T10:00:00Z",
+        "datacontenttype": "application/json",
+        "receivedat": "2026-03-02T10:00:01.000500Z",
+        "accord": 3,
+        "cause": str(LEAD_ID),
+    }
+
+
+def test_a_delivery_has_one_id_per_event_and_subscription() -> None:
+    assert delivery_id(NAMES, LEAD_ID) == delivery_id(NAMES, LEAD_ID)
+    assert delivery_id(NAMES, LEAD_ID) != delivery_id(LEAD_ID, NAMES)
