@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 ONCE ?=
-CHAOS_SECONDS ?= 600
+CHAOS_ROUNDS ?= 20
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) can't make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Installing Accord into $(VENV) (once, about a minute)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -39,10 +39,10 @@ check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentati
 	@$(VENV)/bin/python -m pytest -q tests/architecture
 
 bench: $(STAMP)  ## Measure the whole line beside its ceiling and the ordinary way
-	@$(VENV)/bin/python -m benchmarks.line
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 chaos: $(STAMP)  ## Kill and pause things under load for longer than `make test` does
-	@ACCORD_CHAOS_SECONDS=$(CHAOS_SECONDS) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
+	@ACCORD_CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock'

@@ -22,6 +22,7 @@ from benchmarks.house import running_house
 from benchmarks.report import print_result, result_of
 from benchmarks.run import FULL, QUICK, Scale, measure, profile_line
 from shared.errors import AccordError
+from shared.telemetry.logging import configure_logging
 
 PROFILE_LINES = 25
 
@@ -31,6 +32,7 @@ def main() -> None:
     scale = _scale(options)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
+    configure_logging("warning", "auto")
     progress = Console(stderr=True, highlight=False)
     try:
         with _folder(options.data) as data:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import asyncpg
+import structlog
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -22,10 +23,11 @@ from shared.events.topics import READERS, TOPICS
 from shared.settings import ProcessSettings
 from shared.stream.operations import resume_partition
 from shared.stream.setup import initialise, register_readers
-from shared.telemetry.logging import configure_logging
+from shared.telemetry.logging import configure_logging, describe_error
 
 app = typer.Typer(name="accord", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 out = Console(highlight=False, soft_wrap=True)
+log = structlog.get_logger(component="cli")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 DEFAULT_DATA = Path("accord-data")
@@ -115,6 +117,11 @@ def main() -> None:
         sys.exit(1)
     except (AccordError, OSError) as error:
         err.print(f"error: {error}", markup=False)
+        sys.exit(1)
+    except ExceptionGroup as group:
+        # A part of a running Accord ended that never should; the whole process ends, to be started again.
+        for failure in group.exceptions:
+            log.error("process_failed", **describe_error(failure))
         sys.exit(1)
 
 

@@ -70,7 +70,8 @@ class House:
                 task.cancel()
             for runner in self.runners:
                 runner.stop()
-            await asyncio.wait(readers)
+            if readers:
+                await asyncio.wait(readers)
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Ready when HTTP work can be done and an accord is held; stopped partitions stand in the body (HTTP.md)."""

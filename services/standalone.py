@@ -155,17 +155,17 @@ async def _prepare(start: Start, settings: StandaloneSettings, database: str, ur
 
 
 async def _until_ready(house: House, stopped: asyncio.Event) -> None:
-    while not house.readiness()[0] and not stopped.is_set():
+    while not house.readiness()[0] and not stopped.is_set():  # noqa: ASYNC110 (what is ready sets no event)
         await asyncio.sleep(0.01)
 
 
 async def _keep(postgres: EmbeddedPostgres) -> None:
-    """Starts Postgres again when it has died: on this thread, as the kernel demands."""
+    """Starts Postgres again when it has died: on this thread, as the kernel demands. HTTP answers 503 meanwhile."""
     while True:
         await asyncio.sleep(POSTGRES_CHECK_SECONDS)
         if not postgres.is_running:
             log.error("postgres_died")
-            postgres.start()
+            await postgres.start_again()
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""The only place that reads the wall clock or makes random ids; everything below `main` and `sweeper` gets both as arguments."""
+"""The only place that reads the wall clock or makes random ids; below `main` and `sweeper` both are arguments."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Protocol

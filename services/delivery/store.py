@@ -6,12 +6,15 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+import structlog
 from pydantic_core import from_json
 
 from services.delivery.model.attempts import ORDERED_TRIES, Try, Verdict
 from services.delivery.model.messages import Subscription
-from shared.agreement.condition_parsing import parse_condition
+from shared.agreement.condition_parsing import InvalidCondition, parse_condition
 from shared.agreement.conditions import compile_condition
+
+log = structlog.get_logger()
 
 Connection = Any  # asyncpg ships no types
 DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -97,8 +100,13 @@ class SubscriptionBook:
 
 def _subscription(row: tuple[Any, ...]) -> Subscription:
     subscription_id, url, types, condition, secret, is_active = row
-    parsed = None if condition is None else parse_condition(from_json(condition))
-    matches = None if parsed is None else compile_condition(parsed)
+    matches = None
+    try:
+        matches = None if condition is None else compile_condition(parse_condition(from_json(condition)))
+    except InvalidCondition:
+        # api refuses such a condition; one that got past it must not make every event poison.
+        log.error("subscription_condition_invalid", subscription_id=str(subscription_id))
+        is_active = False
     return Subscription(subscription_id, url, tuple(types), matches, tuple(secret.split()), is_active)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-BREACHES_SHOWN = 6
+BREACHES_SHOWN = 4
 REASONS_SHOWN = 5
 
 

@@ -40,10 +40,6 @@ class AccordClient:
     def with_key(self, key: str) -> "AccordClient":
         return AccordClient(self._session, self._url, key)
 
-    async def is_ready(self) -> bool:
-        status, _ = await self._call("GET", "/readyz")
-        return status == 200
-
     async def create(self, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """A source, key or subscription, with its secret."""
         status, answer = await self._call("POST", f"/v1/{what}", body=body)
@@ -70,6 +66,11 @@ class AccordClient:
         status, answer = await self._call("POST", f"/v1/leads/{lead_id}/actions", body=body)
         if status not in (200, 202):
             raise UnexpectedAnswer(f"POST /v1/leads/{{id}}/actions: {status} {answer}")
+
+    async def metrics(self) -> str:
+        """Every metric, in Prometheus' text format."""
+        _, text = await self._call("GET", "/metrics")
+        return str(text)
 
     async def page(self, path: str, **query: str | int) -> dict[str, Any]:
         status, answer = await self._call("GET", path, params=query)

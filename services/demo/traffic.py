@@ -41,7 +41,7 @@ class Traffic:
 
     def hear(self, qualified: Qualified) -> None:
         """A lead reaches its rep."""
-        reactions = react(self._seed, qualified.owner, qualified.email or qualified.lead_id)
+        reactions = react(self._seed, qualified.email or qualified.lead_id)
         if reactions:
             task = asyncio.create_task(self._work(qualified, reactions))
             self._at_work.add(task)

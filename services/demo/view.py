@@ -13,7 +13,7 @@ from rich.text import Text
 
 from services.demo.board import Board, Breach, Qualified, RunningClock
 
-CLOCKS_SHOWN = 7
+CLOCKS_SHOWN = 5
 STATUS_EVERY_SECONDS = 3.0
 
 
@@ -56,14 +56,19 @@ class PlainView:
 
 
 class LiveView:
-    """A page that is drawn again in place. It draws only when shown, never from a thread of its own."""
+    """A page that is drawn again in place, under the addresses. It draws only when shown, never from its own thread."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, auto_refresh=False, vertical_overflow="visible")
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         self._live.start()
+        self._has_told_addresses = False
 
     def show(self, board: Board, now: datetime) -> None:
         board.news.clear()
+        if board.first and not self._has_told_addresses:
+            self._has_told_addresses = True
+            for name, address in board.addresses():
+                self._live.console.print(f"{name}: {address}", markup=False, highlight=False, soft_wrap=True)
         self._live.update(_page(board, now), refresh=True)
 
     def close(self) -> None:
@@ -85,29 +90,38 @@ def _page(board: Board, now: datetime) -> Group:
     numbers = Panel(_numbers(board), title="the line", box=box.ROUNDED)
     grid = Table.grid(expand=True)
     grid.add_column(ratio=2)
-    grid.add_column(ratio=5)
+    grid.add_column(ratio=4)
     grid.add_row(numbers, clocks)
     first = Panel(_first(board.first), title="the first qualified lead, and why", box=box.ROUNDED)
     breaches = Panel(
         _breaches(list(board.breaches)), title="breaches, as the webhook receiver got them", box=box.ROUNDED
     )
-    addresses = Text("\n".join(f"{name}: {address}" for name, address in board.addresses()), style="dim", no_wrap=False)
-    return Group(Text("Accord — a season in a minute", style="bold"), grid, first, breaches, addresses)
+    return Group(Text("Accord — a season in a minute", style="bold"), grid, first, breaches)
 
 
 def _numbers(board: Board) -> Table:
+    """In two columns: what was posted, and what came of it."""
     table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in board.counts.as_dict().items():
-        table.add_row(name, f"{value:,}", style="red" if name == "breached" and value else "")
+    for _ in range(2):
+        table.add_column()
+        table.add_column(justify="right")
+    numbers = [
+        (name, Text(f"{value:,}", style=_style_of(name, value))) for name, value in board.counts.as_dict().items()
+    ]
+    half = len(numbers) // 2
+    for posted, came in zip(numbers[:half], numbers[half:], strict=True):
+        table.add_row(*posted, *came)
     return table
+
+
+def _style_of(name: str, value: float) -> str:
+    return "bold red" if name == "breached" and value else "bold"
 
 
 def _clocks(board: Board, now: datetime) -> Table:
     table = Table(box=None, expand=True)
-    for name in ("left", "promise", "lead", "owner"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name, width in (("left", 7), ("promise", 20), ("lead", 10), ("owner", 10)):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
     for clock in board.clocks[:CLOCKS_SHOWN]:
         left = _seconds_left(clock, now)
         style = "red" if left < 1 else "yellow" if clock.state == "warned" else "green"

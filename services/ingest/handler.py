@@ -1,20 +1,32 @@
 """One group commit of ingest: drop what was seen, find or make the leads, write the events (DESIGN.md idea 2)."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from pydantic_core import to_json
 
 from services.ingest.metrics import Metrics
-from services.ingest.model import Posted, Resolution, resolve
-from services.ingest.store import IdentityStore
+from services.ingest.model import Identifier, Known, Posted, Resolution, resolve
 from shared.errors import Raced
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.envelope import Event, Outgoing, derived_id
 from shared.events.sales import SalesAction
 from shared.events.topics import ACTIVITY, SALES
 from shared.stream.carrier import Transaction
+
+
+class Identities(Protocol):
+    """What this handler asks of its tables."""
+
+    @property
+    def cached(self) -> int: ...
+    async def see(self, connection: Any, ids: Iterable[UUID], received_at: datetime) -> set[UUID]: ...
+    async def find(self, connection: Any, identifiers: Iterable[Identifier]) -> dict[Identifier, Known]: ...
+    async def claim_emails(self, connection: Any, emails: Mapping[str, UUID]) -> bool: ...
+    async def write(self, connection: Any, rows: Sequence[tuple[str, str, UUID, bool]]) -> None: ...
+    async def tie(self, connection: Any, lead_ids: Iterable[UUID]) -> None: ...
 
 
 class Submission(NamedTuple):
@@ -34,7 +46,7 @@ class Outcome(NamedTuple):
 class IngestHandler:
     """`prepare` for the lane publisher."""
 
-    def __init__(self, store: IdentityStore, metrics: Metrics, new_id: Callable[[], UUID]) -> None:
+    def __init__(self, store: Identities, metrics: Metrics, new_id: Callable[[], UUID]) -> None:
         self._store = store
         self._metrics = metrics
         self._new_id = new_id
@@ -99,10 +111,11 @@ def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution
         introduced.add(lead_id)
         if event.kind == "activity":
             data = {**_common(event, lead_id), "type": event.type, "campaign": event.campaign, "team": event.team}
-            yield _event(ACTIVITY, Activity.TYPE, event, event.id, {**data, "data": event.data}, traceparent)
+            data["data"] = event.data
+            yield _event(event, data, traceparent, topic=ACTIVITY, type=Activity.TYPE)
         elif event.kind == "sales":
             action = {**_common(event, lead_id), "action": event.type.removeprefix("sales."), **event.data}
-            yield _event(SALES, SalesAction.TYPE, event, event.id, action, traceparent)
+            yield _event(event, action, traceparent, topic=SALES, type=SalesAction.TYPE)
 
 
 def _profile_updated(event: Posted, lead_id: UUID, id: UUID, traceparent: str | None) -> Outgoing:
@@ -113,7 +126,7 @@ def _profile_updated(event: Posted, lead_id: UUID, id: UUID, traceparent: str | 
         "team": event.team,
         "fields": event.profile,
     }
-    return _event(ACTIVITY, ProfileUpdated.TYPE, event, id, data, traceparent)
+    return _event(event, data, traceparent, topic=ACTIVITY, type=ProfileUpdated.TYPE)
 
 
 def _common(event: Posted, lead_id: UUID) -> dict[str, Any]:
@@ -127,12 +140,12 @@ def _common(event: Posted, lead_id: UUID) -> dict[str, Any]:
     }
 
 
-def _event(topic: str, type: str, event: Posted, id: UUID, data: dict[str, Any], traceparent: str | None) -> Outgoing:
+def _event(event: Posted, data: dict[str, Any], traceparent: str | None, *, topic: str, type: str) -> Outgoing:
     """Encoded from a dict, not from the payload's model: the shape is held by a test, and this runs for every event."""
     return Outgoing(
         topic,
         Event(
-            id=id,
+            id=data["id"],
             type=type,
             key=data["lead_id"],
             time=event.occurred_at,

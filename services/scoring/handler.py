@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from services.scoring.metrics import Metrics
 from services.scoring.model import (
+    HORIZON,
     Batch,
     Decision,
     HistoryLine,
@@ -127,27 +128,29 @@ def _late_leads(
     inputs: Iterable[tuple[Event, Input]], states: Mapping[UUID, State], accords: Accords
 ) -> Collection[UUID]:
     """Leads with an event so late that it may need what their states forgot, before this batch or in it."""
+    received = [event.received_at for event, _ in inputs]
+    newest = max([instant(max(received)), *(state.as_of for state in states.values())])
+    oldest = min(min(received), min([item.occurred_at for _, item in inputs]))
+    if instant(oldest) >= newest - HORIZON:
+        return ()
     late: set[UUID] = set()
-    as_of: dict[UUID, int] = {}
     for event, item in inputs:
-        lead_id, received_at = event.key, event.received_at
-        state = states.get(lead_id, _NEW)
-        now = as_of[lead_id] = max(as_of.get(lead_id, state.as_of), instant(received_at))
-        if may_need_older(
-            item, received_at=received_at, as_of=now, accord=accords.at(received_at, state.accord or None)
-        ):
-            late.add(lead_id)
+        accord = accords.at(event.received_at, states.get(event.key, _NEW).accord or None)
+        if may_need_older(item, received_at=event.received_at, as_of=newest, accord=accord):
+            late.add(event.key)
     return late
 
 
 def _score_event(cause: Event, decision: Decision) -> Event:
+    score = decision.score
+    score["lead_id"] = cause.key
     return Event(
         derived_id(cause.id, ScoreChanged.TYPE),
         ScoreChanged.TYPE,
         cause.key,
-        decision.score["as_of"],
+        score["as_of"],
         cause.received_at,
-        to_json(decision.score),
+        to_json(score),
         decision.state.accord,
         cause.id,
         None,

@@ -72,13 +72,14 @@ class StagesHandler:
             return ()
         states = await self._store.states(connection, {event.key for event, _ in inputs})
         deciding = _Deciding(inputs, accords, states)
-        teams, values = deciding.needs()
+        deciding.decide()
+        teams: set[str] = set()
+        values: set[str] = set()
         # A sticky owner can bring in a team that wasn't needed before, so this may take a second round.
-        while not (teams <= deciding.routing.turns.keys() and values <= deciding.locked_values):
-            routing = await self._store.lock(connection, teams, values)
-            deciding.again(routing, values)
-            more_teams, more_values = deciding.needs()
-            teams, values = teams | more_teams, values | more_values
+        while not (deciding.teams <= teams and deciding.values <= values):
+            teams |= deciding.teams
+            values |= deciding.values
+            deciding.decide_again(await self._store.lock(connection, teams, values))
         batch, outgoing = deciding.result()
         await self._store.save(connection, batch)
         self._metrics.applied(batch, self._latencies(outgoing))
@@ -91,51 +92,75 @@ class StagesHandler:
                 yield max(0.0, (now - event.received_at).total_seconds())
 
 
-class _Pass:
-    """One pass over a batch: later events see what earlier ones did, to their leads and to the turns."""
+class _Deciding:
+    """One batch on its way: later events see what earlier ones did, to their leads and to the turns.
 
-    def __init__(self, accords: Accords, states: Mapping[UUID, State], routing: Routing) -> None:
+    `teams` and `values` name the rows that the decisions so far depend on.
+    """
+
+    def __init__(self, inputs: Inputs, accords: Accords, states: Mapping[UUID, State]) -> None:
+        self._inputs = inputs
         self._accords = accords
         self._before = states
-        self._routing = routing
-        self._states: dict[UUID, State] = {}
-        self._history: list[HistoryLine] = []
-        self._transitions: list[TransitionLine] = []
-        self.outgoing: list[Outgoing] = []
+        self._decisions: list[Decision] = []
+        self._routing = Routing()
         self.teams: set[str] = set()
         self.values: set[str] = set()
 
-    def over(self, inputs: Inputs) -> "_Pass":
-        """Applies every input in order."""
-        for event, item in inputs:
-            lead_id, received_at = event.key, event.received_at
-            state = self._states.get(lead_id) or self._before.get(lead_id) or State(lead_id)
-            accord = self._accords.at(received_at, state.accord or None)
-            decision = apply(state, item, received_at=received_at, accord=accord, routing=self._routing)
-            self._states[lead_id] = decision.state
-            body = event.value if isinstance(item, SalesAction) else None
-            number, stamp, ignored = decision.state.number, decision.stamp, decision.ignored
-            self._history.append(HistoryLine(lead_id, event.id, number, received_at, body, stamp, ignored))
-            if decision.payloads:
-                self._tell(event, decision)
-        return self
+    def decide(self) -> None:
+        """Every input in order, on no rows at all."""
+        states: dict[UUID, State] = {}
+        for event, item in self._inputs:
+            decision = self._apply(states, event, item)
+            self._decisions.append(decision)
+            self._note_rows(decision)
 
-    def batch(self) -> Batch:
-        """What this pass leaves to be saved."""
-        return Batch(self._states, self._history, self._transitions, self._routing)
+    def decide_again(self, routing: Routing) -> None:
+        """Now on locked rows, for the leads that depend on some: no other decision can come out differently."""
+        routed = {decision.state.lead_id for decision in self._decisions if _depends_on_rows(decision)}
+        self._routing = routing
+        states: dict[UUID, State] = {}
+        for index, (event, item) in enumerate(self._inputs):
+            if event.key in routed:
+                self._decisions[index] = decision = self._apply(states, event, item)
+                self._note_rows(decision)
 
-    def _tell(self, cause: Event, decision: Decision) -> None:
-        self._routing = decision.routing
+    def _apply(self, states: dict[UUID, State], event: Event, item: Input) -> Decision:
+        lead_id, received_at = event.key, event.received_at
+        state = states.get(lead_id) or self._before.get(lead_id) or State(lead_id)
+        accord = self._accords.at(received_at, state.accord or None)
+        decision = apply(state, item, received_at=received_at, accord=accord, routing=self._routing)
+        states[lead_id], self._routing = decision.state, decision.routing
+        return decision
+
+    def _note_rows(self, decision: Decision) -> None:
         stamp = decision.stamp
-        if stamp is not None and stamp.turn is not None and stamp.team is not None:
+        if stamp is None:
+            return
+        if stamp.turn is not None and stamp.team is not None:
             self.teams.add(stamp.team)
-        if stamp is not None and stamp.sticky_value is not None:
+        if stamp.sticky_value is not None:
             self.values.add(stamp.sticky_value)
-        for payload in decision.payloads:
-            told = _event(cause, payload, decision.state.accord)
-            self.outgoing.append(Outgoing(LIFECYCLE, told))
-            if isinstance(payload, StageChanged):
-                self._transitions.append(TransitionLine(told.id, cause.id, payload))
+
+    def result(self) -> tuple[Batch, list[Outgoing]]:
+        """What is saved, and what is told."""
+        batch = Batch({}, [], [], self._routing)
+        outgoing: list[Outgoing] = []
+        for (event, item), (state, payloads, _, stamp, ignored) in zip(self._inputs, self._decisions, strict=True):
+            lead_id, body = event.key, event.value if isinstance(item, SalesAction) else None
+            batch.states[lead_id] = state
+            batch.history.append(HistoryLine(lead_id, event.id, state.number, event.received_at, body, stamp, ignored))
+            for payload in payloads:
+                told = _event(event, payload, state.accord)
+                outgoing.append(Outgoing(LIFECYCLE, told))
+                if isinstance(payload, StageChanged):
+                    batch.transitions.append(TransitionLine(told.id, event.id, payload))
+        return batch, outgoing
+
+
+def _depends_on_rows(decision: Decision) -> bool:
+    stamp = decision.stamp
+    return stamp is not None and (stamp.turn is not None or stamp.sticky_value is not None)
 
 
 def _inputs(records: Iterable[Record]) -> Inputs:

@@ -1,4 +1,4 @@
-"""Stops a partition whose events are dead-lettered too often: that is a bad deploy, not bad data (DESIGN.md "Failure")."""
+"""Stops a partition whose events are dead-lettered too often: a bad deploy, not bad data (DESIGN.md "Failure")."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -14,7 +14,8 @@ PAUSE_SECONDS = 2.0
 
 LAG = """SELECT o.service, p.topic, o.number, f.next_offset - p.read AS events, coalesce((
     SELECT extract(epoch FROM clock_timestamp() - l.appended_at) FROM stream.log l
-    WHERE l.topic_id = t.topic_id AND l.partition = o.number AND l.log_offset >= p.read ORDER BY l.log_offset LIMIT 1), 0) AS seconds
+    WHERE l.topic_id = t.topic_id AND l.partition = o.number AND l.log_offset >= p.read
+    ORDER BY l.log_offset LIMIT 1), 0) AS seconds
 FROM stream.ownership o
 CROSS JOIN LATERAL (SELECT key, (value ->> 0)::bigint FROM jsonb_each(o.positions)) AS p(topic, read)
 JOIN stream.topics t ON t.name = p.topic

@@ -107,7 +107,7 @@ class LanePublisher(Generic[Item, Result]):
                 await self._commit_next(claim)
 
     def _take(self) -> list[tuple[Item, "asyncio.Future[Result]"]]:
-        """The next group: at least one item, at most about EVENTS_MAX events; requests given up meanwhile are left out."""
+        """The next group: one item or more, up to about EVENTS_MAX events; requests given up meanwhile are left out."""
         group: list[tuple[Item, asyncio.Future[Result]]] = []
         events = 0
         while self._queue and events < EVENTS_MAX:

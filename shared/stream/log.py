@@ -1,4 +1,4 @@
-"""The Postgres carrier: the log, its counters and its owners are tables of the schema `stream`, on one machine or several.
+"""The Postgres carrier: log, counters and owners are tables of the schema `stream`, on one machine or several.
 
 An offset comes from a counter row that stays locked until the commit, so offsets appear in order and without holes.
 """
@@ -29,7 +29,8 @@ ON CONFLICT (service, kind, number) DO UPDATE SET epoch = stream.ownership.epoch
 RETURNING epoch"""
 
 FREE_LANE = """
-SELECT lane FROM generate_series(0, (SELECT count(*) FROM stream.ownership WHERE service = $1 AND kind = 'lane')) AS lane
+SELECT lane
+FROM generate_series(0, (SELECT count(*) FROM stream.ownership WHERE service = $1 AND kind = 'lane')) AS lane
 WHERE NOT EXISTS (SELECT FROM stream.ownership o WHERE o.service = $1 AND o.kind = 'lane' AND o.number = lane
     AND o.leased_until > now())
 ORDER BY lane LIMIT 1"""

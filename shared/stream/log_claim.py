@@ -1,7 +1,6 @@
 """One slot owned on the Postgres carrier: its connection, its fenced transactions, its reads."""
 
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,7 +18,7 @@ from shared.stream.carrier import DeadLetter, Positions, Slot
 from shared.stream.wake import WakeBoard
 
 Connection = Any
-Places = dict[tuple[str, int], int]  # (topic, partition) -> number
+Places = dict[tuple[int, int], int]  # (topic id, partition) -> number
 
 
 class Names:
@@ -55,36 +54,20 @@ class PostgresTransaction:
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
         if not outgoing:
             return ()
-        claim = self._claim
-        places = [(topic, partition_of(event.key, claim.partitions)) for topic, event in outgoing]
-        counts = Counter(places)
-        wanted = sorted(
-            (claim.names.topic_ids[topic], partition, count) for (topic, partition), count in counts.items()
-        )
-        topic_ids, partitions, events = zip(*wanted, strict=True)
-        rows = await self._connection.fetch(sql.TAKE_OFFSETS, topic_ids, partitions, events)
-        topics = claim.names.topics
-        offsets: Places = {(topics[row[0]], row[1]): row[2] for row in rows}
-        sequences: Places = {place: claim.sequences.get(place, 0) for place in counts}
-        where: list[tuple[int, int]] = []
-        seqs: list[int] = []
+        claim, topic_ids = self._claim, self._claim.names.topic_ids
+        places = [(topic_ids[topic], partition_of(event.key, claim.partitions)) for topic, event in outgoing]
+        counts: Places = {}
+        ranks: list[int] = []
         for place in places:
-            offset = offsets[place]
-            offsets[place] = offset + 1
-            where.append((place[1], offset))
-            sequences[place] = seq = sequences[place] + 1
-            seqs.append(seq)
-        await self._connection.execute(
-            sql.APPEND,
-            claim.emitter_id,
-            *zip(
-                *((claim.names.topic_ids[topic], partition, seq) for (topic, partition), seq in sequences.items()),
-                strict=True,
-            ),
-            *_columns(outgoing, claim.names.topic_ids, where, seqs),
-        )
-        self.sequences = sequences
-        return where
+            rank = counts.get(place, 0)
+            ranks.append(rank)
+            counts[place] = rank + 1
+        wanted = [(*place, counts[place], claim.sequences.get(place, 0)) for place in sorted(counts)]
+        columns = (*zip(*wanted, strict=True), *zip(*places, strict=True), ranks, *_columns(outgoing))
+        rows = await self._connection.fetch(sql.EMIT, claim.emitter_id, *columns)
+        self.sequences = {(topic_id, partition): last_seq + count for topic_id, partition, count, last_seq in wanted}
+        first_offsets = {(row[0], row[1]): row[2] for row in rows}
+        return [(place[1], first_offsets[place] + rank) for place, rank in zip(places, ranks, strict=True)]
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         await self._connection.executemany(
@@ -132,7 +115,7 @@ class PostgresClaim:
         self._positions_json = row["positions"]
         self.positions = positions_.from_json(json.loads(row["positions"]))
         self.breaker = Breaker.from_json(json.loads(row["breaker"]))
-        self.sequences = {(self.names.topics[topic_id], partition): seq for topic_id, partition, seq in numbers}
+        self.sequences = {(topic_id, partition): seq for topic_id, partition, seq in numbers}
         self._connection = connection
 
     async def reload(self) -> None:
@@ -175,7 +158,7 @@ class PostgresClaim:
         self.positions = positions
         self.breaker = breaker
         self.sequences.update(transaction.sequences)
-        self._wakes.touched(transaction.sequences)
+        self._wakes.touched((self.names.topics[topic_id], partition) for topic_id, partition in transaction.sequences)
 
     async def _explain_refusal(self, connection: Connection) -> None:
         epoch = await connection.fetchval(sql.EPOCH, *self.slot)
@@ -185,16 +168,11 @@ class PostgresClaim:
 
     async def replays(self) -> Sequence[DeadLetter]:
         rows = await self._connection.fetch(sql.REPLAYING, self.slot.service, self.slot.number)
-        return [
-            DeadLetter(
-                id=row["letter_id"],
-                record=Record(*row[1:6], Event(*row[6:16])),
-                kind=row["kind"],
-                message=row["message"],
-                at=row["buried_at"],
-            )
-            for row in rows
-        ]
+        letters = []
+        for letter_id, topic, partition, offset, emitter, seq, *event, kind, message, at in rows:
+            record = Record(topic, partition, offset, emitter, seq, Event(*event))
+            letters.append(DeadLetter(letter_id, record, kind, message, at))
+        return letters
 
     async def release(self) -> None:
         connection, self._connection = self._connection, None
@@ -208,29 +186,8 @@ class PostgresClaim:
             connection.terminate()
 
 
-def _columns(
-    outgoing: Sequence[Outgoing], topic_ids: dict[str, int], where: Sequence[tuple[int, int]], seqs: Sequence[int]
-) -> list[Sequence[Any]]:
-    events = [event for _, event in outgoing]
-    ids, types, keys, times, received, values, accords, causes, afters, traces = zip(*events, strict=True)
-    partitions, offsets = zip(*where, strict=True)
-    topics = [topic_ids[topic] for topic, _ in outgoing]
-    return [
-        topics,
-        partitions,
-        offsets,
-        seqs,
-        ids,
-        types,
-        keys,
-        times,
-        received,
-        values,
-        accords,
-        causes,
-        afters,
-        traces,
-    ]
+def _columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
+    return list(zip(*(event for _, event in outgoing), strict=True))
 
 
 def _letter_row(service: str, letter: DeadLetter) -> tuple[Any, ...]:

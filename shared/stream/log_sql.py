@@ -29,24 +29,31 @@ CROSS JOIN LATERAL (
     SELECT * FROM stream.log WHERE topic_id = want.topic_id AND partition = $3 AND log_offset >= want.start
     ORDER BY log_offset LIMIT $4) AS l"""
 
-# Counter rows are locked in key order, so that two emitters can't wait for each other.
-TAKE_OFFSETS = """WITH wanted AS (
-    SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::integer[]) AS w(topic_id, partition, events)),
+# One round trip: take offsets, count the emitter's numbers, append. Counter rows are locked in key order, so that two
+# emitters can't wait for each other; an event's place among those of its (topic, partition) is its `rank`, from 0.
+EMIT = f"""WITH wanted AS (
+    SELECT * FROM unnest($2::smallint[], $3::smallint[], $4::integer[], $5::bigint[])
+        AS w(topic_id, partition, events, last_seq)),
 locked AS (
     SELECT o.topic_id, o.partition FROM stream.offsets o JOIN wanted w USING (topic_id, partition)
-    ORDER BY o.topic_id, o.partition FOR UPDATE OF o)
-UPDATE stream.offsets o SET next_offset = o.next_offset + w.events
-FROM locked JOIN wanted w USING (topic_id, partition)
-WHERE o.topic_id = locked.topic_id AND o.partition = locked.partition
-RETURNING o.topic_id, o.partition, o.next_offset - w.events"""
-
-APPEND = f"""WITH counted AS (
+    ORDER BY o.topic_id, o.partition FOR UPDATE OF o),
+taken AS (
+    UPDATE stream.offsets o SET next_offset = o.next_offset + w.events
+    FROM locked JOIN wanted w USING (topic_id, partition)
+    WHERE o.topic_id = locked.topic_id AND o.partition = locked.partition
+    RETURNING o.topic_id, o.partition, o.next_offset - w.events AS first_offset, w.last_seq),
+counted AS (
     INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
-    SELECT $1::integer, * FROM unnest($2::smallint[], $3::smallint[], $4::bigint[])
-    ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq)
-INSERT INTO stream.log (emitter_id, topic_id, partition, log_offset, seq, {_EVENT})
-SELECT $1::integer, * FROM unnest($5::smallint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::uuid[], $10::text[], $11::uuid[],
-    $12::timestamptz[], $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[], $17::bigint[], $18::text[])"""
+    SELECT $1::integer, topic_id, partition, last_seq + events FROM wanted
+    ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq),
+logged AS (
+    INSERT INTO stream.log (emitter_id, topic_id, partition, log_offset, seq, {_EVENT})
+    SELECT $1::integer, topic_id, partition, first_offset + rank, last_seq + 1 + rank, {_EVENT}
+    FROM unnest($6::smallint[], $7::smallint[], $8::integer[], $9::uuid[], $10::text[], $11::uuid[], $12::timestamptz[],
+        $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[], $17::bigint[], $18::text[])
+        AS e(topic_id, partition, rank, {_EVENT})
+    JOIN taken USING (topic_id, partition))
+SELECT topic_id, partition, first_offset FROM taken"""
 
 BURY = f"""INSERT INTO stream.dead_letters
     (letter_id, service, topic, partition, log_offset, emitter, seq, {_EVENT}, kind, message, buried_at)

@@ -33,7 +33,7 @@ class _Owned:
 
 
 class MemoryTransaction:
-    """Implements `Transaction`. `connection` is a copy of the tables, which replaces them if the transaction commits."""
+    """Implements `Transaction`. `connection` is a copy of the tables, which replaces them when it commits."""
 
     def __init__(self, carrier: "MemoryCarrier", slot: Slot) -> None:
         self.connection = copy.deepcopy(carrier.tables)

@@ -5,74 +5,84 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 STEP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 BATCH_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
 
+_SERVICE = ("service",)
+_TYPE = ("service", "type")
+_PARTITION = ("service", "partition")
+_TOPIC = ("service", "topic", "partition")
+
 
 class Metrics:
     """One instance per process; the registry is injected."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        by_type = ("service", "type")
-        by_partition = ("service", "partition")
-        by_topic = ("service", "topic", "partition")
-        self.events_in = Counter("accord_stream_events_in_total", "Events applied", by_type, registry=registry)
-        self.events_out = Counter("accord_stream_events_out_total", "Events emitted", by_type, registry=registry)
+        self._of_steps(registry)
+        self._of_failures(registry)
+        self._of_the_log(registry)
+
+    def _of_steps(self, registry: CollectorRegistry) -> None:
+        self.events_in = Counter("accord_stream_events_in_total", "Events applied", _TYPE, registry=registry)
+        self.events_out = Counter("accord_stream_events_out_total", "Events emitted", _TYPE, registry=registry)
         self.step_seconds = Histogram(
             "accord_stream_step_seconds",
             "Duration of a step with its commit",
-            ("service",),
+            _SERVICE,
             buckets=STEP_SECONDS,
             registry=registry,
         )
         self.batch_events = Histogram(
-            "accord_stream_batch_events", "Events in a step", ("service",), buckets=BATCH_EVENTS, registry=registry
+            "accord_stream_batch_events", "Events in a step", _SERVICE, buckets=BATCH_EVENTS, registry=registry
         )
         self.batch_limit_reached = Counter(
-            "accord_stream_batch_limit_reached_total", "Steps as large as allowed", ("service",), registry=registry
+            "accord_stream_batch_limit_reached_total", "Steps as large as allowed", _SERVICE, registry=registry
         )
         self.duplicates = Counter(
-            "accord_stream_duplicates_total", "Events dropped as read before", ("service",), registry=registry
-        )
-        self.dead_letters = Counter(
-            "accord_stream_dead_letters_total", "Events dead-lettered", ("service",), registry=registry
-        )
-        self.replays = Counter(
-            "accord_stream_replays_total", "Dead letters applied by a replay", ("service",), registry=registry
-        )
-        self.retries = Counter(
-            "accord_stream_retries_total",
-            "Steps repeated because the surroundings failed",
-            ("service",),
-            registry=registry,
-        )
-        self.epoch_losses = Counter(
-            "accord_stream_epoch_losses_total", "Slots lost to another owner", ("service",), registry=registry
-        )
-        self.gaps = Gauge(
-            "accord_stream_gaps", "1 while a partition waits for missing numbers", by_partition, registry=registry
-        )
-        self.stopped = Gauge(
-            "accord_stream_stopped", "1 while the breaker holds a partition", by_partition, registry=registry
-        )
-        self.lag_events = Gauge("accord_stream_lag_events", "Events not read yet", by_topic, registry=registry)
-        self.lag_seconds = Gauge(
-            "accord_stream_lag_seconds", "Age of the oldest event not read yet", by_topic, registry=registry
-        )
-        self.log_bytes = Gauge("accord_stream_log_bytes", "Size of the log with its index", registry=registry)
-        self.trimmed = Counter(
-            "accord_stream_trimmed_total", "Events trimmed from the log", ("topic",), registry=registry
-        )
-        self.log_full = Gauge(
-            "accord_stream_log_full", "1 while what is still needed exceeds the log's bound", registry=registry
+            "accord_stream_duplicates_total", "Events dropped as read or applied before", _SERVICE, registry=registry
         )
         self.lane_items = Histogram(
             "accord_stream_lane_items",
             "Requests in one group commit",
-            ("service",),
+            _SERVICE,
             buckets=BATCH_EVENTS,
             registry=registry,
         )
         self.lane_queue_full = Counter(
             "accord_stream_lane_queue_full_total",
             "Requests refused because the lane's queue was full",
-            ("service",),
+            _SERVICE,
             registry=registry,
+        )
+
+    def _of_failures(self, registry: CollectorRegistry) -> None:
+        self.dead_letters = Counter(
+            "accord_stream_dead_letters_total", "Events dead-lettered", _SERVICE, registry=registry
+        )
+        self.replays = Counter(
+            "accord_stream_replays_total", "Dead letters applied by a replay", _SERVICE, registry=registry
+        )
+        self.retries = Counter(
+            "accord_stream_retries_total", "Steps repeated because the surroundings failed", _SERVICE, registry=registry
+        )
+        self.epoch_losses = Counter(
+            "accord_stream_epoch_losses_total", "Slots lost to another owner", _SERVICE, registry=registry
+        )
+        self.gaps = Gauge(
+            "accord_stream_gaps", "1 while a partition waits for missing numbers", _PARTITION, registry=registry
+        )
+        self.stopped = Gauge(
+            "accord_stream_stopped", "1 while the breaker holds a partition", _PARTITION, registry=registry
+        )
+
+    def _of_the_log(self, registry: CollectorRegistry) -> None:
+        self.lag_events = Gauge("accord_stream_lag_events", "Events not read yet", _TOPIC, registry=registry)
+        self.lag_seconds = Gauge(
+            "accord_stream_lag_seconds", "Age of the oldest event not read yet", _TOPIC, registry=registry
+        )
+        self.log_bytes = Gauge(
+            "accord_stream_log_bytes", "What the log keeps, estimated from its rows", registry=registry
+        )
+        self.log_full = Gauge(
+            "accord_stream_log_full", "1 while what is still needed exceeds the log's bound", registry=registry
+        )
+        self.trimmed = Counter(
+            "accord_stream_trimmed_total", "Events trimmed from the log", ("topic",), registry=registry
         )

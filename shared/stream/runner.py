@@ -24,6 +24,7 @@ log = structlog.get_logger()
 
 BATCH_EVENTS_MAX = 500
 POLL_SECONDS = 0.25
+BUSY_POLL_SECONDS = 0.02
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 REPLAY_CHECK_SECONDS = 1.0
 
@@ -130,8 +131,10 @@ class Runner:
         due_in = await self._tick_if_due(claim)
         if await self._replay_if_asked(claim) or due_in == 0:
             return
-        if not fetched:
-            await self._carrier.wait(self.slot, self._topics, min(POLL_SECONDS, due_in or POLL_SECONDS))
+        if len(fetched) < self._limit:
+            # Commits of this process wake us at once; those of others are looked for, soon if the line is busy.
+            poll = BUSY_POLL_SECONDS if fetched else POLL_SECONDS
+            await self._carrier.wait(self.slot, self._topics, min(poll, due_in or poll))
 
     async def _apply(self, claim: Claim, fetched: Sequence[Record]) -> None:
         admission = admit(claim.positions, fetched)

@@ -131,6 +131,18 @@ class RunnerFailureContract:
     async def _letters_are(world: World, expected: int) -> bool:
         return await world.letters() == expected
 
+    async def test_an_event_applied_between_two_rows_of_dead_letters_keeps_the_partition_running(
+        self, world: World
+    ) -> None:
+        row = IN_A_ROW_MAX
+        poison = [f"bad {n:02}" for n in range(2 * row)]
+        await post(world, *poison[:row], "good", *poison[row:], "last")
+        service = a_service(world, handler=NameKeeper(world, fails_on(*poison)))
+        async with running(service):
+            await keeps(world, ["good", "last"])
+            assert service.runner.state == "running"
+        assert await world.letters() == 2 * row
+
     @pytest.mark.parametrize("error", [Surroundings(), ConnectionResetError(), TimeoutError(), MemoryError()])
     async def test_faults_of_the_surroundings_are_retried_and_never_dead_lettered(
         self, world: World, error: Exception

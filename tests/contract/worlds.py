@@ -124,7 +124,7 @@ class PostgresWorld:
             service, number = emitter.split("/")
             claim = await self.carrier.claim(Slot(service, "partition", int(number)))
             assert isinstance(claim, PostgresClaim)
-            claim.sequences[topic, partition] = seq - 1
+            claim.sequences[claim.names.topic_ids[topic], partition] = seq - 1
             await emit(claim, event, topic=topic)
             await claim.release()
 

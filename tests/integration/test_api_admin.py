@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 from api_builders import PUBLIC_URL, Caller, running_line
+from builders import NOON
 from standardwebhooks import Webhook
 
 from services.api.routes.parts import SCOPES
@@ -47,20 +49,21 @@ async def test_a_subscription_gets_a_secret_that_standard_webhooks_takes(caller:
     answer = await caller.post("/v1/subscriptions", {**SUBSCRIPTION, "condition": {"grade": {"in": ["A"]}}})
     assert answer.status == 201
     assert answer.json["state"] == "active"
-    assert Webhook(answer.json["secret"])
+    Webhook(answer.json["secret"]).sign("msg_1", NOON, "{}")
     own = await caller.post("/v1/subscriptions", {**SUBSCRIPTION, "secret": "whsec_" + "QUJD" * 8})
     assert own.json["secret"] == "whsec_" + "QUJD" * 8
     listed = (await caller.get("/v1/subscriptions?limit=1")).json
     assert listed["next"] is not None
     assert "secret" not in listed["items"][0]
-    for wrong in (
+    refused: tuple[dict[str, Any], ...] = (
         {"url": "ftp://x"},
         {"url": "//x"},
         {"types": ["nope"]},
         {"types": []},
         {"secret": "short"},
         {"condition": {"a": {"near": 1}}},
-    ):
+    )
+    for wrong in refused:
         answer = await caller.post("/v1/subscriptions", {**SUBSCRIPTION, **wrong})
         assert (answer.status, bool(answer.json["errors"])) == (422, True), wrong
 

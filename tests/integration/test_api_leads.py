@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -30,6 +31,16 @@ async def a_qualified_lead(caller: Caller, email: str = EMAIL) -> str:
     await caller.post_event("demo.requested", email, profile=HOT, source="website")
     lead = await caller.lead_in_stage(email, "mql")
     return str(lead["id"])
+
+
+async def every_page(caller: Caller, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page = (await caller.get(path)).json
+    found += page["items"]
+    while page["next"]:
+        page = (await caller.get(f"{path}&cursor={page['next']}")).json
+        found += page["items"]
+    return found
 
 
 async def test_a_qualified_lead_is_shown_whole(caller: Caller) -> None:
@@ -118,7 +129,7 @@ async def test_an_action_that_can_t_be_taken_is_refused_with_what_is_allowed(cal
     answer = await caller.post(path, {"action": "rejected", "reason": "bored"})
     assert (answer.status, answer.json["errors"][0]["path"]) == (422, "reason")
     assert "no_budget" in answer.json["errors"][0]["message"]
-    bad = (
+    bad: tuple[Any, ...] = (
         {"action": "dance"},
         {"action": "note", "note": "a", "colour": "red"},
         {"action": "won", "amount": -1},
@@ -163,11 +174,7 @@ async def test_the_timeline_has_everything_in_one_order_page_by_page(caller: Cal
     reached = [item["detail"]["to_stage"] for item in whole if item["kind"] == "transition"]
     assert reached == ["mql", "sal", "sql", "opportunity"]
     for order, expected in (("asc", whole), ("desc", whole[::-1])):
-        found, cursor = [], ""
-        while cursor is not None:
-            page = (await caller.get(f"/v1/leads/{lead_id}/timeline?limit=2&order={order}{cursor}")).json
-            found += page["items"]
-            cursor = f"&cursor={page['next']}" if page["next"] else None
+        found = await every_page(caller, f"/v1/leads/{lead_id}/timeline?limit=2&order={order}")
         assert found == expected
 
 
@@ -184,11 +191,7 @@ async def test_lists_are_filtered_sorted_and_paged_without_losing_a_lead(caller:
     await eventually(all_are_scored)
     await a_qualified_lead(caller)
     for sort in ("engagement", "fit", "updated", "deadline"):
-        found, cursor = [], ""
-        while cursor is not None:
-            page = (await caller.get(f"/v1/leads?limit=2&sort={sort}{cursor}")).json
-            found += page["items"]
-            cursor = f"&cursor={page['next']}" if page["next"] else None
+        found = await every_page(caller, f"/v1/leads?limit=2&sort={sort}")
         assert len({item["email"] for item in found}) == len(found) == 6, sort
         if sort in ("engagement", "fit"):
             # Leads are sorted by what is stored; between two that are alike, seconds of decay are not.

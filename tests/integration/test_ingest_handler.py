@@ -7,11 +7,12 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import pytest
+from builders import eventually
 from prometheus_client import CollectorRegistry
 
 from services.ingest.handler import IngestHandler, Outcome, Submission
 from services.ingest.metrics import Metrics
-from services.ingest.model import Identifier, Posted
+from services.ingest.model import Identifier, Kind, Posted
 from services.ingest.store import IdentityStore
 from shared.clock import new_id
 from shared.events import codec
@@ -30,7 +31,7 @@ Publisher = LanePublisher[Submission, Outcome]
 
 
 def posted(name: str, *identifiers: Identifier, type: str = "page.viewed", **changes: Any) -> Posted:
-    kind = "sales" if type.startswith("sales.") else "activity"
+    kind: Kind = "sales" if type.startswith("sales.") else "activity"
     return Posted(
         uuid5(UUID(int=1), name), kind, type, NOW, NOW, identifiers or (EMAIL,), {}, {}, "web", "marketing", None
     )._replace(**changes)
@@ -59,9 +60,7 @@ async def publish(publishers: list[Publisher], submissions: list[Submission]) ->
     """Publishes all at the same time, turn about."""
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(one.run()) for one in publishers]
-        async with asyncio.timeout(10):
-            while not all(one.is_ready for one in publishers):
-                await asyncio.sleep(0.005)
+        await eventually(lambda: all(one.is_ready for one in publishers), within=10)
         try:
             return list(
                 await asyncio.gather(

@@ -12,7 +12,8 @@ from services.api.routes.bodies import read_body
 from services.api.routes.idempotency import idempotent_call, key_reused
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.parts import IdempotencyKey, Parts, Registrar, principal_of
-from services.api.schemas import Accepted, ActionBody, Lead
+from services.api.schemas.answers import Accepted, Lead
+from services.api.schemas.bodies import ActionBody
 from services.api.store.admin import Answer, IdempotentCall, KeyReused
 from shared.clock import new_id
 from shared.events.sales import SalesAction

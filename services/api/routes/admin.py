@@ -15,18 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.routes.bodies import read_body
 from services.api.routes.idempotency import Created, create_once, idempotent_call
 from services.api.routes.parts import Cursor, IdempotencyKey, Limit, Parts, Registrar, invalid, keys_of, principal_of
-from services.api.schemas import (
-    CreatedKey,
-    CreatedSource,
-    CreatedSubscription,
-    Key,
-    KeyBody,
-    Page,
-    Source,
-    SourceBody,
-    Subscription,
-    SubscriptionBody,
-)
+from services.api.schemas.answers import CreatedKey, CreatedSource, CreatedSubscription, Key, Page, Source, Subscription
+from services.api.schemas.bodies import KeyBody, SourceBody, SubscriptionBody
 from services.api.store.admin import KEY, SOURCE, SUBSCRIPTION, Noun
 from services.api.store.cursors import encode_cursor
 from shared.agreement.condition_parsing import InvalidCondition, parse_condition

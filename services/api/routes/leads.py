@@ -11,16 +11,8 @@ from services.api.model import Explanation, Moment
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of
 from services.api.routes.shown import lead_item
-from services.api.schemas import (
-    Adjustment,
-    ExplanationBody,
-    GrantLine,
-    Instant,
-    Lead,
-    LeadItem,
-    Page,
-    TimelineItem,
-)
+from services.api.schemas.answers import Adjustment, ExplanationBody, GrantLine, Lead, LeadItem, Page, TimelineItem
+from services.api.schemas.bodies import Instant
 from services.api.store.cursors import encode_cursor
 from services.api.store.leads import KEY_TYPES, LeadFilter, Sort
 from shared.events.lifecycle import Stage

@@ -1,6 +1,7 @@
 """What a lead is worth, as a fold over its history (ACCORD.md "Engagement", "Fit and grade")."""
 
 from services.scoring.model.decisions import apply, fold, may_need_older
+from services.scoring.model.grants import HORIZON
 from services.scoring.model.rules import instant
 from services.scoring.model.state import (
     Batch,
@@ -16,6 +17,7 @@ from services.scoring.model.state import (
 )
 
 __all__ = [
+    "HORIZON",
     "Batch",
     "Decision",
     "Grant",

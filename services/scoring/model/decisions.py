@@ -5,7 +5,7 @@ from datetime import datetime
 from math import fsum
 from typing import Any, NamedTuple
 
-from services.scoring.model.grants import HORIZON, Granted, Moment, grant, worth
+from services.scoring.model.grants import HORIZON, Granted, Moment, grant
 from services.scoring.model.rules import EPOCH, MICROSECOND, Rules, instant, rules_of
 from services.scoring.model.state import Decision, Input, Older, State, Total
 from shared.agreement.compiled import CompiledAccord
@@ -48,10 +48,14 @@ def apply(
         granted.windows,
         granted.preceding,
         *about[:-3],
-        bounded(fsum([entry[0] for entry in points]), accord.cap),
+        bounded(fsum([value for _, _, value, _ in points]), accord.cap),
         *about[-3:],
     )
-    return Decision(after, _score_data(state, after, granted, _reasons(points, after, accord), item), granted.grants)
+    score = _score_data(state, after, granted, _reasons(points, after, accord))
+    if isinstance(item, Activity):
+        score["activity"], score["activity_received_at"] = item.type, received_at
+    score["as_of"] = received_at if moment.as_of == received else EPOCH + moment.as_of * MICROSECOND
+    return Decision(after, score, granted.grants)
 
 
 def fold(history: Iterable[tuple[Input, datetime]], accords: Accords) -> list[Decision]:
@@ -108,45 +112,41 @@ def _merged(state: State, fields: Mapping[str, Any], t: int) -> tuple[Mapping[st
     return profile, {**state.profile_at, **dict.fromkeys(news, t)}
 
 
-def _points(totals: Mapping[str, Total], rules: Rules, as_of: int) -> list[tuple[float, str, int]]:
-    """What each rule's grants are worth now, with its words and how many they are."""
+# What one rule's grants, or one fit rule, come to: -|points|, words, points, count. They sort by what weighs most.
+_Reason = tuple[float, str, float, int]
+
+
+def _points(totals: Mapping[str, Total], rules: Rules, as_of: int) -> list[_Reason]:
+    """What each rule's grants are worth now."""
     points = []
     for id, (before, at, count) in totals.items():
         rule = rules.by_id[id]
-        points.append((worth(before, at, rule.half_life, as_of), rule.words, count))
+        half_life = rule.half_life
+        # `worth`, spelled out: every rule of every event passes here.
+        value = before if half_life is None else before * 2.0 ** ((at - as_of) / half_life)
+        points.append((-abs(value), rule.words, value, count))
     return points
 
 
-def _reasons(points: list[tuple[float, str, int]], state: State, accord: CompiledAccord) -> list[dict[str, Any]]:
+def _reasons(points: list[_Reason], state: State, accord: CompiledAccord) -> list[dict[str, Any]]:
     """What weighs most, in words."""
-    points = points + [(float(fit), accord.fit_words(id), 1) for id, fit in state.fit_rules]
-    points.sort(key=_weight, reverse=True)
+    fit = [(-abs(float(fit)), accord.fit_words(id), float(fit), 1) for id, fit in state.fit_rules]
     return [
         {"words": words if count == 1 else f"{words} ×{count}", "points": value}
-        for value, words, count in points[:REASONS_MAX]
+        for _, words, value, count in sorted(points + fit)[:REASONS_MAX]
     ]
 
 
-def _weight(reason: tuple[float, str, int]) -> float:
-    return abs(reason[0])
-
-
-def _score_data(
-    before: State, state: State, granted: Granted, reasons: list[dict[str, Any]], item: Input
-) -> dict[str, Any]:
+def _score_data(before: State, state: State, granted: Granted, reasons: list[dict[str, Any]]) -> dict[str, Any]:
     """The data of `accord.score.changed`, as a mapping that is encoded without a model in between."""
-    as_of = EPOCH + state.as_of * MICROSECOND
     return {
-        "lead_id": item.lead_id,
         "version": state.version,
         "changed": (state.engagement, state.fit, state.grade) != (before.engagement, before.fit, before.grade),
         "engagement": state.engagement,
         "fit": state.fit,
         "grade": state.grade,
-        "as_of": as_of,
         "reasons": reasons,
         "grants": granted.grants,
-        "activity": item.type if isinstance(item, Activity) else None,
         "lead": {
             "email": state.email,
             "profile": state.profile,

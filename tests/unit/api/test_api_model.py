@@ -70,7 +70,7 @@ def test_what_arrived_later_counts_only_when_asked_for(accord: CompiledAccord) -
 
 def test_the_latest_value_of_a_field_wins_and_null_removes_it() -> None:
     later = NOON + timedelta(hours=1)
-    updates = [
+    updates: list[tuple[datetime, datetime, dict[str, str | None]]] = [
         (later, later, {"title": "CTO", "company": "Acme"}),
         (NOON, later, {"title": "Student", "country": "NO"}),
         (later, later, {"company": None}),

@@ -157,7 +157,8 @@ def test_sales_data_is_checked_field_by_field() -> None:
 def test_a_body_is_one_event_or_a_list_of_them() -> None:
     assert split(event()) == [event()]
     assert split({"events": [1, 2]}) == [1, 2]
-    for bad in ([], [event()], "x", None, {"events": []}, {"events": {}}, {"events": [1], "id": "x"}):
+    bodies: list[Any] = [[], [event()], "x", None, {"events": []}, {"events": {}}, {"events": [1], "id": "x"}]
+    for bad in bodies:
         with pytest.raises(Refused):
             split(bad)
 

@@ -1,0 +1,1 @@
+"""Bodies of the api: what comes in, and what goes out."""

@@ -1,0 +1,55 @@
+"""`accord demo` as people run it: it ends by itself with counts that add up, or in order when somebody stops it."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+ONCE_SECONDS = 240
+START_SECONDS = 120
+STOP_SECONDS = 40
+FIELDS = (
+    *("posted", "accepted", "duplicates", "rejected"),
+    *("leads", "qualified", "met", "breached", "delivered", "seconds"),
+)
+
+
+async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) -> None:
+    process = await demo(open_folder, "--once")
+    output, _ = await asyncio.wait_for(process.communicate(), ONCE_SECONDS)
+    lines = output.decode().splitlines()
+    assert process.returncode == 0, "\n".join(lines[-40:])
+    counts = json.loads(lines[-1])
+    assert tuple(counts) == FIELDS
+    assert counts["posted"] == counts["accepted"] + counts["duplicates"] + counts["rejected"] >= 500
+    assert counts["leads"] >= 100
+    assert min(counts[name] for name in ("duplicates", "rejected", "qualified", "met", "breached")) > 0
+    assert counts["delivered"] >= counts["qualified"] + counts["met"] + counts["breached"]
+    assert is_empty(open_folder)
+
+
+async def test_the_demo_is_stopped_in_order_and_leaves_nothing_behind(open_folder: Path) -> None:
+    process = await demo(open_folder)
+    assert process.stdout is not None
+    async with asyncio.timeout(START_SECONDS):
+        while not (line := await process.stdout.readline()).startswith(b"qualified: "):
+            assert line, "it ended by itself"
+    process.send_signal(signal.SIGINT)
+    rest, _ = await asyncio.wait_for(process.communicate(), STOP_SECONDS)
+    assert process.returncode == 0, rest.decode()[-4_000:]
+    assert b"because " in line
+    assert is_empty(open_folder)
+
+
+async def demo(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    """Its temporary folder lies in this one."""
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    command = (sys.executable, "-m", "services.cli", "demo", *arguments)
+    return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
+
+
+def is_empty(folder: Path) -> bool:
+    return not any(folder.iterdir())
