@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated
@@ -120,9 +121,18 @@ def main() -> None:
         sys.exit(1)
     except ExceptionGroup as group:
         # A part of a running Accord ended that never should; the whole process ends, to be started again.
-        for failure in group.exceptions:
+        for failure in _causes(group):
             log.error("process_failed", **describe_error(failure))
         sys.exit(1)
+
+
+def _causes(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    """What failed, without the groups around it."""
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _causes(error)
+        else:
+            yield error
 
 
 def _announce(started: Started) -> None:

@@ -22,6 +22,7 @@ from services.stages import main as stages
 from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook
 from shared.db.engine import connect_options, create_engine, create_pool, dsn
+from shared.db.faults import DATABASE_ERRORS
 from shared.errors import AccordError
 from shared.events.topics import READERS, TOPICS
 from shared.lifecycle import Resources, Service
@@ -161,5 +162,5 @@ def _runners(services: Sequence[Service], resources: Resources, partitions: int)
 async def _close_pool(pool: asyncpg.Pool) -> None:
     try:
         await asyncio.wait_for(pool.close(), timeout=3)
-    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except DATABASE_ERRORS:
         pool.terminate()

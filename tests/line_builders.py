@@ -1,9 +1,12 @@
 """What tests of scoring and stages are made of: leads, events of the line, a step's transaction, accords from text."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
+
+import asyncpg
 
 from shared.agreement.compiled import CompiledAccord, compile_accord
 from shared.agreement.loading import default_accord_text, load_accord
@@ -51,8 +54,19 @@ class SignedOnce:
 class OpenTransaction:
     """A step's transaction without a log: what a handler returns is looked at, not put on a topic."""
 
+    epoch = 1
+
     def __init__(self, connection: Any) -> None:
         self.connection = connection
+        self._then: list[Callable[[], None]] = []
+
+    def on_commit(self, then: Callable[[], None]) -> None:
+        self._then.append(then)
+
+    def committed(self) -> None:
+        """Whoever committed the connection's transaction says so."""
+        for then in self._then:
+            then()
 
     async def emit(self, outgoing: Sequence[Any]) -> Sequence[tuple[int, int]]:
         raise NotImplementedError
@@ -62,6 +76,16 @@ class OpenTransaction:
 
     async def mark_replayed(self, letter_id: UUID) -> None:
         raise NotImplementedError
+
+
+@asynccontextmanager
+async def open_step(pool: asyncpg.Pool) -> AsyncIterator[OpenTransaction]:
+    """A transaction of its own, committed at the end unless something was raised."""
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            transaction = OpenTransaction(connection)
+            yield transaction
+        transaction.committed()
 
 
 def activity(

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import structlog
 from pydantic_core import from_json
 
@@ -17,7 +16,6 @@ from shared.agreement.conditions import compile_condition
 log = structlog.get_logger()
 
 Connection = Any  # asyncpg ships no types
-DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 SUBSCRIPTIONS: Final = """
 SELECT subscription_id, url, types, condition::text, secret, state = 'active' AND NOT EXISTS (

@@ -3,13 +3,16 @@
 A bare Starlette route: this is the busiest path of the house.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message, Receive
 
 from services.ingest.handler import Outcome, Submission
 from services.ingest.metrics import Metrics
@@ -30,6 +33,8 @@ from shared.stream.lane import LanePublisher
 SCOPE = "events:write"
 MEDIA_TYPES = ("application/json", cloudevents.STRUCTURED, cloudevents.BATCH)
 REJECTED_EVENTS_LISTED_MAX = 1_000
+DROP_BYTES_MAX = 64 * 1024 * 1024
+DROP_SECONDS_MAX = 5.0
 
 Read = Callable[[Any, Reading], Posted]
 
@@ -63,9 +68,7 @@ class EventsRoute:
         """Accepts one event or a batch. 202 when at least one event was acceptable; it is durable then."""
         principal = await self._keys.authenticate(request.headers.get("authorization"))
         principal.require(SCOPE)
-        body = await read_body(
-            request.scope, request.receive, bytes_max=self._settings.body_bytes_max, on_limit=self._at_limit
-        )
+        body = await self._read(request)
         received_at = self._clock.now()
         text = _text_of(body)
         raw, read = _events_of(request, text)
@@ -89,6 +92,18 @@ class EventsRoute:
         answer = {"accepted": outcome.accepted, "duplicates": outcome.duplicates, "rejected": judged.rejected}
         return Response(to_json(answer), status_code=202, media_type="application/json")
 
+    async def _read(self, request: Request) -> bytes:
+        """The body. What is too large is read to its end and dropped: a client whose connection is closed while it
+        still sends never sees the answer."""
+        rest = _Rest(request.receive)
+        try:
+            return await read_body(
+                request.scope, rest.receive, bytes_max=self._settings.body_bytes_max, on_limit=self._at_limit
+            )
+        except Problem:
+            await rest.drop()
+            raise
+
     async def _publish(self, submission: Submission) -> Outcome:
         try:
             outcome = await self._publisher.publish(submission)
@@ -110,6 +125,27 @@ class EventsRoute:
 
     def _at_limit(self, limit: str) -> None:
         self._metrics.limit_reached.labels(limit).inc()
+
+
+class _Rest:
+    """What of a body has not been received yet."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_over = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._is_over = not message.get("more_body", False)
+        return message
+
+    async def drop(self) -> None:
+        """Receives the rest, within bounds of bytes and time, and keeps nothing of it."""
+        dropped = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DROP_SECONDS_MAX):
+                while not self._is_over and dropped < DROP_BYTES_MAX:
+                    dropped += len((await self.receive()).get("body", b""))
 
 
 class _Judged(NamedTuple):

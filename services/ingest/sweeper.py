@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-import asyncpg
 import structlog
 
 from services.ingest.metrics import Metrics
 from services.ingest.store import TRIM_ROWS, IdentityStore
 from shared.clock import Clock
+from shared.db.faults import DATABASE_ERRORS
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ class Sweeper:
         while True:
             try:
                 forgotten = await self._store.forget(self._pool, self._clock.now(), self._days)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("forgetting_retried", service="ingest", kind=type(error).__name__)
                 forgotten = 0
             self._metrics.seen_trimmed.inc(forgotten)

@@ -27,6 +27,7 @@ from shared.events.envelope import Event, Outgoing, Record, derived_id
 from shared.events.score import ScoreChanged
 from shared.events.topics import SCORE
 from shared.stream.carrier import Transaction
+from shared.stream.hot import HotStates
 
 
 class SignedAccords(Protocol):
@@ -44,12 +45,13 @@ class ScoringStore(Protocol):
 
 
 class ScoringHandler:
-    """Implements shared.stream.handler.Handler."""
+    """Implements shared.stream.handler.Handler, for one partition."""
 
     def __init__(self, accords: SignedAccords, store: ScoringStore, metrics: Metrics) -> None:
         self._accords = accords
         self._store = store
         self._metrics = metrics
+        self._hot = HotStates[State]()
 
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
         """A score for every accepted activity and profile update, changed or not."""
@@ -58,15 +60,18 @@ class ScoringHandler:
         inputs = _inputs(records)
         if not inputs:
             return ()
-        states = await self._store.states(connection, {event.key for event, _ in inputs})
+        lead_ids = {event.key for event, _ in inputs}
+        states = self._hot.take(transaction, lead_ids)
+        if missing := lead_ids - states.keys():
+            states |= await self._store.states(connection, missing)
         late = _late_leads(inputs, states, accords)
         older = await self._store.older(connection, late) if late else {}
         scoring = _Scoring(accords, states, older)
         for event, item in inputs:
             scoring.take(event, item)
         await self._store.save(connection, scoring.batch)
-        self._metrics.applied(scoring.batch)
-        self._metrics.late.inc(len(late))
+        self._hot.keep(transaction, scoring.batch.states)
+        transaction.on_commit(lambda: self._metrics.applied(scoring.batch, late_leads=len(late)))
         return scoring.outgoing
 
 

@@ -7,6 +7,6 @@ from shared.lifecycle import Resources, Service
 
 
 def wire(resources: Resources) -> Service:
-    """The service `scoring`: every partition shares its one handler, which keeps nothing between batches."""
-    handler = ScoringHandler(resources.accords, PostgresStore(), Metrics(resources.registry))
-    return Service("scoring", handler=lambda partition: handler)
+    """The service `scoring`. Each partition has its own handler, which keeps the states of hot leads."""
+    store, metrics = PostgresStore(), Metrics(resources.registry)
+    return Service("scoring", handler=lambda partition: ScoringHandler(resources.accords, store, metrics))

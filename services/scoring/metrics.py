@@ -33,8 +33,9 @@ class Metrics:
             registry=registry,
         )
 
-    def applied(self, batch: Batch) -> None:
-        """Counts one batch that was saved."""
+    def applied(self, batch: Batch, *, late_leads: int) -> None:
+        """Counts one batch that was committed."""
+        self.late.inc(late_leads)
         for kind, count in Tally([line.kind for line in batch.history]).items():
             self.inputs.labels(kind).inc(count)
         for why, count in Tally([line.why for line in batch.ledger]).items():

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
 from pydantic_core import from_json, to_json
 
 from services.sla_monitor.model.decisions import announcement_id
@@ -16,7 +15,6 @@ from shared.events.codec import PAYLOADS
 from shared.events.sla import ClockEvent
 
 Connection = Any  # asyncpg ships no types
-DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 TICK: Final = "tick"
 _LEAD_COLUMNS: Final = "lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches::text, snapshot::text"

@@ -15,6 +15,7 @@ from services.sla_monitor.model.gate import Clearance, Gate
 from services.sla_monitor.model.states import Tick
 from services.sla_monitor.settings import Settings
 from shared.db.accord_book import AccordBook
+from shared.db.faults import DATABASE_ERRORS
 from shared.events import topics
 from shared.events.envelope import Outgoing
 from shared.stream.carrier import Transaction
@@ -128,7 +129,7 @@ async def watch_open_clocks(pool: Any, metrics: Metrics, interval_seconds: float
     while True:
         try:
             running = await store.running_by_rule(pool)
-        except (OSError, TimeoutError, *store.DATABASE_ERRORS) as error:
+        except DATABASE_ERRORS as error:
             log.warning("open_clocks_not_counted", kind=type(error).__name__)
         else:
             for rule in seen | set(running):

@@ -34,6 +34,7 @@ from shared.events.sales import SalesAction
 from shared.events.score import ScoreChanged
 from shared.events.topics import LIFECYCLE
 from shared.stream.carrier import Transaction
+from shared.stream.hot import HotStates
 
 _SCORE = TypeAdapter(Score)
 
@@ -55,13 +56,14 @@ class StagesStore(Protocol):
 
 
 class StagesHandler:
-    """Implements shared.stream.handler.Handler."""
+    """Implements shared.stream.handler.Handler, for one partition."""
 
     def __init__(self, accords: SignedAccords, store: StagesStore, *, metrics: Metrics, clock: Clock) -> None:
         self._accords = accords
         self._store = store
         self._metrics = metrics
         self._clock = clock
+        self._hot = HotStates[State]()
 
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
         """The lifecycle events of a batch; most scores change nothing and tell nothing."""
@@ -70,7 +72,10 @@ class StagesHandler:
         inputs = _inputs(records)
         if not inputs:
             return ()
-        states = await self._store.states(connection, {event.key for event, _ in inputs})
+        lead_ids = {event.key for event, _ in inputs}
+        states = self._hot.take(transaction, lead_ids)
+        if missing := lead_ids - states.keys():
+            states |= await self._store.states(connection, missing)
         deciding = _Deciding(inputs, accords, states)
         deciding.decide()
         teams: set[str] = set()
@@ -82,7 +87,8 @@ class StagesHandler:
             deciding.decide_again(await self._store.lock(connection, teams, values))
         batch, outgoing = deciding.result()
         await self._store.save(connection, batch)
-        self._metrics.applied(batch, self._latencies(outgoing))
+        self._hot.keep(transaction, batch.states)
+        transaction.on_commit(lambda: self._metrics.applied(batch, self._latencies(outgoing)))
         return outgoing
 
     def _latencies(self, outgoing: Iterable[Outgoing]) -> Iterator[float]:

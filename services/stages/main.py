@@ -7,7 +7,10 @@ from shared.lifecycle import Resources, Service
 
 
 def wire(resources: Resources) -> Service:
-    """The service `stages`: every partition shares its one handler, which keeps nothing between batches."""
-    metrics = Metrics(resources.registry)
-    handler = StagesHandler(resources.accords, PostgresStore(), metrics=metrics, clock=resources.clock)
-    return Service("stages", handler=lambda partition: handler)
+    """The service `stages`. Each partition has its own handler, which keeps the states of hot leads."""
+    store, metrics = PostgresStore(), Metrics(resources.registry)
+
+    def handler(partition: int) -> StagesHandler:
+        return StagesHandler(resources.accords, store, metrics=metrics, clock=resources.clock)
+
+    return Service("stages", handler=handler)

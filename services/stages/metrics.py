@@ -35,7 +35,7 @@ class Metrics:
         )
 
     def applied(self, batch: Batch, latencies_seconds: Iterable[float]) -> None:
-        """Counts one batch that was saved."""
+        """Counts one batch that was committed."""
         labels = [_labels(line.changed) for line in batch.transitions]
         for transition, count in Tally(labels).items():
             self.transitions.labels(*transition).inc(count)

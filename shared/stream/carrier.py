@@ -1,7 +1,7 @@
 """The port to the log: who owns what, what was read, what was emitted. Three carriers implement it (memory, Postgres,
 Kafka); services and the runner see only this. DESIGN.md "The step, exactly" is the protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
@@ -49,6 +49,13 @@ class Transaction(Protocol):
     @property
     def connection(self) -> Any:
         """The asyncpg connection that stores write through; on the memory carrier a dict of tables."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the claim that this transaction belongs to."""
+
+    def on_commit(self, then: Callable[[], None]) -> None:
+        """`then` is called after the commit, and never if there is none. It does no I/O and doesn't fail."""
 
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
         """Puts events on their topics, numbered. Returns (partition, offset) of each. At most once per transaction."""

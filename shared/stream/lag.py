@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-import asyncpg
 import structlog
 
+from shared.db.faults import DATABASE_ERRORS
 from shared.stream.metrics import Metrics
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class LagMonitor:
         while True:
             try:
                 await self.refresh()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("lag_not_read", kind=type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
 

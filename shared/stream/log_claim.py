@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from shared.db.faults import DATABASE_ERRORS
 from shared.errors import OwnershipLost, PositionsMoved, Surroundings
 from shared.events.envelope import Event, Outgoing, Record
 from shared.events.topics import partition_of
@@ -46,12 +45,22 @@ class PostgresTransaction:
         self._claim = claim
         self._connection = connection
         self.sequences: Places = {}
+        self.then: list[Callable[[], None]] = []
 
     @property
     def connection(self) -> Connection:
         return self._connection
 
+    @property
+    def epoch(self) -> int:
+        return self._claim.epoch
+
+    def on_commit(self, then: Callable[[], None]) -> None:
+        self.then.append(then)
+
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
+        if self.sequences:
+            raise RuntimeError("a transaction emits at most once: its numbers would be given twice")
         if not outgoing:
             return ()
         claim, topic_ids = self._claim, self._claim.names.topic_ids
@@ -158,6 +167,8 @@ class PostgresClaim:
         self.positions = positions
         self.breaker = breaker
         self.sequences.update(transaction.sequences)
+        for then in transaction.then:
+            then()
         self._wakes.touched((self.names.topics[topic_id], partition) for topic_id, partition in transaction.sequences)
 
     async def _explain_refusal(self, connection: Connection) -> None:
@@ -181,7 +192,7 @@ class PostgresClaim:
         try:
             await connection.execute(sql.RELEASE, *self.slot, self.epoch, timeout=2)
             await connection.close(timeout=2)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        except DATABASE_ERRORS:
             # The lease runs out by itself; a successor needs nothing from us.
             connection.terminate()
 

@@ -4,7 +4,7 @@ what a carrier must do. Nothing survives the process."""
 import asyncio
 import copy
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,15 +35,22 @@ class _Owned:
 class MemoryTransaction:
     """Implements `Transaction`. `connection` is a copy of the tables, which replaces them when it commits."""
 
-    def __init__(self, carrier: "MemoryCarrier", slot: Slot) -> None:
+    def __init__(self, carrier: "MemoryCarrier", slot: Slot, epoch: int) -> None:
         self.connection = copy.deepcopy(carrier.tables)
+        self.epoch = epoch
+        self.then: list[Callable[[], None]] = []
         self.records: list[Record] = []
         self.letters: list[DeadLetter] = []
         self.replayed: list[UUID] = []
         self._carrier = carrier
         self._slot = slot
 
+    def on_commit(self, then: Callable[[], None]) -> None:
+        self.then.append(then)
+
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
+        if self.records:
+            raise RuntimeError("a transaction emits at most once: its numbers would be given twice")
         ends: dict[tuple[str, int], int] = {}
         seqs: dict[tuple[str, int], int] = {}
         for topic, event in outgoing:
@@ -88,11 +95,13 @@ class MemoryClaim:
                 raise OwnershipLost
             if owned.positions != self.positions:
                 raise PositionsMoved
-            transaction = MemoryTransaction(self._carrier, self.slot)
+            transaction = MemoryTransaction(self._carrier, self.slot, self.epoch)
             yield transaction
             owned.positions, owned.breaker = positions, breaker
             self._carrier.commit(self.slot, transaction)
         self.positions, self.breaker = positions, breaker
+        for then in transaction.then:
+            then()
 
     async def reload(self) -> None:
         owned = self._carrier.owned[self.slot]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-import asyncpg
 import structlog
 
 from shared.clock import Clock
+from shared.db.faults import DATABASE_ERRORS
 from shared.events import topics
 from shared.stream.metrics import Metrics
 
@@ -84,7 +84,7 @@ class Trimmer:
             trimmed = 0
             try:
                 trimmed = await self.trim()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_ERRORS as error:
                 log.warning("trim_retried", kind=type(error).__name__)
             if trimmed < ROWS_PER_TRIM:
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pytest
 from builders import NOON, an_event
 from contract.worlds import World, all_on, emit
 
-from shared.events.envelope import Event, Record
+from shared.errors import OwnershipLost
+from shared.events.envelope import Event, Outgoing, Record
 from shared.events.topics import ACTIVITY
 from shared.stream import dead_letter
 from shared.stream.breaker import Breaker
@@ -134,3 +136,32 @@ class KeepingContract:
             await transaction.bury([letter])
         await world.carrier.ask_replay(letter.id)
         assert [list(await owner.replays()) for owner in (claim, *others)] == [[letter], [], []]
+
+    async def test_what_waits_for_a_commit_is_called_after_it_and_never_without_one(self, world: World) -> None:
+        claim = await world.carrier.claim(SLOT, [ACTIVITY])
+        called: list[str] = []
+
+        async with claim.step(claim.positions, claim.breaker) as transaction:
+            assert transaction.epoch == claim.epoch
+            transaction.on_commit(lambda: called.append("first"))
+            assert called == []
+        assert called == ["first"]
+
+        with pytest.raises(ZeroDivisionError):
+            async with claim.step(claim.positions, claim.breaker) as transaction:
+                transaction.on_commit(lambda: called.append("rolled back"))
+                raise ZeroDivisionError
+        successor = await world.carrier.claim(SLOT, [ACTIVITY])
+        with pytest.raises(OwnershipLost):
+            async with claim.step(claim.positions, claim.breaker) as transaction:
+                transaction.on_commit(lambda: called.append("lost"))
+        assert called == ["first"]
+        await successor.release()
+
+    async def test_a_second_emission_in_one_transaction_is_refused_and_nothing_of_it_stays(self, world: World) -> None:
+        claim = await world.carrier.claim(SLOT, [ACTIVITY])
+        with pytest.raises(RuntimeError):
+            async with claim.step(claim.positions, claim.breaker) as transaction:
+                await transaction.emit([Outgoing(ACTIVITY, an_event("once"))])
+                await transaction.emit([Outgoing(ACTIVITY, an_event("twice"))])
+        assert await world.carrier.end(ACTIVITY, 0) == 0

@@ -131,9 +131,7 @@ class RunnerFailureContract:
     async def _letters_are(world: World, expected: int) -> bool:
         return await world.letters() == expected
 
-    async def test_an_event_applied_between_two_rows_of_dead_letters_keeps_the_partition_running(
-        self, world: World
-    ) -> None:
+    async def test_an_event_applied_between_two_rows_of_dead_letters_keeps_it_running(self, world: World) -> None:
         row = IN_A_ROW_MAX
         poison = [f"bad {n:02}" for n in range(2 * row)]
         await post(world, *poison[:row], "good", *poison[row:], "last")

@@ -16,6 +16,7 @@ from line_builders import (
     after,
     example_accord,
     lead,
+    open_step,
     profile,
     record_of,
 )
@@ -45,8 +46,8 @@ class Scoring:
 
     async def step(self, *items: Input) -> Sequence[Outgoing]:
         records = [record_of(item, offset) for offset, item in enumerate(items)]
-        async with self._pool.acquire() as connection, connection.transaction():
-            return await self._handler.handle(OpenTransaction(connection), records)
+        async with open_step(self._pool) as transaction:
+            return await self._handler.handle(transaction, records)
 
     def counted(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)

@@ -11,13 +11,13 @@ import asyncpg
 import pytest
 from line_builders import (
     ADA,
-    OpenTransaction,
     SignedOnce,
     accords_of,
     activity,
     after,
     example_accord,
     lead,
+    open_step,
     profile,
     record_of,
     sales_action,
@@ -58,13 +58,13 @@ class Line:
         self.stages = StagesHandler(signed, PostgresStore(), metrics=Metrics(self.registry), clock=clock)
 
     async def score(self, *items: ScoringInput) -> list[Event]:
-        async with self._pool.acquire() as connection, connection.transaction():
-            told = await self.scoring.handle(OpenTransaction(connection), [record_of(item) for item in items])
+        async with open_step(self._pool) as transaction:
+            told = await self.scoring.handle(transaction, [record_of(item) for item in items])
         return [event for _, event in told]
 
     async def step(self, *events: Event | SalesAction) -> Sequence[Outgoing]:
-        async with self._pool.acquire() as connection, connection.transaction():
-            return await self.stages.handle(OpenTransaction(connection), [record_of(event) for event in events])
+        async with open_step(self._pool) as transaction:
+            return await self.stages.handle(transaction, [record_of(event) for event in events])
 
     async def qualify(self, name: object, email: str, employees: int = 5000) -> Event:
         """A score that qualifies a lead."""

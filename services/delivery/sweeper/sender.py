@@ -19,6 +19,7 @@ from services.delivery.model.attempts import DeliveryState, Outcome, Try, judge
 from services.delivery.model.messages import Subscription
 from services.delivery.settings import Settings
 from shared.clock import Clock
+from shared.db.faults import DATABASE_ERRORS
 
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ class Sender:
             while True:
                 try:
                     sent = await self.turn()
-                except (OSError, TimeoutError, *store.DATABASE_ERRORS) as error:
+                except DATABASE_ERRORS as error:
                     log.warning("deliveries_not_claimed", kind=type(error).__name__)
                     await asyncio.sleep(BACK_OFF_SECONDS)
                     continue
@@ -135,7 +136,7 @@ class Sender:
         verdict = judge(tried, attempts=delivery.attempts + 1, now=now, roll=self._roll())
         try:
             recorded = await store.record(self._pool, delivery, tried, verdict, now)
-        except (OSError, TimeoutError, *store.DATABASE_ERRORS) as error:
+        except DATABASE_ERRORS as error:
             self._metrics.unrecorded.inc()
             log.warning("delivery_not_recorded", delivery_id=str(delivery.delivery_id), kind=type(error).__name__)
             return
@@ -166,6 +167,6 @@ async def watch_pending(pool: Any, metrics: Metrics, interval_seconds: float) ->
     while True:
         try:
             metrics.pending.set(await store.pending(pool))
-        except (OSError, TimeoutError, *store.DATABASE_ERRORS) as error:
+        except DATABASE_ERRORS as error:
             log.warning("pending_not_counted", kind=type(error).__name__)
         await asyncio.sleep(interval_seconds)
