@@ -4,8 +4,9 @@ Named tuples, because a busy line makes a hundred thousand of them a second.
 """
 
 from datetime import datetime
+from hashlib import sha1
 from typing import NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID, SafeUUID
 
 
 class Event(NamedTuple):
@@ -48,4 +49,19 @@ class Outgoing(NamedTuple):
 
 def derived_id(cause: UUID, type: str, discriminator: str = "") -> UUID:
     """uuid5(cause, type [, discriminator]): a replay gives the same ids (EVENTS.md)."""
-    return uuid5(cause, f"{type}/{discriminator}" if discriminator else type)
+    return named_id(cause, f"{type}/{discriminator}" if discriminator else type)
+
+
+def named_id(namespace: UUID, name: str) -> UUID:
+    """uuid5 as RFC 9562 defines it, without the checks of uuid.UUID: every event of the line has such an id."""
+    digest = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16], "big") & _ID_BITS | _VERSION_5
+    id = _new(UUID)
+    _set(id, "int", number)
+    _set(id, "is_safe", SafeUUID.unknown)
+    return id
+
+
+_new, _set = object.__new__, object.__setattr__
+_VERSION_5 = 5 << 76 | 0b10 << 62  # version and variant
+_ID_BITS = ~(0xF << 76 | 0b11 << 62)

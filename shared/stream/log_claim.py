@@ -158,11 +158,16 @@ class PostgresClaim:
         if positions is not self.positions:
             moved = json.dumps(positions_.to_json(positions))
         transaction = PostgresTransaction(self, connection)
-        async with connection.transaction():
-            fence = (*self.slot, self.epoch, self._positions_json, moved, json.dumps(breaker.to_json()))
-            if await connection.execute(sql.FENCE, *fence) != "UPDATE 1":
+        try:
+            status = await connection.execute(sql.begin(self.slot, self.epoch, self._positions_json, moved, breaker))
+            if status != "UPDATE 1":
                 await self._explain_refusal(connection)
             yield transaction
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise Surroundings("Postgres rolled the step back")
+        except BaseException:
+            await _roll_back(connection)
+            raise
         self._positions_json = moved
         self.positions = positions
         self.breaker = breaker
@@ -195,6 +200,15 @@ class PostgresClaim:
         except DATABASE_ERRORS:
             # The lease runs out by itself; a successor needs nothing from us.
             connection.terminate()
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Leaves no transaction open. A connection that can't even do that is of no use; `reload` makes another."""
+    try:
+        if not connection.is_closed() and connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+    except DATABASE_ERRORS:
+        connection.terminate()
 
 
 def _columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:

@@ -1,12 +1,12 @@
 """The statements of the Postgres carrier's hot paths, one name each."""
 
+import json
+
+from shared.stream.breaker import Breaker
+from shared.stream.carrier import Slot
+
 # An event's columns in the order of shared.events.envelope.Event.
 _EVENT = "event_id, type, key, occurred_at, received_at, value, accord, cause, after_seq, traceparent"
-
-# DESIGN.md "Ownership": every transaction of an owner begins with this; it locks the row until the commit.
-FENCE = """UPDATE stream.ownership SET positions = $6::jsonb, breaker = $7::jsonb,
-    leased_until = CASE WHEN kind = 'lane' THEN now() + interval '15 seconds' END
-WHERE service = $1 AND kind = $2 AND number = $3 AND epoch = $4 AND positions = $5::jsonb"""
 
 EPOCH = "SELECT epoch FROM stream.ownership WHERE service = $1 AND kind = $2 AND number = $3"
 
@@ -65,3 +65,20 @@ REPLAYING = f"""SELECT letter_id, topic, partition, log_offset, emitter, seq, {_
 FROM stream.dead_letters WHERE service = $1 AND partition = $2 AND state = 'replaying' ORDER BY buried_at LIMIT 100"""
 
 MARK_REPLAYED = "UPDATE stream.dead_letters SET state = 'replayed' WHERE letter_id = $1"
+
+
+def begin(slot: Slot, epoch: int, positions: str, moved: str, breaker: Breaker) -> str:
+    """Begins a transaction of an owner: DESIGN.md "Ownership". The update locks the slot's row until the commit.
+
+    One script, so that beginning and fencing are one round trip; its values are Accord's own names and numbers,
+    quoted all the same.
+    """
+    lease = ", leased_until = now() + interval '15 seconds'" if slot.kind == "lane" else ""
+    return f"""BEGIN; UPDATE stream.ownership SET positions = {_quoted(moved)},
+breaker = {_quoted(json.dumps(breaker.to_json()))}{lease}
+WHERE service = {_quoted(slot.service)} AND kind = {_quoted(slot.kind)} AND number = {slot.number:d}
+AND epoch = {epoch:d} AND positions = {_quoted(positions)}"""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
