@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 import asyncpg
+import structlog
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
@@ -45,6 +46,9 @@ SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "api": api.wire,
 }
 DEFAULT_PARTITIONS = 4
+STOP_SECONDS = 10.0
+
+log = structlog.get_logger(component="composition")
 
 
 class LoopEnded(AccordError):
@@ -64,15 +68,18 @@ class House:
         """Runs everything until `stopped` is set: first the loops that publish end, then the readers."""
         loops = [loop for service in self.services for loop in service.background]
         async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(runner.run()) for runner in self.runners]
+            readers = [group.create_task(runner.run(), name=runner.slot.emitter) for runner in self.runners]
             background = [group.create_task(_for_ever(loop)) for loop in (*loops, *self.upkeep)]
             await stopped.wait()
             for task in background:
                 task.cancel()
             for runner in self.runners:
                 runner.stop()
-            if readers:
-                await asyncio.wait(readers)
+            # Cancelled in mid-step a reader rolls back, and the step is made again at the next start.
+            late = (await asyncio.wait(readers, timeout=STOP_SECONDS))[1] if readers else ()
+            for reader in late:
+                log.warning("reader_cancelled", reader=reader.get_name())
+                reader.cancel()
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Ready when HTTP work can be done and an accord is held; stopped partitions stand in the body (HTTP.md)."""

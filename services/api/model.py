@@ -1,8 +1,6 @@
 """What the api works out itself from what the services publish: a score with its grants, a profile and a clock as they
 were at a time, and whether a sales action can be taken. Pure."""
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +74,14 @@ def rule_totals(stored: Mapping[str, Sequence[Any]]) -> dict[str, RuleTotal]:
     }
 
 
+def totals_at(explanation: Explanation, at: datetime) -> dict[str, RuleTotal]:
+    """What the grants of each rule are worth together, from which the curve after that time follows."""
+    by_rule: dict[str, list[float]] = {}
+    for grant, value in explanation.grants:
+        by_rule.setdefault(grant.rule, []).append(value)
+    return {rule: RuleTotal(math.fsum(values), at, len(values)) for rule, values in by_rule.items()}
+
+
 def profile_at(updates: Iterable[tuple[datetime, datetime, Mapping[str, Any]]], moment: Moment) -> dict[str, Any]:
     """The latest value per field by `occurred_at` (the later one of the history at a tie); null removes a field.
 
@@ -139,44 +145,3 @@ def action_faults(
 def stage_of(stored: str | None) -> str:
     """A lead that stages hasn't seen yet stands at the beginning."""
     return stored or Stage.LEAD.value
-
-
-def canonical_json(value: Any) -> str:
-    """RFC 8785: keys in the order of their UTF-16 units, numbers as ECMAScript writes them, nothing between tokens."""
-    if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: key.encode("utf-16-be", "surrogatepass"))
-        return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value[key])}" for key in keys) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(canonical_json, value)) + "]"
-    if isinstance(value, float):
-        return _ecmascript(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def canonical_sha256(document: Any) -> bytes:
-    """What is signed: the SHA-256 of the canonical form."""
-    return hashlib.sha256(canonical_json(document).encode()).digest()
-
-
-def _ecmascript(number: float) -> str:
-    """ECMAScript's Number::toString, from the same shortest digits that Python finds."""
-    if not math.isfinite(number):
-        raise ValueError("JSON has no infinities and no NaN")
-    if number == 0:
-        return "0"
-    sign = "-" if number < 0 else ""
-    mantissa, _, exponent = f"{abs(number)!r}".partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    # The value is 0.<digits> times ten to the power of `point`.
-    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
-    digits = digits.rstrip("0")
-    count = len(digits)
-    if count <= point <= 21:
-        return sign + digits + "0" * (point - count)
-    if 0 < point <= 21:
-        return f"{sign}{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"{sign}0.{'0' * -point}{digits}"
-    power = f"e{'+' if point > 0 else '-'}{abs(point - 1)}"
-    return f"{sign}{digits[0]}{'.' + digits[1:] if count > 1 else ''}{power}"

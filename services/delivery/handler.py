@@ -1,14 +1,17 @@
 """One batch of events to tell: keep each, and add one delivery per subscription that wants it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from services.delivery.model.messages import Subscription, body_of, delivery_id, receivers
+from pydantic_core import from_json
+
+from services.delivery.model.messages import Facts, Subscription, body_of, delivery_id, receivers, standing_of
 from shared.errors import AlreadyApplied
 from shared.events.envelope import Outgoing, Record
+from shared.events.lifecycle import StageChanged
 from shared.stream.carrier import Transaction
 
 # Columns of delivery.events and delivery.deliveries in their order.
@@ -51,6 +54,9 @@ class Store(Protocol):
 
     async def add_deliveries(self, connection: Any, rows: Sequence[DeliveryRow]) -> None: ...
 
+    async def last_of_type(self, connection: Any, event_type: str, leads: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+        """The data of each lead's last event of this type."""
+
 
 class EventHandler:
     """Implements `Handler`; the same for every partition."""
@@ -65,13 +71,16 @@ class EventHandler:
         events: dict[tuple[UUID, UUID], EventRow] = {}
         deliveries: list[DeliveryRow] = []
         subscriptions = await self._subscriptions.refresh(connection)
+        standings = await self._standings(connection, records, subscriptions)
         for record in records:
             event = record.event
             key = (event.key, event.id)
             if key in events:
                 continue
             events[key] = (*key, event.type, event.received_at, body_of(event, record.emitter))
-            for receiver in receivers(event, subscriptions):
+            if standings is not None and event.type == StageChanged.TYPE:
+                standings[event.key] = standing_of(from_json(event.value))
+            for receiver in receivers(event, subscriptions, (standings or {}).get(event.key, {})):
                 told = receiver.subscription_id
                 deliveries.append(
                     (event.key, delivery_id(event.id, told), told, event.id, event.type, event.received_at)
@@ -82,3 +91,12 @@ class EventHandler:
         if deliveries:
             self._nudge.give()
         return ()
+
+    async def _standings(
+        self, connection: Any, records: Sequence[Record], subscriptions: Sequence[Subscription]
+    ) -> dict[UUID, Facts] | None:
+        """How these leads stood before; None when no subscription has a condition that could ask."""
+        if all(subscription.condition is None for subscription in subscriptions):
+            return None
+        changes = await self._store.last_of_type(connection, StageChanged.TYPE, {r.event.key for r in records})
+        return {lead_id: standing_of(data) for lead_id, data in changes.items()}

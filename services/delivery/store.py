@@ -1,6 +1,6 @@
 """The tables of schema `delivery`, and the subscriptions that api publishes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -29,6 +29,10 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[]) W
     AS e(lead_id, event_id, type, received_at, body, place)
 ORDER BY e.place
 ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING event_id"""
+
+LAST_OF_TYPE: Final = """
+SELECT DISTINCT ON (lead_id) lead_id, (body -> 'data')::text FROM delivery.events
+WHERE lead_id = ANY($1::uuid[]) AND type = $2 ORDER BY lead_id, number DESC"""
 
 ADD_DELIVERIES: Final = """
 INSERT INTO delivery.deliveries (lead_id, delivery_id, subscription_id, event_id, type, received_at, next_attempt_at)
@@ -114,6 +118,12 @@ async def append_events(connection: Connection, rows: Sequence[EventRow]) -> set
         return set()
     inserted = await connection.fetch(APPEND_EVENTS, *zip(*rows, strict=True))
     return {row[1] for row in rows} - {record["event_id"] for record in inserted}
+
+
+async def last_of_type(connection: Connection, event_type: str, leads: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The data of each lead's last event of this type."""
+    rows = await connection.fetch(LAST_OF_TYPE, sorted(leads), event_type)
+    return {lead_id: from_json(data) for lead_id, data in rows}
 
 
 async def add_deliveries(connection: Connection, rows: Sequence[DeliveryRow]) -> None:

@@ -2,23 +2,27 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from shared.events.envelope import named_id
+from shared.rfc3339 import parse_instant
 
 NESTING_LEVELS_MAX = 64
+READ_LEVELS_MAX = 2 * NESTING_LEVELS_MAX  # room for an event too deep to be accepted, within a batch
+WHOLE_NUMBER_DIGITS_MAX = 4_300
 EVENTS_NAMESPACE = UUID("6f0c4a3e-3c1b-5b5e-9d1c-acc0ad000001")
 FIRST_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 
 Identifier = tuple[str, str]  # (kind, value); kind is "email", "anonymous_id" or a vendor's name
 Kind = Literal["activity", "profile", "sales"]
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+# A text without its end reaches to the end, so that the search is linear. Brackets come in runs.
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]+|[\]}]+', re.DOTALL)
 _EMAIL_PARTS = re.compile(r"([^\s@\x00-\x1f\x7f<>(),;:\\\"\[\]]{1,64})@([^\s@\x00-\x1f\x7f<>(),;:\\\"\[\]/]{1,253})")
 
 
@@ -67,17 +71,45 @@ class DuplicateKeys(dict[str, Any]):
 
 
 def read_json(text: str) -> Any:
-    """Parses JSON, marking objects with duplicate keys. Raises ValueError or RecursionError for what isn't JSON."""
-    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    """Parses JSON so that what can't be kept spoils its own event only: a number beyond a double (NaN too) is read as
+    one, an object with duplicate keys is marked, and what lies far too deep is cut. Raises ValueError."""
+    try:
+        return _loads(text)
+    except RecursionError:
+        return _loads(_shallow(text, READ_LEVELS_MAX))
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        return _loads(text, parse_int=_whole_number)
+
+
+def _loads(text: str, *, parse_int: Callable[[str], float] | None = None) -> Any:
+    return json.loads(text, object_pairs_hook=_object, parse_constant=float, parse_int=parse_int)
+
+
+def _whole_number(digits: str) -> float:
+    return int(digits) if len(digits) <= WHOLE_NUMBER_DIGITS_MAX else inf
+
+
+def _shallow(text: str, levels_max: int) -> str:
+    """The text with a 0 for whatever lies deeper."""
+    kept: list[str] = []
+    level, start = 0, 0
+    for token in _STRINGS_AND_BRACKETS.finditer(text):
+        run = token[0]
+        if run[0] == '"':
+            continue
+        before, level = level, level + (len(run) if run[0] in "[{" else -len(run))
+        if before <= levels_max < level:
+            kept.append(text[start : token.start() + levels_max - before] + "0")
+        elif level <= levels_max < before:
+            start = token.end() - (levels_max - level)
+    return "".join(kept) + (text[start:] if level <= levels_max else "")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     return value if len(value) == len(pairs) else DuplicateKeys(value)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTING_LEVELS_MAX) -> None:
@@ -117,11 +149,9 @@ def _check_text(text: str, path: str) -> None:
 def read_instant(value: str, path: str) -> datetime:
     """An RFC 3339 time with its offset, as UTC; not before 2000-01-01."""
     try:
-        if not _INSTANT.fullmatch(value):
-            raise ValueError
-        instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Refused(Fault(path, "must be an RFC 3339 time with an offset, like 2026-11-22T09:30:00Z")) from None
+        instant = parse_instant(value)
+    except ValueError as error:
+        raise Refused(Fault(path, str(error))) from None
     if instant < FIRST_INSTANT:
         raise Refused(Fault(path, "must not be before 2000-01-01"))
     return instant
@@ -138,7 +168,8 @@ def normalise_email(value: str) -> str | None:
         ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
     except UnicodeError:
         return None
-    return f"{local}@{ascii_domain.rstrip('.')}".lower()
+    ascii_domain = ascii_domain.rstrip(".")
+    return f"{local}@{ascii_domain}".lower() if all(ascii_domain.split(".")) else None
 
 
 @lru_cache(maxsize=10_000)

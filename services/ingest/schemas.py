@@ -17,22 +17,28 @@ class PostedLead(BaseModel):
 
     email: Annotated[str, StringConstraints(max_length=320)] | None = None
     anonymous_id: VendorId | None = None
-    ids: dict[FieldName, VendorId] = Field(default_factory=dict, max_length=20)
+    ids: dict[FieldName, VendorId] | None = Field(None, max_length=20)
 
 
 class PostedEvent(BaseModel):
-    """One event in plain JSON."""
+    """One event in plain JSON; null is the same as nothing."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: EventType
     id: Name | None = None
     occurred_at: str | None = None
-    lead: PostedLead = Field(default_factory=PostedLead)
-    profile: dict[FieldName, Any] = Field(default_factory=dict, max_length=200)
-    data: dict[str, Any] = Field(default_factory=dict)
+    lead: PostedLead | None = None
+    profile: dict[FieldName, Any] | None = Field(None, max_length=200)
+    data: dict[str, Any] | None = None
     source: Name | None = None
     campaign: Name | None = None
+
+
+class PostedEvents(BaseModel):
+    """Several events in plain JSON."""
+
+    events: list[PostedEvent] = Field(min_length=1)
 
 
 class SalesData(BaseModel):
@@ -61,7 +67,7 @@ class CloudEvent(BaseModel):
     type: EventType
     subject: str | None = None
     time: str | None = None
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] | None = None
 
 
 class Rejection(BaseModel):

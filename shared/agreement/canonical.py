@@ -7,9 +7,9 @@ from typing import Any
 from shared.agreement.document import Accord
 
 
-def canonical_sha256(accord: Accord) -> str:
+def canonical_sha256(accord: Accord) -> bytes:
     """The digest that both sides sign: of the document as it was written, whatever its layout or the order of keys."""
-    return sha256(canonical_json(accord.as_written()).encode()).hexdigest()
+    return sha256(canonical_json(accord.as_written()).encode()).digest()
 
 
 def canonical_json(value: Any) -> str:

@@ -10,11 +10,7 @@ from shared.events import activity, dead_letter, lifecycle, sales, score, sla
 from shared.events.base import Payload
 from shared.events.envelope import Event
 
-_PAYLOADS: tuple[type[Payload], ...] = (
-    activity.ProfileUpdated,
-    activity.Activity,
-    sales.SalesAction,
-    score.ScoreChanged,
+_TOLD: tuple[type[Payload], ...] = (
     lifecycle.StageChanged,
     lifecycle.LeadQualified,
     lifecycle.LeadAssigned,
@@ -28,8 +24,16 @@ _PAYLOADS: tuple[type[Payload], ...] = (
     sla.ClockVoided,
     sla.ClockCancelled,
 )
+_PAYLOADS: tuple[type[Payload], ...] = (
+    activity.ProfileUpdated,
+    activity.Activity,
+    sales.SalesAction,
+    score.ScoreChanged,
+    *_TOLD,
+)
 
 PAYLOADS: dict[str, type[Payload]] = {payload.TYPE: payload for payload in _PAYLOADS}
+TOLD_TYPES: tuple[str, ...] = tuple(payload.TYPE for payload in _TOLD)  # what a subscription can ask for
 EVENT_TYPES: tuple[str, ...] = (*PAYLOADS, dead_letter.DeadLettered.TYPE)
 
 

@@ -1,19 +1,23 @@
 """Bounds on what a client may send: bytes of a body, requests of a key. Reaching one is told to `on_limit`."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from math import ceil
 from typing import Final
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from shared.http.problems import Problem
 
 OnLimit = Callable[[str], None]
 BODY_LIMIT: Final = "body_bytes"
 RATE_LIMIT: Final = "rate"
+DROP_BYTES_MAX: Final = 64 * 1024 * 1024
+DROP_SECONDS_MAX: Final = 5.0
 
 
 def _tell_nobody(limit: str) -> None:
@@ -21,26 +25,52 @@ def _tell_nobody(limit: str) -> None:
 
 
 async def read_body(scope: Scope, receive: Receive, *, bytes_max: int, on_limit: OnLimit = _tell_nobody) -> bytes:
-    """The whole body of a request. Raises Problem 413 as soon as it is, or says it is, larger.
+    """The whole body of a request. Raises Problem 413 when it is, or says it is, larger.
 
-    For a Starlette request: `read_body(request.scope, request.receive, …)`.
+    What is too large is read to its end and dropped, because a client whose connection is closed while it still sends
+    never sees the answer. For a Starlette request: `read_body(request.scope, request.receive, …)`.
     """
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+    headers = dict(scope["headers"])
+    body = _Body(receive)
+    declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > bytes_max:
+        if b"expect" not in headers:  # who waits for a 100 Continue has not begun to send
+            await body.drop()
         raise _too_large(bytes_max, on_limit)
     chunks: list[bytes] = []
-    size, is_more = 0, True
-    while is_more:
-        message = await receive()
+    size = 0
+    while not body.is_over:
+        message = await body.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > bytes_max:
+            await body.drop()
             raise _too_large(bytes_max, on_limit)
         chunks.append(chunk)
-        is_more = message.get("more_body", False)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class _Body:
+    """A body that is being received."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_over = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.is_over = not message.get("more_body", False)
+        return message
+
+    async def drop(self) -> None:
+        """Receives the rest, within bounds of bytes and time, and keeps nothing of it."""
+        dropped = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DROP_SECONDS_MAX):
+                while not self.is_over and dropped < DROP_BYTES_MAX:
+                    dropped += len((await self.receive()).get("body", b""))
 
 
 class RateLimiter:
@@ -88,5 +118,5 @@ class RateLimiter:
 
 def _too_large(bytes_max: int, on_limit: OnLimit) -> Problem:
     on_limit(BODY_LIMIT)
-    # The rest of the body is not read, so the connection can't carry another request.
+    # The rest of the body may not have been read, so the connection can't carry another request.
     return Problem(413, "Content too large", f"The limit is {bytes_max} bytes.", headers={"Connection": "close"})

@@ -23,6 +23,16 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 _REQUEST_PARTS: Final = ("body", "query", "path", "header", "cookie")
 
+_WORDS: Final = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be text",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "list_type": "must be a list",
+}
+
 # What asyncpg and the network raise when the database can't be reached just now; the same request may succeed later.
 UNREACHABLE: Final[tuple[type[Exception], ...]] = (
     OSError,
@@ -71,13 +81,21 @@ def problem_response(problem: Problem, instance: str) -> Response:
         "type": "about:blank",
         "title": problem.title,
         "status": problem.status,
+        "detail": problem.detail or _detail_of(problem),
         "instance": instance,
     }
-    if problem.detail is not None:
-        document["detail"] = problem.detail
     if problem.errors:
         document["errors"] = [error._asdict() for error in problem.errors]
     return Response(to_json(document), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def _detail_of(problem: Problem) -> str:
+    """The first error; without errors what the status means."""
+    if not problem.errors:
+        return f"{HTTPStatus(problem.status).description or problem.title}."
+    path, message = problem.errors[0]
+    more = len(problem.errors) - 1
+    return f"{path or 'body'}: {message}{f' (and {more} more)' if more else ''}."
 
 
 def unavailable(retry_after_seconds: int = RETRY_AFTER_SECONDS) -> Problem:
@@ -88,7 +106,7 @@ def unavailable(retry_after_seconds: int = RETRY_AFTER_SECONDS) -> Problem:
 
 def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
     """Where and what, without what was found there (it may be personal data)."""
-    return [FieldError(_path(found["loc"]), found["msg"]) for found in error.errors()]
+    return [FieldError(_path(found["loc"]), _words(found)) for found in error.errors()]
 
 
 def problem_of(error: Exception) -> Problem | None:
@@ -164,6 +182,13 @@ async def _answer(request: Request, error: Exception) -> Response:
 def _driver_error(error: DBAPIError) -> BaseException | None:
     """asyncpg's own exception below SQLAlchemy's wrapper of it."""
     return error.orig.__cause__ if error.orig is not None else None
+
+
+def _words(found: Mapping[str, Any]) -> str:
+    """pydantic's message, in words for those who don't know that it is pydantic's."""
+    if found["type"] == "value_error":
+        return str(found["ctx"]["error"])
+    return _WORDS.get(found["type"]) or str(found["msg"])
 
 
 def _path(location: tuple[str | int, ...]) -> str:

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -42,6 +43,7 @@ class ChaosHouse:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._database_url = database_url
+        self._is_started = False
         environment = {"ACCORD_ADMIN_KEY": KEY, "ACCORD_LOG_FORMAT": "json"}
         if database_url is not None:
             environment["ACCORD_DATABASE_URL"] = database_url
@@ -53,19 +55,20 @@ class ChaosHouse:
 
     async def start(self) -> None:
         self.process.start()
+        self._is_started = True
         await eventually(lambda: self.process.address() is not None, within=START_SECONDS)
 
     def end(self) -> None:
         """Whatever state it is in."""
-        try:
-            self.thaw()
-        except ProcessLookupError:
-            return
-        self.process.stop()
+        if self._is_started:
+            # A frozen process can't be asked to stop, and one that is gone can't be thawed.
+            with suppress(ProcessLookupError):
+                self.thaw()
+                self.process.stop()
 
     def log(self) -> str:
         """The end of what it said."""
-        return self.process.log.read_text(errors="replace")[-LOG_CHARACTERS_SHOWN:]
+        return self.process.log.read_text(errors="replace")[-LOG_CHARACTERS_SHOWN:] if self._is_started else ""
 
     def postmaster(self) -> int:
         """The process id of its own Postgres; 0 while there is none."""

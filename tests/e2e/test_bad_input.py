@@ -44,6 +44,8 @@ BAD_EVENTS: dict[str, Any] = {
     "NUL in a key": {"type": "page.viewed", "lead": LEAD, "data": {f"{CANARY}\x00": 1}},
     "NUL in an identifier": {"type": "page.viewed", "lead": {"anonymous_id": f"{CANARY}\x00"}},
     "lone surrogate": {"type": "page.viewed", "lead": LEAD, "profile": {"title": f"{CANARY}\ud800"}},
+    "nested far too deeply": {"type": "page.viewed", "lead": LEAD, "data": nested(900)},
+    "NaN": {"type": "page.viewed", "lead": LEAD, "data": {"x": float("nan")}},
     "too large": {"type": "page.viewed", "lead": LEAD, "data": {"path": CANARY * 4_000}},
 }
 
@@ -111,6 +113,29 @@ async def test_a_time_to_come_counts_as_now(caller: Caller) -> None:
 async def test_a_wrong_media_type_is_a_problem(caller: Caller) -> None:
     assert_problem(await caller.post("/v1/events", raw=b"a=b", Content_Type="application/x-www-form-urlencoded"), 415)
     assert_problem(await caller.post("/v1/events", raw=b"{}", Content_Encoding="gzip"), 415)
+    assert_problem(await caller.post("/v1/events", raw=b"\x1f\x8b\xff", Content_Encoding="gzip"), 415)
+    assert_problem(await caller.post("/v1/events", raw=b"\xff", Content_Type="text/plain"), 415)
+
+
+async def test_a_body_that_is_far_too_large_is_answered_by_the_api_too(caller: Caller) -> None:
+    body = b'{"name": "' + CANARY.encode() * 1_000_000 + b'"}'
+    assert_problem(await caller.post("/v1/sources", raw=body), 413)
+
+
+async def test_an_event_in_binary_mode_may_have_no_body(caller: Caller) -> None:
+    attributes = {"specversion": "1.0", "id": "no body", "source": "web", "type": "page.viewed"}
+    headers = {f"ce_{name}": value for name, value in attributes.items()}
+    answer = await caller.post("/v1/events", raw=b"", ce_subject="binary@okapi.example", **headers)
+    assert (answer.status, answer.json["accepted"]) == (202, 1)
+
+
+async def test_the_open_api_document_has_every_call(caller: Caller) -> None:
+    document = (await caller.with_key(None).get("/openapi.json")).json
+    assert document["openapi"].startswith("3.1")
+    assert {"/v1/events", "/v1/leads/{lead}/actions", "/v1/clocks"} <= document["paths"].keys()
+    (state,) = (p for p in document["paths"]["/v1/clocks"]["get"]["parameters"] if p["name"] == "state")
+    assert "commas" in state["description"]
+    assert "#/$defs/" not in json.dumps(document)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +172,7 @@ def assert_problem(answer: Answer, status: int) -> None:
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["status"] == status
-    assert {"type", "title", "status", "instance"} <= answer.json.keys()
+    assert {"type", "title", "status", "detail", "instance"} <= answer.json.keys()
     text = json.dumps(answer.json)
     assert CANARY not in text
     assert not any(word in text for word in ("Traceback", "asyncpg", "pydantic", "sqlalchemy", 'File \\"'))

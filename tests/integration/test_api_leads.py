@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -176,6 +177,30 @@ async def test_the_timeline_has_everything_in_one_order_page_by_page(caller: Cal
     for order, expected in (("asc", whole), ("desc", whole[::-1])):
         found = await every_page(caller, f"/v1/leads/{lead_id}/timeline?limit=2&order={order}")
         assert found == expected
+
+
+async def test_a_breach_stands_before_its_escalation_though_both_have_one_time(
+    caller: Caller, pool: asyncpg.Pool
+) -> None:
+    lead_id = await a_qualified_lead(caller)
+    for number, (what, level) in enumerate((("escalated", 2), ("breached", None), ("escalated", 1))):
+        await pool.execute(
+            """INSERT INTO sla.clock_events (lead_id, event_id, clock_id, type, occurred_at, rule, level)
+            VALUES ($1, $2, $3, $4, $5, 'first-contact', $6)""",
+            UUID(lead_id),
+            UUID(int=number),
+            UUID(int=9),
+            f"accord.clock.{what}",
+            START + timedelta(hours=level == 2),
+            level,
+        )
+    items = await every_page(caller, f"/v1/leads/{lead_id}/timeline?limit=1")
+    told = [item["detail"] for item in items if item["kind"] == "clock"]
+    assert [(detail["type"].rpartition(".")[2], detail["level"]) for detail in told[:3]] == [
+        ("breached", None),
+        ("escalated", 1),
+        ("escalated", 2),
+    ]
 
 
 async def test_lists_are_filtered_sorted_and_paged_without_losing_a_lead(caller: Caller) -> None:

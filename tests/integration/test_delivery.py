@@ -87,6 +87,20 @@ async def test_a_failure_is_retried_on_schedule_with_the_same_id(open_desk: Open
     assert await desk.deliveries() == [("delivered", 4, 200)]
 
 
+async def test_a_condition_on_the_grade_holds_for_events_that_do_not_say_it(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url, types=("accord.sales.*",), condition='{"grade": "B", "stage": "mql"}')
+    await desk.handle(desk.record("before any stage", kind=sales_recorded))
+    await desk.handle(desk.record("stage"), desk.record("same batch", kind=sales_recorded))
+    await desk.handle(desk.record("next batch", kind=sales_recorded))
+    await desk.handle(desk.record("other lead", lead=lead_in(0, 1), kind=sales_recorded))
+    while await desk.sends():
+        pass
+    assert receiver.names() == ["same batch", "next batch"]
+
+
 async def test_order_per_lead_is_kept_through_the_third_try_and_other_leads_pass(
     open_desk: OpenDesk, receiver: Receiver
 ) -> None:

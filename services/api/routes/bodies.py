@@ -38,7 +38,7 @@ def _parse(raw: bytes, parts: Parts) -> Any:
         parts.metrics.reach("depth")
         raise _invalid("is nested too deeply") from None
     except ValueError:
-        raise _invalid("is not valid JSON in UTF-8") from None
+        raise _invalid("is not valid JSON in UTF-8, or has a number too long to read") from None
     _check(value, parts)
     return value
 
@@ -94,4 +94,4 @@ def _finite(text: str) -> float:
 
 
 def _invalid(message: str) -> Problem:
-    return Problem(422, "Invalid input", errors=[FieldError("body", message)])
+    return Problem(422, "Invalid input", errors=[FieldError("", message)])

@@ -13,7 +13,15 @@ from services.api.schemas.answers import Clock, Page
 from services.api.store.cursors import encode_cursor
 
 State = Literal["open", "warned", "met", "breached", "resolved", "voided", "cancelled", "paused", "late_start"]
-States = Annotated[str | None, Query(max_length=200, description="One state, or several with commas between.")]
+States = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="Exactly this state, or one of several with commas between, such as `open,warned,paused` for every "
+        f"clock that still runs. States: {', '.join(get_args(State))}.",
+        examples=["open,warned,paused"],
+    ),
+]
 Text = Annotated[str | None, Query(max_length=320)]
 _KEYS = (datetime, UUID)
 

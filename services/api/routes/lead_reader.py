@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.api.model import Explanation, Moment, clock_at, explain, profile_at, stage_of
+from services.api.model import Explanation, Moment, clock_at, explain, profile_at, stage_of, totals_at
 from services.api.routes.parts import Parts
 from services.api.routes.shown import accord_of, clock_body, facts_of, lead_item, totals_of, unscored_row
 from services.api.schemas.answers import Clock, FitLine, Identity, Lead
@@ -94,7 +94,9 @@ class LeadReader:
         return Lead(
             **dict(item),
             identities=await self._identities(lead_id),
-            below_threshold_at=None,
+            below_threshold_at=below_threshold_at(
+                totals_at(explanation, moment.at), accord, facts_of(item, accord), moment.at
+            ),
             clocks=clocks,
             event_id=None,
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.api.metrics import Metrics
@@ -23,6 +23,7 @@ from shared.agreement.versions import Accords
 from shared.clock import Clock
 from shared.events.sales import SalesAction
 from shared.http.auth import KeyRing, Principal
+from shared.http.openapi import body_schema, refusals
 from shared.http.problems import FieldError, Problem
 
 PAGE_MAX: Final = 500
@@ -44,17 +45,6 @@ SCOPES: Final[dict[tuple[str, str], str]] = {
     ("POST", "/v1/subscriptions"): "subscriptions:write",
     ("GET", "/v1/keys"): "keys:read",
     ("POST", "/v1/keys"): "keys:write",
-}
-
-
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": description, "content": {"application/problem+json": {}}}
-    for status, description in (
-        (401, "No valid key"),
-        (403, "The key lacks the scope"),
-        (422, "Invalid input"),
-        (503, "Nothing durable can be reached"),
-    )
 }
 
 
@@ -116,7 +106,7 @@ class Registrar:
             response_model=answer,
             status_code=status,
             dependencies=[Depends(_BEARER), Depends(self._guard(SCOPES[method, path]))],
-            responses={**_REFUSALS, **(also or {})},
+            responses={**refusals(401, 403, *((413, 415) if body else ()), 422, 503), **(also or {})},
             openapi_extra=_described(SCOPES[method, path], body),
             route_class_override=_timed(self._parts.metrics, subject),
         )
@@ -154,8 +144,8 @@ def keys_of(cursor: str | None, kind: str, types: Sequence[type]) -> Keys | None
 def _described(scope: str, body: type[BaseModel] | None) -> dict[str, Any]:
     described: dict[str, Any] = {"x-scope": scope}
     if body is not None:
-        schema = TypeAdapter(body).json_schema(mode="validation")
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = {"application/json": {"schema": body_schema(body)}}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 

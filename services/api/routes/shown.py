@@ -9,7 +9,6 @@ from services.api.schemas.answers import Clock, Interval, LeadItem
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at
 from shared.agreement.versions import Accords
-from shared.events.base import LeadSnapshot
 
 
 def accord_of(accords: Accords, version: int | None, now: datetime) -> CompiledAccord:
@@ -71,21 +70,9 @@ def unscored_row(row: Mapping[str, Any], accord: CompiledAccord) -> dict[str, An
 
 def facts_of(lead: LeadItem, accord: CompiledAccord) -> dict[str, Any]:
     """What a condition may ask of this lead."""
-    snapshot = LeadSnapshot(
-        email=lead.email,
-        profile=lead.profile,
-        source=lead.source,
-        campaign=lead.campaign,
-        first_source=lead.first_source,
-    )
     return dict(
         accord.facts(
-            engagement=lead.engagement,
-            fit=lead.fit,
-            grade=lead.grade,
-            stage=lead.stage,
-            owner=lead.owner,
-            lead=snapshot,
+            engagement=lead.engagement, fit=lead.fit, grade=lead.grade, stage=lead.stage, owner=lead.owner, lead=lead
         )
     )
 

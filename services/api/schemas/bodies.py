@@ -5,22 +5,25 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, TypeAdapter
 
-from shared.events.codec import EVENT_TYPES
+from shared.events.codec import TOLD_TYPES
 from shared.events.sales import Action
+from shared.rfc3339 import FORM, parse_instant
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("lies outside the years 1 to 9999 in UTC") from error
+def _instant(value: Any) -> datetime:
+    """What comes in is text; what the stores hold is a time already."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if not isinstance(value, str):
+        raise ValueError(FORM)
+    return parse_instant(value)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 SourceKind = Literal[
     "segment",
     "hubspot",
@@ -56,9 +59,11 @@ def _webhook_secret(secret: str) -> str:
 
 
 def _event_type(type_: str) -> str:
-    if type_ != "*" and type_ not in EVENT_TYPES:
-        raise ValueError(f"is not an event type; allowed: *, {', '.join(EVENT_TYPES)}")
-    return type_
+    """`*` is everything, `accord.clock.*` everything below."""
+    is_pattern = type_ == "*" or type_.endswith(".*")
+    if any(told.startswith(type_[:-1]) if is_pattern else told == type_ for told in TOLD_TYPES):
+        return type_
+    raise ValueError(f"is not a type of event that is told; allowed: *, accord.clock.*, {', '.join(TOLD_TYPES)}")
 
 
 class Body(BaseModel):

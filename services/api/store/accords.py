@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.api.model import canonical_sha256
 from services.api.store.cursors import Keys
 from services.api.store.database import Database, Row
 from services.api.store.tables import ACCORDS
+from shared.agreement.canonical import canonical_sha256
 from shared.agreement.loading import load_accord
 from shared.errors import InvalidDocument
 
@@ -53,14 +53,14 @@ async def bootstrap_accord(connection: Any, text: str) -> int:
     With an accord on file nothing changes; raises InvalidDocument if the text is another one. `connection` is
     asyncpg's.
     """
-    document = load_accord(text).model_dump(mode="json", by_alias=True, exclude_unset=True)
-    sha256 = canonical_sha256(document)
+    accord = load_accord(text)
+    sha256 = canonical_sha256(accord)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _FIRST_ACCORD_LOCK)
         newest = await connection.fetchrow(_NEWEST)
         if newest is None:
             signed_by = json.dumps([_BOOTSTRAP_SIGNATURE | {"sha256": sha256.hex()}])
-            await connection.execute(_INSERT, json.dumps(document), text, sha256, SINCE_EVER, signed_by)
+            await connection.execute(_INSERT, json.dumps(accord.as_written()), text, sha256, SINCE_EVER, signed_by)
             return 1
     if bytes(newest["sha256"]) != sha256:
         raise InvalidDocument(

@@ -22,10 +22,13 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import ACTIONS, CLOCK_EVENTS, DELIVERIES, GRANTS, HISTORY, TRANSITIONS
+from shared.events.sla import ClockEscalated
 
 Kind = Literal["profile", "activity", "score", "action", "transition", "clock", "delivery"]
 # At the same time what causes comes before what follows from it.
 KINDS: tuple[Kind, ...] = ("profile", "activity", "score", "action", "transition", "clock", "delivery")
+_NOT_LATER = literal_column("0", Integer)
+_IS_ESCALATED = cast(CLOCK_EVENTS.c.type == ClockEscalated.TYPE, Integer)
 
 
 class TimelineStore:
@@ -52,7 +55,8 @@ def _parts(lead_id: UUID) -> list[Select[*tuple[Any, ...]]]:
         _part("action", ACTIONS, lead_id, ACTIONS.c.occurred_at, ACTIONS.c.event_id),
         # Transitions implied by one action have its time; padded, their numbers sort as they happened.
         _part("transition", TRANSITIONS, lead_id, TRANSITIONS.c.occurred_at, _padded(TRANSITIONS.c.entry)),
-        _part("clock", CLOCK_EVENTS, lead_id, CLOCK_EVENTS.c.occurred_at, CLOCK_EVENTS.c.event_id),
+        # A breach and its escalation have one time.
+        _part("clock", CLOCK_EVENTS, lead_id, CLOCK_EVENTS.c.occurred_at, CLOCK_EVENTS.c.event_id, later=_IS_ESCALATED),
         _part("delivery", DELIVERIES, lead_id, DELIVERIES.c.created_at, DELIVERIES.c.delivery_id),
     ]
 
@@ -84,16 +88,27 @@ def _scores(lead_id: UUID) -> Select[*tuple[Any, ...]]:
 
 
 def _part(
-    kind: Kind, view: FromClause, lead_id: UUID, at: ColumnElement[Any], id_: ColumnElement[Any]
+    kind: Kind,
+    view: FromClause,
+    lead_id: UUID,
+    at: ColumnElement[Any],
+    id_: ColumnElement[Any],
+    *,
+    later: ColumnElement[int] = _NOT_LATER,
 ) -> Select[*tuple[Any, ...]]:
     detail = _object({column.name: column for column in view.c if column.name != "lead_id"})
-    return _item(kind, at, id_, detail).where(view.c.lead_id == lead_id)
+    return _item(kind, at, id_, detail, later=later).where(view.c.lead_id == lead_id)
 
 
 def _item(
-    kind: Kind, at: ColumnElement[Any], id_: ColumnElement[Any], detail: ColumnElement[Any]
+    kind: Kind,
+    at: ColumnElement[Any],
+    id_: ColumnElement[Any],
+    detail: ColumnElement[Any],
+    *,
+    later: ColumnElement[int] = _NOT_LATER,
 ) -> Select[*tuple[Any, ...]]:
-    rank = literal_column(str(KINDS.index(kind)), Integer)
+    rank = literal_column(str(2 * KINDS.index(kind)), Integer) + later
     # One collation for every id, so that keyset and order agree on any server.
     return select(
         cast(at, DateTime(timezone=True)).label("at"),

@@ -9,6 +9,7 @@ from pydantic_core import from_json, to_json
 from shared.events.envelope import Event, derived_id
 
 Facts = Mapping[str, Any]
+_UNKNOWN: Facts = {}
 
 
 class Subscription(NamedTuple):
@@ -32,25 +33,32 @@ def _covers(pattern: str, event_type: str) -> bool:
     return pattern == event_type
 
 
-def receivers(event: Event, subscriptions: Iterable[Subscription]) -> list[Subscription]:
-    """The active subscriptions whose types and condition match."""
+def receivers(event: Event, subscriptions: Iterable[Subscription], standing: Facts = _UNKNOWN) -> list[Subscription]:
+    """The active subscriptions whose types and condition match; `standing` is what was last told of the lead."""
     wanting = [s for s in subscriptions if s.is_active and s.wants(event.type)]
     if all(subscription.condition is None for subscription in wanting):
         return wanting
-    facts = lead_facts(from_json(event.value))
+    facts = lead_facts(from_json(event.value), standing)
     return [s for s in wanting if s.condition is None or s.condition(facts)]
 
 
-def lead_facts(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a condition on the lead sees: its profile, and what else the event says of it."""
+def lead_facts(data: Mapping[str, Any], standing: Facts) -> dict[str, Any]:
+    """What a condition on the lead sees: its profile, what the event says of it, and else how it last stood."""
     lead = data.get("lead") or {}
     facts = dict(lead.get("profile") or {})
     for field in ("email", "source", "campaign", "first_source", "first_team"):
         facts[field] = lead.get(field)
-    for field in ("engagement", "fit", "grade", "owner", "team"):
-        facts[field] = data.get(field)
-    facts["stage"] = data.get("to") if "from" in data else data.get("stage")
+    if lead.get("email"):
+        facts["email_domain"] = lead["email"].rpartition("@")[2]
+    told = standing_of(data)
+    facts.update({field: standing.get(field) if told[field] is None else told[field] for field in told})
     return facts
+
+
+def standing_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How a lead stands, as far as an event says: a change of its stage says everything."""
+    said = {field: data.get(field) for field in ("engagement", "fit", "grade", "owner", "team")}
+    return {**said, "stage": data.get("to") if "from" in data else data.get("stage")}
 
 
 def delivery_id(event_id: UUID, subscription_id: UUID) -> UUID:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from services.ingest.model import Fault, Posted, Refused, check_value
+from services.ingest.model import Fault, Posted, Refused, check_value, event_id, read_instant
 from services.ingest.schemas import CloudEvent
 from services.ingest.vendors.plain import Reading, faults_of, read_event
 
@@ -38,12 +38,18 @@ def read_cloud_event(raw: Any, reading: Reading) -> Posted:
         event = CloudEvent.model_validate(raw)
     except ValidationError as error:
         raise Refused(*faults_of(error)) from None
-    plain: dict[str, Any] = dict(event.data) if any(part in event.data for part in _PARTS) else {"data": event.data}
+    data = event.data or {}
+    plain: dict[str, Any] = dict(data) if any(part in data for part in _PARTS) else {"data": data}
     plain["id"], plain["type"] = event.id, event.type
     plain.setdefault("source", event.source)
     if event.time is not None:
+        read_instant(event.time, "time")
         plain["occurred_at"] = event.time
     lead = plain.get("lead")
     if event.subject and "@" in event.subject and (lead is None or (isinstance(lead, dict) and "email" not in lead)):
         plain["lead"] = {**(lead or {}), "email": event.subject}
-    return read_event(plain, reading)
+    posted = read_event(plain, reading)
+    if posted.source == event.source:
+        return posted
+    # An id is unique within the event's own source, whatever source the key or the data say.
+    return posted._replace(id=event_id(posted.source, f"{event.source} {event.id}", plain, reading.received_at))

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from services.ingest.model import (
+    DuplicateKeys,
     Fault,
     Identifier,
     Kind,
@@ -21,6 +22,7 @@ from services.ingest.model import (
 )
 from services.ingest.schemas import PostedEvent, PostedLead, SalesData
 from shared.events.sales import Action
+from shared.http.problems import field_errors
 
 ACTIONS = tuple(action.value for action in Action)
 _RESERVED_KINDS = ("email", "anonymous_id")
@@ -50,6 +52,8 @@ def split(body: Any) -> Sequence[Any]:
         raise Refused(Fault("", "must be one event (an object) or {events: [...]}"))
     if "events" not in body:
         return [body]
+    if isinstance(body, DuplicateKeys):
+        raise Refused(Fault("", "has a key twice"))
     events = body["events"]
     if not isinstance(events, list) or not events:
         raise Refused(Fault("events", "must be a list of at least one event"))
@@ -82,9 +86,9 @@ def read_event(raw: Any, reading: Reading) -> Posted:
         type=event.type,
         occurred_at=occurred_at,
         received_at=reading.received_at,
-        identifiers=identifiers_of(event.lead),
-        profile=event.profile,
-        data=_sales_data(event.data) if kind == "sales" else event.data,
+        identifiers=identifiers_of(event.lead or PostedLead()),
+        profile=event.profile or {},
+        data=_sales_data(event.data or {}) if kind == "sales" else event.data or {},
         source=source,
         team=sender.team or sender.teams.get(source) or ("sales" if kind == "sales" else "marketing"),
         campaign=event.campaign,
@@ -101,7 +105,7 @@ def identifiers_of(lead: PostedLead) -> tuple[Identifier, ...]:
         found.append(("email", email))
     if lead.anonymous_id is not None:
         found.append(("anonymous_id", lead.anonymous_id))
-    for vendor, value in lead.ids.items():
+    for vendor, value in (lead.ids or {}).items():
         if vendor in _RESERVED_KINDS:
             raise Refused(Fault(f"lead.ids.{vendor}", f"belongs in lead.{vendor}"))
         found.append((vendor, value))
@@ -112,13 +116,7 @@ def identifiers_of(lead: PostedLead) -> tuple[Identifier, ...]:
 
 def faults_of(error: ValidationError) -> list[Fault]:
     """Field by field, what is wrong, without the values found."""
-    faults = []
-    for item in error.errors(include_input=False, include_url=False):
-        message = item["msg"]
-        if item["type"] == "extra_forbidden":
-            message = "is not a known field"
-        faults.append(Fault(".".join(map(str, item["loc"]))[:200], message))
-    return faults
+    return [Fault(path[:200], message) for path, message in field_errors(error)]
 
 
 def _kind(type_: str) -> Kind:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agreement_builders import MINIMAL, problems_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,23 +22,6 @@ from shared.agreement.loading import (
     read_accord,
     warnings,
 )
-
-MINIMAL = """\
-accord: 1
-name: Small
-calendar:
-  timezone: Europe/Oslo
-  hours: {mon: ["09:00-17:00"]}
-scoring: {}
-stages:
-  mql: {engagement: {gte: 40}}
-"""
-
-
-def problems_of(text: str) -> list[tuple[str, int | None]]:
-    with pytest.raises(InvalidAccord) as refused:
-        load_accord(text)
-    return [(problem.path, problem.line) for problem in refused.value.problems]
 
 
 def test_the_packaged_accord_loads_whole() -> None:

@@ -3,25 +3,9 @@
 import json
 
 import pytest
+from agreement_builders import MINIMAL, problems_of
 
-from shared.agreement.loading import InvalidAccord, default_accord_text, load_accord
-
-MINIMAL = """\
-accord: 1
-name: Small
-calendar:
-  timezone: Europe/Oslo
-  hours: {mon: ["09:00-17:00"]}
-scoring: {}
-stages:
-  mql: {engagement: {gte: 40}}
-"""
-
-
-def problems_of(text: str) -> list[tuple[str, int | None]]:
-    with pytest.raises(InvalidAccord) as refused:
-        load_accord(text)
-    return [(problem.path, problem.line) for problem in refused.value.problems]
+from shared.agreement.loading import default_accord_text, load_accord
 
 
 def test_yaml_is_read_by_the_core_schema_of_1_2() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sla_builders import LEAD_ID, NAMES, clock_time, stage_changed
+from sla_builders import LEAD_ID, NAMES, clock_time, sales_recorded, stage_changed
 
-from services.delivery.model.messages import Subscription, body_of, delivery_id, receivers
+from services.delivery.model.messages import Subscription, body_of, delivery_id, lead_facts, receivers, standing_of
 from shared.agreement.condition_parsing import parse_condition
 from shared.agreement.conditions import compile_condition
 from shared.events import codec
@@ -83,3 +83,12 @@ def test_the_body_is_a_structured_cloud_event_with_the_data_as_they_were() -> No
 def test_a_delivery_has_one_id_per_event_and_subscription() -> None:
     assert delivery_id(NAMES, LEAD_ID) == delivery_id(NAMES, LEAD_ID)
     assert delivery_id(NAMES, LEAD_ID) != delivery_id(LEAD_ID, NAMES)
+
+
+def test_what_an_event_does_not_say_of_the_lead_is_as_it_was_last_told() -> None:
+    standing = standing_of(json.loads(EVENT.value))
+    said = json.loads(codec.encode(sales_recorded(clock_time("11:00"), owner="ada@sales.example")))
+    facts = lead_facts({**said, "lead": {"email": "cto@acme.example"}}, standing)
+    assert {"grade": "B", "stage": "mql", "email_domain": "acme.example"}.items() <= facts.items()
+    assert facts["owner"] == "ada@sales.example"
+    assert lead_facts(said, {})["grade"] is None

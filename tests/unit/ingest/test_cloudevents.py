@@ -55,3 +55,21 @@ def test_a_missing_attribute_is_named(missing: str) -> None:
     with pytest.raises(Refused) as caught:
         read_cloud_event(raw, READING)
     assert caught.value.faults[0].path == missing
+
+
+def test_the_same_id_of_two_sources_is_two_events_whatever_source_the_key_or_the_data_say() -> None:
+    bound = READING._replace(sender=Sender("api", "crm", "sales", {}))
+    for reading, data in ((bound, {"title": "Guide"}), (READING, {"source": "crm", "data": {}})):
+        found = [read_cloud_event(cloud_event(source=source, data=data), reading) for source in ("/a", "/b", "/a")]
+        assert {event.source for event in found} == {"crm"}
+        assert found[0].id == found[2].id != found[1].id
+
+
+def test_a_fault_of_the_time_bears_the_name_that_the_sender_gave_it() -> None:
+    with pytest.raises(Refused) as caught:
+        read_cloud_event(cloud_event(time="yesterday"), READING)
+    assert [fault.path for fault in caught.value.faults] == ["time"]
+
+
+def test_null_data_are_no_data() -> None:
+    assert read_cloud_event(cloud_event(data=None), READING).data == {}

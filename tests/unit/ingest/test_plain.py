@@ -133,10 +133,46 @@ def test_what_the_log_cannot_keep_is_refused(text: str, words: str) -> None:
     assert words in refusal(read_json(text))[0][1]
 
 
-@pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', '{"a": 1,}', "{'a': 1}", ""])
+@pytest.mark.parametrize("text", ['{"a": 1,}', "{'a': 1}", "", "[" * 100_000, '[{"a":' * 50_000 + "]" * 50_000])
 def test_what_is_not_json_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         read_json(text)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    ["NaN", "-Infinity", "9" * 5_000, "[" * 5_000 + "]" * 5_000, '{"x":' * 5_000 + '"]}\\"{["' + "}" * 5_000],
+)
+def test_what_cannot_be_kept_spoils_its_own_event_only(spoilt: str) -> None:
+    text = '{"events": [{"type": "a.b", "lead": {"email": "a@b.example"}, "data": {"x": [1, %s, 2]}}, {"n": [[3]]}]}'
+    bad, good = split(read_json(text % spoilt))
+    assert refusal(bad)[0][0].startswith(".data.x.1")
+    assert good == {"n": [[3]]}
+
+
+def test_null_is_the_same_as_nothing() -> None:
+    nothing = dict.fromkeys(("occurred_at", "profile", "data", "source", "campaign"))
+    posted = read({**event(lead={"email": "ada@example.com", "anonymous_id": None, "ids": None}), **nothing})
+    assert posted == read(event())
+    assert refusal(event(lead=None))[0] == ("lead", "needs at least one identifier: email, anonymous_id or ids")
+
+
+def test_a_batch_that_names_its_events_twice_is_refused() -> None:
+    with pytest.raises(Refused, match="twice"):
+        split(read_json('{"events": [], "events": [{"type": "page.viewed"}]}'))
+
+
+def test_messages_are_in_plain_words() -> None:
+    assert refusal({"lead": "Ada", "shoe_size": 1}) == [
+        ("type", "is required"),
+        ("lead", "must be an object"),
+        ("shoe_size", "is not a known field"),
+    ]
+
+
+@pytest.mark.parametrize("email", ["a@b..example", "a@.example", "a@.", "a@"])
+def test_an_email_whose_domain_has_an_empty_part_is_refused(email: str) -> None:
+    assert refusal(event(lead={"email": email})) == [("lead.email", "must be an email address")]
 
 
 def test_an_event_over_the_size_is_refused_as_such() -> None:

@@ -5,39 +5,62 @@ from collections.abc import Sequence
 import pytest
 from asgi_client import Answer, ask
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from shared.http import limits
 from shared.http.limits import RateLimiter, read_body
 from shared.http.problems import Problem, problem_response
 
 
-async def _send(chunks: Sequence[bytes], *, declared: int | None = None) -> tuple[Answer, list[str]]:
+async def _send(
+    chunks: Sequence[bytes], *, declared: int | None = None, expect: str | None = None
+) -> tuple[Answer, list[str]]:
+    """What reaching a limit was called; and "received", once the last of the body was."""
     reached: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def watched() -> Message:
+            message = await receive()
+            if not message.get("more_body"):
+                reached.append("received")
+            return message
+
         try:
-            body = await read_body(scope, receive, bytes_max=10, on_limit=reached.append)
+            body = await read_body(scope, watched, bytes_max=10, on_limit=reached.append)
         except Problem as problem:
             await problem_response(problem, scope["path"])(scope, receive, send)
         else:
             await Response(body)(scope, receive, send)
 
     headers = {} if declared is None else {"Content-Length": str(declared)}
+    if expect is not None:
+        headers["Expect"] = expect
     return await ask(app, "/", method="POST", headers=headers, chunks=chunks), reached
 
 
 async def test_a_body_up_to_the_limit_comes_whole() -> None:
     answer, reached = await _send([b"12345", b"", b"67890"], declared=10)
-    assert (answer.body, reached) == (b"1234567890", [])
+    assert (answer.body, reached) == (b"1234567890", ["received"])
 
 
-async def test_a_body_that_says_it_is_too_large_is_refused_unread() -> None:
-    answer, reached = await _send([b"1"], declared=11)
-    assert (answer.status, answer.headers["connection"], reached) == (413, "close", ["body_bytes"])
+async def test_a_body_that_says_it_is_too_large_is_dropped_to_its_end_and_refused() -> None:
+    answer, reached = await _send([b"1", b"2345678901"], declared=11)
+    assert (answer.status, answer.headers["connection"], reached) == (413, "close", ["received", "body_bytes"])
 
 
-async def test_a_body_that_grows_past_the_limit_is_refused_whatever_it_said() -> None:
-    answer, reached = await _send([b"123456", b"78901"], declared=5)
+async def test_a_body_that_has_not_begun_is_refused_unread() -> None:
+    answer, reached = await _send([b"12345678901"], declared=11, expect="100-continue")
+    assert (answer.status, reached) == (413, ["body_bytes"])
+
+
+async def test_a_body_that_grows_past_the_limit_is_dropped_whatever_it_said() -> None:
+    answer, reached = await _send([b"123456", b"78901", b"2"], declared=5)
+    assert (answer.status, reached) == (413, ["received", "body_bytes"])
+
+
+async def test_no_more_is_dropped_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DROP_BYTES_MAX", 5)
+    answer, reached = await _send([b"123456", b"78901", b"234567", b"8"])
     assert (answer.status, reached) == (413, ["body_bytes"])
 
 

@@ -64,7 +64,20 @@ async def test_invalid_input_names_the_fields_and_never_their_values() -> None:
 
 async def test_an_unknown_path_is_a_problem_document_too() -> None:
     answer = await ask(_app(), "/nowhere")
-    assert (answer.status, answer.json["title"], answer.json["instance"]) == (404, "Not Found", "/nowhere")
+    assert answer.json == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "Nothing matches the given URI.",
+        "instance": "/nowhere",
+    }
+
+
+async def test_every_problem_has_a_detail_the_first_error_if_nothing_else_was_said() -> None:
+    errors = [FieldError("lead.email", "is required"), FieldError("", "is not JSON")]
+    for given, detail in ((errors, "lead.email: is required (and 1 more)."), (errors[1:], "body: is not JSON.")):
+        answer = await ask(_app(Problem(422, "Invalid input", errors=given)), "/bare")
+        assert answer.json["detail"] == detail
 
 
 @pytest.mark.parametrize(
