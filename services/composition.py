@@ -29,13 +29,13 @@ from shared.events.topics import READERS, TOPICS
 from shared.lifecycle import Resources, Service
 from shared.settings import Settings
 from shared.stream.carrier import Slot
+from shared.stream.handover import Handover
 from shared.stream.lag import LagMonitor
 from shared.stream.log import PostgresCarrier
 from shared.stream.metrics import Metrics
 from shared.stream.runner import Runner
 from shared.stream.setup import PARTITIONS_MAX, initialise, register_readers
 from shared.stream.trim import Trimmer
-from shared.stream.wake import WakeBoard
 
 SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "ingest": ingest.wire,
@@ -126,7 +126,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(dsn(site.database_url), **connect_options("accord-owner"))
 
-    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, wakes=WakeBoard())
+    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, handover=Handover())
     metrics = Metrics(registry)
     clock = SystemClock()
     accords = AccordBook()

@@ -18,8 +18,8 @@ import asyncpg
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.types import ASGIApp
 
 from services import composition
 from services.api.main import bootstrap_accord
@@ -179,7 +179,7 @@ def _stop_on_signals() -> asyncio.Event:
 class _Server(uvicorn.Server):
     """uvicorn, stopped by this process and not by signals of its own."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -187,6 +187,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
                 limit_concurrency=CONNECTIONS_MAX,
             )

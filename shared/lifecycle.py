@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from shared.clock import Clock
 from shared.db.accord_book import AccordBook
@@ -33,12 +33,14 @@ class Resources:
 class Service:
     """What a service's `main.wire` returns. A part that is empty means that the service doesn't do that thing.
 
-    `handler` and `ticker` are made once per partition; `background` are loops that run until they are cancelled.
+    `handler` and `ticker` are made once per partition; `direct_routes` are the busiest ones (shared/http/direct.py);
+    `background` are loops that run until they are cancelled.
     """
 
     name: str
     handler: Callable[[int], Handler] | None = None
     ticker: Callable[[int], Ticker] | None = None
     routes: Sequence[BaseRoute] = ()
+    direct_routes: Sequence[Route] = ()
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     is_ready: Callable[[], bool] = lambda: True

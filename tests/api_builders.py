@@ -11,7 +11,6 @@ from urllib.parse import unquote
 import asyncpg
 from asgi_client import Answer, ask
 from builders import eventually
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,7 +40,7 @@ def with_query(app: ASGIApp) -> ASGIApp:
 class Caller:
     """Asks the app with a key."""
 
-    app: FastAPI
+    app: ASGIApp
     house: House
     key: str | None = ADMIN_KEY
 

@@ -38,7 +38,7 @@ def wire(resources: Resources) -> Service:
     sweeper = Sweeper(store, resources.pool, resources.clock, settings.seen_days, metrics)
     return Service(
         name=NAME,
-        routes=route.routes(),
+        direct_routes=route.routes(),
         background=(publisher.run, sweeper.run),
         is_ready=lambda: publisher.is_ready,
     )

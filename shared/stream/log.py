@@ -13,8 +13,8 @@ from uuid import UUID
 from shared.stream import operations
 from shared.stream import positions as positions_
 from shared.stream.carrier import Slot
+from shared.stream.handover import Handover
 from shared.stream.log_claim import Names, PostgresClaim
-from shared.stream.wake import WakeBoard
 
 Connection = Any  # asyncpg ships no types
 Connect = Callable[[], Awaitable[Connection]]
@@ -46,13 +46,15 @@ END = (
 class PostgresCarrier:
     """Implements `Carrier`. Each claim has a connection of its own, made by `connect`; `pool` serves look-ups."""
 
-    def __init__(self, *, pool: Connection, connect: Connect, partitions: int, names: Names, wakes: WakeBoard) -> None:
+    def __init__(
+        self, *, pool: Connection, connect: Connect, partitions: int, names: Names, handover: Handover
+    ) -> None:
         self.partitions = partitions
         self.is_full = False
         self._pool = pool
         self._connect = connect
         self._names = names
-        self._wakes = wakes
+        self._handover = handover
         self._owner = f"{socket.gethostname()}/{os.getpid()}"
 
     async def claim(self, slot: Slot, topics: Sequence[str] = ()) -> PostgresClaim:
@@ -67,7 +69,7 @@ class PostgresCarrier:
                 slot=slot,
                 epoch=epoch,
                 names=self._names,
-                wakes=self._wakes,
+                handover=self._handover,
                 connect=self._connect,
                 partitions=self.partitions,
             )
@@ -86,10 +88,10 @@ class PostgresCarrier:
         return await self.claim(slot)
 
     async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
-        await self._wakes.wait(slot, topics, timeout_seconds)
+        await self._handover.wait(slot, topics, timeout_seconds)
 
     def wake(self, slot: Slot) -> None:
-        self._wakes.wake(slot)
+        self._handover.wake(slot)
 
     def set_full(self, is_full: bool) -> None:
         """What the trimmer found."""

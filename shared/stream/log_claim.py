@@ -1,5 +1,6 @@
 """One slot owned on the Postgres carrier: its connection, its fenced transactions, its reads."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,10 @@ from shared.stream import log_sql as sql
 from shared.stream import positions as positions_
 from shared.stream.breaker import Breaker
 from shared.stream.carrier import DeadLetter, Positions, Slot
-from shared.stream.wake import WakeBoard
+from shared.stream.handover import Handover
+
+# However much is handed over, the log itself is looked at this often: other processes write to it too.
+LOOK_SECONDS = 0.25
 
 Connection = Any
 Places = dict[tuple[int, int], int]  # (topic id, partition) -> number
@@ -45,6 +49,7 @@ class PostgresTransaction:
         self._claim = claim
         self._connection = connection
         self.sequences: Places = {}
+        self.records: list[Record] = []
         self.then: list[Callable[[], None]] = []
 
     @property
@@ -71,12 +76,17 @@ class PostgresTransaction:
             rank = counts.get(place, 0)
             ranks.append(rank)
             counts[place] = rank + 1
-        wanted = [(*place, counts[place], claim.sequences.get(place, 0)) for place in sorted(counts)]
+        sequences = {place: claim.sequences.get(place, 0) for place in counts}
+        wanted = [(*place, counts[place], sequences[place]) for place in sorted(counts)]
         columns = (*zip(*wanted, strict=True), *zip(*places, strict=True), ranks, *_columns(outgoing))
         rows = await self._connection.fetch(sql.EMIT, claim.emitter_id, *columns)
         self.sequences = {(topic_id, partition): last_seq + count for topic_id, partition, count, last_seq in wanted}
         first_offsets = {(row[0], row[1]): row[2] for row in rows}
-        return [(place[1], first_offsets[place] + rank) for place, rank in zip(places, ranks, strict=True)]
+        self.records = [
+            Record(topic, place[1], first_offsets[place] + rank, claim.slot.emitter, sequences[place] + 1 + rank, event)
+            for (topic, event), place, rank in zip(outgoing, places, ranks, strict=True)
+        ]
+        return [(record.partition, record.offset) for record in self.records]
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         await self._connection.executemany(
@@ -96,7 +106,7 @@ class PostgresClaim:
         slot: Slot,
         epoch: int,
         names: Names,
-        wakes: WakeBoard,
+        handover: Handover,
         connect: Callable[[], Awaitable[Connection]],
         partitions: int,
     ) -> None:
@@ -109,9 +119,10 @@ class PostgresClaim:
         self.breaker = Breaker()
         self.sequences: Places = {}
         self._positions_json = "{}"
-        self._wakes = wakes
+        self._handover = handover
         self._connect = connect
         self._connection: Connection = None
+        self._look_at = 0.0
 
     async def load(self, connection: Connection) -> None:
         """Reads what the slot's row and counters say, under the row lock: so after any commit in flight."""
@@ -138,6 +149,10 @@ class PostgresClaim:
             raise
 
     async def fetch(self, topics: Sequence[str], limit: int) -> Sequence[Record]:
+        now = asyncio.get_running_loop().time()
+        if now < self._look_at and (handed := self._handover.take(self.slot, self.positions, limit)):
+            return handed
+        self._look_at = now + LOOK_SECONDS
         ids = [self.names.topic_ids[topic] for topic in topics]
         starts = [self.positions[topic].offset if topic in self.positions else 0 for topic in topics]
         rows = await self._connection.fetch(sql.FETCH, ids, starts, self.slot.number, limit)
@@ -174,7 +189,7 @@ class PostgresClaim:
         self.sequences.update(transaction.sequences)
         for then in transaction.then:
             then()
-        self._wakes.touched((self.names.topics[topic_id], partition) for topic_id, partition in transaction.sequences)
+        self._handover.give(transaction.records)
 
     async def _explain_refusal(self, connection: Connection) -> None:
         epoch = await connection.fetchval(sql.EPOCH, *self.slot)

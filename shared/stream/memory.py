@@ -15,8 +15,8 @@ from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream.breaker import Breaker
 from shared.stream.carrier import DeadLetter, Positions, Slot
+from shared.stream.handover import Handover
 from shared.stream.positions import START
-from shared.stream.wake import WakeBoard
 
 Tables = dict[str, dict[Any, Any]]
 
@@ -138,7 +138,7 @@ class MemoryCarrier:
         self.letters: dict[UUID, tuple[str, DeadLetter]] = {}
         self.replays_asked: set[UUID] = set()
         self.writing = asyncio.Lock()
-        self._wakes = WakeBoard()
+        self._handover = Handover()
 
     async def claim(self, slot: Slot, topics: Sequence[str] = ()) -> MemoryClaim:
         owned = self.owned[slot]
@@ -157,10 +157,10 @@ class MemoryCarrier:
         return await self.claim(slot)
 
     async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
-        await self._wakes.wait(slot, topics, timeout_seconds)
+        await self._handover.wait(slot, topics, timeout_seconds)
 
     def wake(self, slot: Slot) -> None:
-        self._wakes.wake(slot)
+        self._handover.wake(slot)
 
     def set_full(self, is_full: bool) -> None:
         """What the trimmer found."""
@@ -199,4 +199,4 @@ class MemoryCarrier:
         for letter_id in transaction.replayed:
             self.letters.pop(letter_id, None)
             self.replays_asked.discard(letter_id)
-        self._wakes.touched({(record.topic, record.partition) for record in transaction.records})
+        self._handover.touched({(record.topic, record.partition) for record in transaction.records})

@@ -12,11 +12,11 @@ from shared.events.envelope import Event, Outgoing, Record
 from shared.events.topics import ACTIVITY, TOPICS
 from shared.stream import positions as positions_
 from shared.stream.carrier import Carrier, Claim, Positions, Slot, Transaction
+from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
 from shared.stream.log_claim import PostgresClaim
 from shared.stream.memory import MemoryCarrier
 from shared.stream.setup import initialise
-from shared.stream.wake import WakeBoard
 
 PARTITIONS = 4
 
@@ -101,7 +101,7 @@ class PostgresWorld:
         async with pool.acquire() as connection:
             await connection.execute("CREATE TABLE kept (number serial PRIMARY KEY, key text, value text)")
             partitions, names = await initialise(connection, topics=TOPICS, partitions=PARTITIONS, default=1)
-        carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=names, wakes=WakeBoard())
+        carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=names, handover=Handover())
         return cls(pool=pool, carrier=carrier, connections=connections)
 
     def close(self) -> None:

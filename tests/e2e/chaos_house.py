@@ -21,9 +21,9 @@ from services.demo.process import AccordProcess
 from services.standalone import ADDRESS_FILE
 from shared.events.envelope import Event, Outgoing
 from shared.events.topics import ACTIVITY, TOPICS
+from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
 from shared.stream.setup import initialise
-from shared.stream.wake import WakeBoard
 
 ACCORD = Path(__file__).with_name("chaos.yaml")
 KEY = "acc_chaos_a-secret-of-the-tests"
@@ -136,7 +136,7 @@ class ChaosHouse:
                 connect=lambda: asyncpg.connect(self.database_url),
                 partitions=partitions,
                 names=names,
-                wakes=WakeBoard(),
+                handover=Handover(),
             )
             claim = await carrier.claim_lane("api")
             try:

@@ -17,11 +17,11 @@ from services.ingest.store import IdentityStore
 from shared.clock import new_id
 from shared.events import codec
 from shared.events.topics import ACTIVITY, SALES, TOPICS
+from shared.stream.handover import Handover
 from shared.stream.lane import LanePublisher
 from shared.stream.log import PostgresCarrier
 from shared.stream.metrics import Metrics as StreamMetrics
 from shared.stream.setup import initialise
-from shared.stream.wake import WakeBoard
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 EMAIL = ("email", "ada@example.com")
@@ -45,7 +45,7 @@ async def carrier(pool: asyncpg.Pool, database_url: str) -> PostgresCarrier:
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database_url)
 
-    return PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=names, wakes=WakeBoard())
+    return PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=names, handover=Handover())
 
 
 def publisher(carrier: PostgresCarrier) -> Publisher:

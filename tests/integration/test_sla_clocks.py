@@ -27,9 +27,9 @@ from shared.events.base import Payload
 from shared.events.envelope import Record
 from shared.events.topics import LIFECYCLE, SALES, SLA, TOPICS
 from shared.stream.carrier import Claim, Slot
+from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
 from shared.stream.setup import initialise
-from shared.stream.wake import WakeBoard
 
 LEAD = lead_in(0)
 SLOT = Slot(SERVICE, "partition", 0)
@@ -83,7 +83,7 @@ async def _desk(pool: asyncpg.Pool, database_url: str, **settings: Any) -> Desk:
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database_url)
 
-    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=4, names=names, wakes=WakeBoard())
+    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=4, names=names, handover=Handover())
     accords, next_due, metrics = AccordBook(), NextDue(), Metrics(CollectorRegistry())
     sweeper = Sweeper(
         partition=0,
