@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 PAUSE_SECONDS = 5.0
 ROWS_PER_TRIM = 20_000
-SAMPLE_ROWS = 500
+SAMPLE_ROWS = 20
 # What a row costs beside its value: its other columns, its header, its index entry.
 ROW_OVERHEAD_BYTES = 250
 
@@ -33,7 +33,9 @@ RETENTION: Mapping[str, timedelta] = {
 
 PLACES = """SELECT t.topic_id, t.name, f.partition, f.first_offset, f.next_offset, coalesce((
     SELECT min((o.positions #>> ARRAY[t.name, '0'])::bigint) FROM stream.ownership o
-    WHERE o.kind = 'partition' AND o.number = f.partition AND o.positions ? t.name), f.next_offset) AS read_by_all
+    WHERE o.kind = 'partition' AND o.number = f.partition AND o.positions ? t.name), f.next_offset) AS read_by_all, (
+    SELECT appended_at FROM stream.log l WHERE l.topic_id = f.topic_id AND l.partition = f.partition
+    ORDER BY log_offset LIMIT 1) AS oldest_at
 FROM stream.offsets f JOIN stream.topics t USING (topic_id)"""
 
 ROW_BYTES = """SELECT coalesce(avg(octet_length(value)), 0)::bigint
@@ -57,6 +59,7 @@ class _Place(NamedTuple):
     first_offset: int
     next_offset: int
     read_by_all: int
+    oldest_at: datetime | None
 
 
 class Trimmer:
@@ -107,7 +110,7 @@ class Trimmer:
         return max(counts, default=0)
 
     async def _trim_place(self, place: _Place, before: datetime) -> int:
-        if place.read_by_all <= place.first_offset:
+        if place.read_by_all <= place.first_offset or place.oldest_at is None or place.oldest_at >= before:
             return 0
         where = (place.topic_id, place.partition)
         last = await self._pool.fetchval(OLD, *where, place.first_offset, place.read_by_all, ROWS_PER_TRIM, before)
