@@ -46,6 +46,9 @@ SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "api": api.wire,
 }
 DEFAULT_PARTITIONS = 4
+# No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that takes
+# longer than this has lost its answer, and is retried like any fault of the surroundings.
+STATEMENT_SECONDS_MAX = 60.0
 STOP_SECONDS = 10.0
 
 log = structlog.get_logger(component="composition")
@@ -124,7 +127,8 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         await register_readers(connection, READERS, partitions)
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(dsn(site.database_url), **connect_options("accord-owner"))
+        options = connect_options("accord-owner")
+        return await asyncpg.connect(dsn(site.database_url), command_timeout=STATEMENT_SECONDS_MAX, **options)
 
     carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, handover=Handover())
     metrics = Metrics(registry)

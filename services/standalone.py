@@ -48,6 +48,10 @@ class FolderInUse(AccordError):
     """Another Accord is using this data folder."""
 
 
+class CannotListen(AccordError):
+    """The address is taken or isn't this machine's."""
+
+
 class StandaloneSettings(ProcessSettings):
     """What `accord up` reads beside what every process reads."""
 
@@ -218,5 +222,11 @@ def _locked(data: Path) -> Iterator[None]:
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family, backlog=1_024) as listener:
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=1_024)
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {host} port {port} ({error.strerror}); --host and --port name another"
+        ) from None
+    with listener:
         yield listener
