@@ -46,8 +46,8 @@ SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "api": api.wire,
 }
 DEFAULT_PARTITIONS = 4
-# No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that takes
-# longer than this has lost its answer, and is retried like any fault of the surroundings.
+# No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that
+# takes longer than this has lost its answer, and is retried like any fault of the surroundings.
 STATEMENT_SECONDS_MAX = 60.0
 STOP_SECONDS = 10.0
 

@@ -6,6 +6,7 @@ A missed wake costs at most one poll, and a handover that was dropped one query:
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from shared.events.envelope import Record
 from shared.stream.carrier import Positions, Slot
@@ -56,15 +57,17 @@ class Handover:
         self.touched({(record.topic, record.partition) for record in records})
 
     def take(self, slot: Slot, positions: Positions, limit: int) -> list[Record]:
-        """At most `limit` records per topic that follow the positions without a hole. What is taken is gone here."""
+        """At most `limit` records per topic that follow the positions without a hole. They stay here until the
+        positions have moved past them: a reader may apply fewer than it took, or fail."""
         found: list[Record] = []
         for topic, queue in self._queues.get(slot, {}).items():
             offset = positions.get(topic, START).offset
-            end = offset + limit
             while queue and queue[0].offset < offset:
                 queue.popleft()
-            while offset < end and queue and queue[0].offset == offset:
-                found.append(queue.popleft())
+            for record in islice(queue, limit):
+                if record.offset != offset:
+                    break
+                found.append(record)
                 offset += 1
         return found
 
