@@ -15,6 +15,7 @@ from shared.events.envelope import Outgoing
 from shared.stream.carrier import Carrier, Claim, Transaction
 from shared.stream.faults import is_poison, kind_of
 from shared.stream.metrics import Metrics
+from shared.stream.pace import Pace
 
 log = structlog.get_logger()
 
@@ -50,6 +51,7 @@ class LanePublisher(Generic[Item, Result]):
         self._queued_events = 0
         self._arrived = asyncio.Event()
         self._claim: Claim | None = None
+        self._pace = Pace()
         self._log = log.bind(service=service)
 
     @property
@@ -104,6 +106,8 @@ class LanePublisher(Generic[Item, Result]):
                     continue  # renews the lease
             self._arrived.clear()
             while self._queue:
+                await self._pace.wait()
+                self._pace.begin()
                 await self._commit_next(claim)
 
     def _take(self) -> list[tuple[Item, "asyncio.Future[Result]"]]:

@@ -18,6 +18,7 @@ from shared.stream.carrier import Carrier, Claim, Slot
 from shared.stream.faults import is_poison, kind_of
 from shared.stream.handler import Handler, Ticker
 from shared.stream.metrics import Metrics
+from shared.stream.pace import Pace
 from shared.stream.positions import admit, advance, in_order_of_receipt
 
 log = structlog.get_logger()
@@ -62,6 +63,7 @@ class Runner:
         self._labels = (slot.service, str(slot.number))
         self._log = log.bind(service=slot.service, partition=slot.number)
         self._claim: Claim | None = None
+        self._pace = Pace()
         self._stopping = False
         self._next_replay_check = 0.0
 
@@ -122,8 +124,10 @@ class Runner:
         if claim.breaker.is_stopped:
             await self._wait_for_resume(claim)
             return
+        await self._pace.wait()
         fetched = in_order_of_receipt(await claim.fetch(self._topics, self._limit))[: self._limit]
         if fetched:
+            self._pace.begin()
             try:
                 await self._apply(claim, fetched)
             except Stopped:
