@@ -5,7 +5,7 @@ A step costs about the same for one event as for ten. An event that comes after 
 
 import asyncio
 
-INTERVAL_SECONDS = 0.005
+INTERVAL_SECONDS = 0.008
 
 
 class Pace:
