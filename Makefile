@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The system's own Python where it will do: distributions build it with optimisations that others often lack (a third
-# less CPU for the whole line here).
+# The system's own Python where it will do: distributions build it with optimisations that others often lack (a fifth to
+# a quarter less CPU for the whole line here).
 PYTHON ?= $(shell for found in /usr/bin/python3 python3; do \
 	$$found -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$found; exit; }; \
 	done; echo python3)
