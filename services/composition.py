@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import asyncpg
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from pydantic import Field
 
 from services.api import main as api
@@ -24,6 +24,7 @@ from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook
 from shared.db.engine import connect_options, create_engine, create_pool, dsn
 from shared.db.faults import DATABASE_ERRORS
+from shared.db.pool_metrics import watch_pool
 from shared.errors import AccordError
 from shared.events.topics import READERS, TOPICS
 from shared.lifecycle import Resources, Service
@@ -118,6 +119,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     settings = CompositionSettings()
     pool = await create_pool(site.database_url, max_size=site.pool_size)
     stack.push_async_callback(_close_pool, pool)
+    watch_pool(pool, registry)
     engine = create_engine(site.database_url)
     stack.push_async_callback(engine.dispose)
     async with pool.acquire() as connection:
@@ -149,7 +151,10 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     services = [SERVICES[name](resources) for name in names]
     trimmer = Trimmer(pool, clock=clock, metrics=metrics, bytes_max=settings.log_bytes_max, on_full=carrier.set_full)
     upkeep = (LagMonitor(pool, metrics).run, trimmer.run)
-    return House(resources, services, _runners(services, resources, partitions), upkeep)
+    house = House(resources, services, _runners(services, resources, partitions), upkeep)
+    ready = Gauge("accord_process_ready", "1 while /readyz answers 200", registry=registry)
+    ready.set_function(lambda: house.readiness()[0])
+    return house
 
 
 def _runners(services: Sequence[Service], resources: Resources, partitions: int) -> list[Runner]:

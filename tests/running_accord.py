@@ -25,6 +25,7 @@ class Answer(NamedTuple):
     status: int
     json: Any
     headers: Mapping[str, str]
+    text: str = ""
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Caller:
         async with self._session.request(method, self._url + path, data=body, headers=sent, params=query) as response:
             text = await response.text()
             is_json = "json" in response.headers.get("content-type", "")
-            return Answer(response.status, json.loads(text) if is_json else None, response.headers)
+            return Answer(response.status, json.loads(text) if is_json else None, response.headers, text)
 
 
 async def subscribe(caller: Caller, receiver: Receiver, *types: str) -> None:

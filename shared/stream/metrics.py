@@ -9,6 +9,7 @@ _SERVICE = ("service",)
 _TYPE = ("service", "type")
 _PARTITION = ("service", "partition")
 _TOPIC = ("service", "topic", "partition")
+_SLOT = ("service", "kind", "number")
 
 
 class Metrics:
@@ -18,6 +19,7 @@ class Metrics:
         self._of_steps(registry)
         self._of_failures(registry)
         self._of_the_log(registry)
+        self._of_kafka(registry)
 
     def _of_steps(self, registry: CollectorRegistry) -> None:
         self.events_in = Counter("accord_stream_events_in_total", "Events applied", _TYPE, registry=registry)
@@ -85,4 +87,39 @@ class Metrics:
         )
         self.trimmed = Counter(
             "accord_stream_trimmed_total", "Events trimmed from the log", ("topic",), registry=registry
+        )
+
+    def _of_kafka(self, registry: CollectorRegistry) -> None:
+        self.relay_backlog_events = Gauge(
+            "accord_relay_backlog_events",
+            "Events committed and not yet acknowledged by Kafka",
+            _SLOT,
+            registry=registry,
+        )
+        self.relay_oldest_seconds = Gauge(
+            "accord_relay_oldest_seconds",
+            "Age of the oldest event not yet acknowledged by Kafka",
+            _SLOT,
+            registry=registry,
+        )
+        self.relay_shipped = Counter(
+            "accord_relay_shipped_total", "Events acknowledged by Kafka", _SERVICE, registry=registry
+        )
+        self.relay_restarts = Counter(
+            "accord_relay_restarts_total",
+            "Relays begun again from the last acknowledged event because a send failed",
+            _SERVICE,
+            registry=registry,
+        )
+        self.kafka_rebalances = Counter(
+            "accord_kafka_rebalances_total",
+            "Times that the consumer group gave out its partitions anew",
+            _SERVICE,
+            registry=registry,
+        )
+        self.kafka_out_of_range = Gauge(
+            "accord_kafka_out_of_range",
+            "1 while the broker no longer has what a partition must read next",
+            _PARTITION,
+            registry=registry,
         )

@@ -73,6 +73,7 @@ class Runner:
         self._carrier.wake(self.slot)
 
     async def run(self) -> None:
+        self._tell_held_up()
         try:
             await self._run()
         except OwnershipLost:
@@ -85,6 +86,7 @@ class Runner:
                 await claim.release()
             if self.state != "lost":
                 self.state = "ended"
+            self._tell_held_up()
 
     async def _run(self) -> None:
         failures = 0
@@ -156,13 +158,18 @@ class Runner:
         if gap is None:
             if self.state == "gap":
                 self.state = "running"
-                self._metrics.gaps.labels(*self._labels).set(0)
+                self._tell_held_up()
             return
         if self.state != "gap":
             self.state = "gap"
-            self._metrics.gaps.labels(*self._labels).set(1)
+            self._tell_held_up()
             self._log.error("gap_found", topic=gap.topic, offset=gap.offset, emitter=gap.emitter, seq=gap.seq)
         raise Gap
+
+    def _tell_held_up(self) -> None:
+        """What the gauges say is of this owner: one that lost its partition says nothing of its successor's."""
+        self._metrics.gaps.labels(*self._labels).set(self.state == "gap")
+        self._metrics.stopped.labels(*self._labels).set(self.state == "stopped")
 
     async def _step(self, claim: Claim, records: Sequence[Record]) -> None:
         """Applies the records as one step, or, if one of them is poison, as halves, each a whole step of its own."""
@@ -274,13 +281,13 @@ class Runner:
     async def _wait_for_resume(self, claim: Claim) -> None:
         if self.state != "stopped":
             self.state = "stopped"
-            self._metrics.stopped.labels(*self._labels).set(1)
+            self._tell_held_up()
             self._log.error("partition_stopped_by_breaker", in_a_row=claim.breaker.in_a_row)
         await self._carrier.wait(self.slot, self._topics, REPLAY_CHECK_SECONDS)
         await claim.reload()
         if not claim.breaker.is_stopped:
             self.state = "running"
-            self._metrics.stopped.labels(*self._labels).set(0)
+            self._tell_held_up()
             self._log.warning("partition_resumed")
 
     async def _back_off(self, error: Exception, failures: int) -> None:

@@ -57,6 +57,11 @@ async def test_health_and_metrics_need_no_key(caller: Caller) -> None:
         assert (await stranger.get(path)).status == 200
 
 
+async def test_the_metrics_say_that_the_process_is_ready(caller: Caller) -> None:
+    shown = (await caller.with_key(None).get("/metrics")).text
+    assert "accord_process_ready 1.0" in shown.splitlines()
+
+
 async def key_with(caller: Caller, *scopes: str) -> Caller:
     answer = await caller.post("/v1/keys", {"name": "test", "role": "operations", "scopes": list(scopes)})
     assert answer.status == 201, answer
