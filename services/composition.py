@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import asyncpg
@@ -30,6 +31,8 @@ from shared.events.topics import READERS, TOPICS
 from shared.lifecycle import Resources, Service
 from shared.settings import Settings
 from shared.stream.carrier import Slot
+from shared.stream.crew import Alone, Assignment, Crew
+from shared.stream.handler import Handler
 from shared.stream.handover import Handover
 from shared.stream.lag import LagMonitor
 from shared.stream.log import PostgresCarrier
@@ -50,7 +53,6 @@ DEFAULT_PARTITIONS = 4
 # No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that
 # takes longer than this has lost its answer, and is retried like any fault of the surroundings.
 STATEMENT_SECONDS_MAX = 60.0
-STOP_SECONDS = 10.0
 
 log = structlog.get_logger(component="composition")
 
@@ -65,30 +67,32 @@ class House:
 
     resources: Resources
     services: Sequence[Service]
-    runners: Sequence[Runner]
+    crews: Sequence[tuple[Crew, Assignment]]
     upkeep: Sequence[Callable[[], Awaitable[None]]]
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Runs everything until `stopped` is set: first the loops that publish end, then the readers."""
         loops = [loop for service in self.services for loop in service.background]
         async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(runner.run(), name=runner.slot.emitter) for runner in self.runners]
+            readers = [group.create_task(crew.run()) for crew, _ in self.crews]
+            assigning = [group.create_task(_for_ever(partial(assignment.run, crew))) for crew, assignment in self.crews]
             background = [group.create_task(_for_ever(loop)) for loop in (*loops, *self.upkeep)]
             await stopped.wait()
             for task in background:
                 task.cancel()
-            for runner in self.runners:
-                runner.stop()
-            # Cancelled in mid-step a reader rolls back, and the step is made again at the next start.
-            late = (await asyncio.wait(readers, timeout=STOP_SECONDS))[1] if readers else ()
-            for reader in late:
-                log.warning("reader_cancelled", reader=reader.get_name())
-                reader.cancel()
+            for crew, _ in self.crews:
+                crew.stop()
+            if readers:
+                await asyncio.wait(readers)
+            # Last, since others learn by it that this process has left.
+            for task in assigning:
+                task.cancel()
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Ready when HTTP work can be done and an accord is held; stopped partitions stand in the body (HTTP.md)."""
         waiting = [service.name for service in self.services if not service.is_ready()]
-        held_up = [f"{runner.slot.emitter}: {runner.state}" for runner in self.runners if runner.state != "running"]
+        runners = [runner for crew, _ in self.crews for runner in crew.runners.values()]
+        held_up = [f"{runner.slot.emitter}: {runner.state}" for runner in runners if runner.state != "running"]
         is_ready = not waiting and not self.resources.accords.is_empty
         return is_ready, {"ready": is_ready, "waiting_for": waiting, "partitions_not_running": held_up}
 
@@ -151,28 +155,31 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     services = [SERVICES[name](resources) for name in names]
     trimmer = Trimmer(pool, clock=clock, metrics=metrics, bytes_max=settings.log_bytes_max, on_full=carrier.set_full)
     upkeep = (LagMonitor(pool, metrics).run, trimmer.run)
-    house = House(resources, services, _runners(services, resources, partitions), upkeep)
+    crews = [
+        (_crew(service, service.handler, resources), Alone(partitions))
+        for service in services
+        if service.handler is not None
+    ]
+    house = House(resources, services, crews, upkeep)
     ready = Gauge("accord_process_ready", "1 while /readyz answers 200", registry=registry)
     ready.set_function(lambda: house.readiness()[0])
     return house
 
 
-def _runners(services: Sequence[Service], resources: Resources, partitions: int) -> list[Runner]:
-    return [
-        Runner(
+def _crew(service: Service, make_handler: Callable[[int], Handler], resources: Resources) -> Crew:
+    def make_runner(partition: int) -> Runner:
+        return Runner(
             carrier=resources.carrier,
             slot=Slot(service.name, "partition", partition),
             topics=READERS[service.name],
-            handler=service.handler(partition),
+            handler=make_handler(partition),
             ticker=service.ticker(partition) if service.ticker else None,
             clock=resources.clock,
             metrics=resources.stream_metrics,
             release=version("accord"),
         )
-        for service in services
-        if service.handler is not None
-        for partition in range(partitions)
-    ]
+
+    return Crew(service.name, make_runner, resources.stream_metrics)
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

@@ -67,6 +67,9 @@ class Metrics:
         self.epoch_losses = Counter(
             "accord_stream_epoch_losses_total", "Slots lost to another owner", _SERVICE, registry=registry
         )
+        self.partitions_owned = Gauge(
+            "accord_stream_partitions_owned", "Partitions that this process runs", _SERVICE, registry=registry
+        )
         self.gaps = Gauge(
             "accord_stream_gaps", "1 while a partition waits for missing numbers", _PARTITION, registry=registry
         )
