@@ -36,6 +36,7 @@ from shared.stream.handler import Handler
 from shared.stream.handover import Handover
 from shared.stream.lag import LagMonitor
 from shared.stream.log import PostgresCarrier
+from shared.stream.members import Members
 from shared.stream.metrics import Metrics
 from shared.stream.runner import Runner
 from shared.stream.setup import PARTITIONS_MAX, initialise, register_readers
@@ -111,11 +112,12 @@ class CompositionSettings(Settings):
 
 @dataclass(frozen=True)
 class Site:
-    """Where this installation is."""
+    """Where this installation is. `is_shared` says that other processes may run services on this database too."""
 
     database_url: str
     public_url: str
     pool_size: int
+    is_shared: bool = False
 
 
 async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry, stack: AsyncExitStack) -> House:
@@ -156,7 +158,10 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     trimmer = Trimmer(pool, clock=clock, metrics=metrics, bytes_max=settings.log_bytes_max, on_full=carrier.set_full)
     upkeep = (LagMonitor(pool, metrics).run, trimmer.run)
     crews = [
-        (_crew(service, service.handler, resources), Alone(partitions))
+        (
+            _crew(service, service.handler, resources),
+            Members(connect, carrier.owner, partitions) if site.is_shared else Alone(partitions),
+        )
         for service in services
         if service.handler is not None
     ]

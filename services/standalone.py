@@ -110,7 +110,7 @@ async def _run(
     started = await _prepare(start, settings, database, url)
     registry = create_registry()
     async with AsyncExitStack() as stack:
-        site = Site(database, url, settings.database_pool_size)
+        site = Site(database, url, settings.database_pool_size, is_shared=postgres is None)
         house = await composition.build(tuple(composition.SERVICES), site, registry=registry, stack=stack)
         server = _Server(build_app(house, registry, house.services))
         gc.collect()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from shared.clock import new_id
 from shared.stream import operations
 from shared.stream import positions as positions_
 from shared.stream.carrier import Slot
@@ -55,7 +56,8 @@ class PostgresCarrier:
         self._connect = connect
         self._names = names
         self._handover = handover
-        self._owner = f"{socket.gethostname()}/{os.getpid()}"
+        # No two processes have the same: containers may share a host name and all have process 1.
+        self.owner = f"{socket.gethostname()}/{new_id().hex[:8]}/{os.getpid()}"
 
     async def claim(self, slot: Slot, topics: Sequence[str] = ()) -> PostgresClaim:
         start = json.dumps(positions_.to_json(dict.fromkeys(topics, positions_.START)))
@@ -63,7 +65,7 @@ class PostgresCarrier:
         try:
             # ON CONFLICT waits on the row lock for any commit in flight of the former owner.
             epoch = await connection.fetchval(
-                TAKE, slot.service, slot.kind, slot.number, self._owner, start, LANE_LEASE_SECONDS
+                TAKE, slot.service, slot.kind, slot.number, self.owner, start, LANE_LEASE_SECONDS
             )
             claim = PostgresClaim(
                 slot=slot,
@@ -84,7 +86,7 @@ class PostgresCarrier:
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('accord lane ' || $1))", service)
             number = await connection.fetchval(FREE_LANE, service)
             slot = Slot(service, "lane", number)
-            await connection.execute(TAKE, service, "lane", number, self._owner, "{}", LANE_LEASE_SECONDS)
+            await connection.execute(TAKE, service, "lane", number, self.owner, "{}", LANE_LEASE_SECONDS)
         return await self.claim(slot)
 
     async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
