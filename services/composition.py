@@ -38,6 +38,7 @@ from shared.stream.lag import LagMonitor
 from shared.stream.log import PostgresCarrier
 from shared.stream.members import Members
 from shared.stream.metrics import Metrics
+from shared.stream.notify import Notifier
 from shared.stream.runner import Runner
 from shared.stream.setup import PARTITIONS_MAX, initialise, register_readers
 from shared.stream.trim import Trimmer
@@ -138,7 +139,8 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         options = connect_options("accord-owner")
         return await asyncpg.connect(dsn(site.database_url), command_timeout=STATEMENT_SECONDS_MAX, **options)
 
-    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, handover=Handover())
+    handover = Handover()
+    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, handover=handover)
     metrics = Metrics(registry)
     clock = SystemClock()
     accords = AccordBook()
@@ -156,19 +158,27 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     )
     services = [SERVICES[name](resources) for name in names]
     trimmer = Trimmer(pool, clock=clock, metrics=metrics, bytes_max=settings.log_bytes_max, on_full=carrier.set_full)
-    upkeep = (LagMonitor(pool, metrics).run, trimmer.run)
-    crews = [
-        (
-            _crew(service, service.handler, resources),
-            Members(connect, carrier.owner, partitions) if site.is_shared else Alone(partitions),
-        )
-        for service in services
-        if service.handler is not None
-    ]
-    house = House(resources, services, crews, upkeep)
+    upkeep = [LagMonitor(pool, metrics).run, trimmer.run]
+    if site.is_shared:
+        notifier = Notifier(connect, handover, _topics_read(services))
+        handover.tell_others = notifier.tell
+        upkeep.append(notifier.run)
+
+    def assignment() -> Assignment:
+        return Members(connect, carrier.owner, partitions) if site.is_shared else Alone(partitions)
+
+    house = House(resources, services, [(crew, assignment()) for crew in _crews(services, resources)], upkeep)
     ready = Gauge("accord_process_ready", "1 while /readyz answers 200", registry=registry)
     ready.set_function(lambda: house.readiness()[0])
     return house
+
+
+def _topics_read(services: Sequence[Service]) -> set[str]:
+    return {topic for service in services if service.handler for topic in READERS[service.name]}
+
+
+def _crews(services: Sequence[Service], resources: Resources) -> list[Crew]:
+    return [_crew(service, service.handler, resources) for service in services if service.handler is not None]
 
 
 def _crew(service: Service, make_handler: Callable[[int], Handler], resources: Resources) -> Crew:

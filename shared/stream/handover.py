@@ -5,7 +5,7 @@ A missed wake costs at most one poll, and a handover that was dropped one query:
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import islice
 
 from shared.events.envelope import Record
@@ -13,6 +13,8 @@ from shared.stream.carrier import Positions, Slot
 from shared.stream.positions import START
 
 RECORDS_MAX = 2_000
+
+Place = tuple[str, int]  # topic, partition
 
 
 class Handover:
@@ -23,6 +25,8 @@ class Handover:
         self._events: dict[Slot, asyncio.Event] = {}
         self._readers: dict[tuple[str, int], set[Slot]] = defaultdict(set)
         self._queues: dict[Slot, dict[str, deque[Record]]] = defaultdict(dict)
+        self._stale: set[Slot] = set()
+        self.tell_others: Callable[[Set[Place]], None] = lambda places: None
 
     async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
         """Returns at once if the slot was woken since its last wait ended."""
@@ -39,11 +43,19 @@ class Handover:
         """Ends the slot's wait."""
         self._event(slot, ()).set()
 
-    def touched(self, places: Iterable[tuple[str, int]]) -> None:
-        """Events were committed on these (topic, partition)s: their readers are woken."""
+    def touched(self, places: Iterable[Place]) -> None:
+        """Events were committed on these: their readers are woken."""
         for place in places:
             for slot in self._readers.get(place, ()):
                 self._events[slot].set()
+
+    def written_elsewhere(self, places: Iterable[Place] | None) -> None:
+        """Another process has committed on these places, or anywhere (None): their readers look at the log next,
+        whatever is queued for them."""
+        slots = self._events.keys() if places is None else set().union(*(self._readers.get(p, ()) for p in places))
+        for slot in slots:
+            self._stale.add(slot)
+            self._events[slot].set()
 
     def give(self, records: Sequence[Record]) -> None:
         """These were committed. A queue that would grow past its bound is dropped whole: its reader has a backlog, and
@@ -54,11 +66,17 @@ class Handover:
                 if len(queue) >= self._records_max:
                     queue.clear()
                 queue.append(record)
-        self.touched({(record.topic, record.partition) for record in records})
+        places = {(record.topic, record.partition) for record in records}
+        self.touched(places)
+        if places:
+            self.tell_others(places)
 
     def take(self, slot: Slot, positions: Positions, limit: int) -> list[Record]:
         """At most `limit` records per topic that follow the positions without a hole. They stay here until the
-        positions have moved past them: a reader may apply fewer than it took, or fail."""
+        positions have moved past them: a reader may apply fewer than it took, or fail. None, once, if others wrote."""
+        if slot in self._stale:
+            self._stale.remove(slot)
+            return []
         found: list[Record] = []
         for topic, queue in self._queues.get(slot, {}).items():
             offset = positions.get(topic, START).offset
