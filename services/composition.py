@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import asyncpg
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from services.api import main as api
@@ -42,6 +42,7 @@ from shared.stream.notify import Notifier
 from shared.stream.runner import Runner
 from shared.stream.setup import PARTITIONS_MAX, initialise, register_readers
 from shared.stream.trim import Trimmer
+from shared.telemetry.metrics import watch_readiness
 
 SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "ingest": ingest.wire,
@@ -168,8 +169,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         return Members(connect, carrier.owner, partitions) if site.is_shared else Alone(partitions)
 
     house = House(resources, services, [(crew, assignment()) for crew in _crews(services, resources)], upkeep)
-    ready = Gauge("accord_process_ready", "1 while /readyz answers 200", registry=registry)
-    ready.set_function(lambda: house.readiness()[0])
+    watch_readiness(lambda: house.readiness()[0], registry)
     return house
 
 

@@ -53,6 +53,7 @@ class LanePublisher(Generic[Item, Result]):
         self._claim: Claim | None = None
         self._pace = Pace()
         self._log = log.bind(service=service)
+        metrics.begin(service)
 
     @property
     def is_ready(self) -> bool:

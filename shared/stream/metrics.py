@@ -21,6 +21,18 @@ class Metrics:
         self._of_the_log(registry)
         self._of_kafka(registry)
 
+    def begin(self, service: str) -> None:
+        """Tells of failures that have not happened yet: to see a counter's first step, Prometheus must know its 0."""
+        for counter in (
+            self.dead_letters,
+            self.retries,
+            self.epoch_losses,
+            self.lane_queue_full,
+            self.relay_restarts,
+            self.kafka_rebalances,
+        ):
+            counter.labels(service)
+
     def _of_steps(self, registry: CollectorRegistry) -> None:
         self.events_in = Counter("accord_stream_events_in_total", "Events applied", _TYPE, registry=registry)
         self.events_out = Counter("accord_stream_events_out_total", "Events emitted", _TYPE, registry=registry)

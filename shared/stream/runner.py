@@ -66,6 +66,7 @@ class Runner:
         self._pace = Pace()
         self._stopping = False
         self._next_replay_check = 0.0
+        metrics.begin(slot.service)
 
     def stop(self) -> None:
         """Asks the runner to finish the step at hand and return."""

@@ -1,8 +1,9 @@
 """What the metrics of all services share: registry, route, buckets. Each service lists its own in its metrics.py."""
 
+from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +28,11 @@ def create_registry() -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
+
+
+def watch_readiness(is_ready: Callable[[], bool], registry: CollectorRegistry) -> None:
+    """Registers a gauge that asks at scrape time."""
+    Gauge("accord_process_ready", "1 while /readyz answers 200", registry=registry).set_function(is_ready)
 
 
 def metrics_route(registry: CollectorRegistry) -> Route:
