@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -158,7 +159,7 @@ class OrdinaryWay:
         transition = Transition(id=new_id(), lead=lead, activity=activity, from_stage="lead", to_stage="mql")
         transition.owner, transition.occurred_at = lead.owner, activity.received_at
         session.add(transition)
-        self._emit(session, lead, "accord.lead.qualified", {"lead": snapshot.model_dump(), "owner": lead.owner})
+        self._emit(session, lead, "accord.lead.qualified", {"lead": msgspec.to_builtins(snapshot), "owner": lead.owner})
 
     def _emit(self, session: AsyncSession, lead: Lead, type_: str, body: dict[str, Any]) -> None:
         session.add(OutboxEvent(lead_id=lead.id, type=type_, body=body, created_at=lead.as_of))

@@ -7,8 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from pydantic import TypeAdapter
-from pydantic_core import to_json
+import msgspec
 
 from services.scoring import model as scoring
 from services.scoring import store as scoring_store
@@ -20,6 +19,7 @@ from services.stages import store as stages_store
 from shared.agreement.versions import Accords
 from shared.db.accord_book import AccordBook
 from shared.events.activity import Activity, ProfileUpdated
+from shared.events.codec import encode
 from shared.events.envelope import derived_id
 from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
 from shared.events.sales import SalesAction
@@ -27,8 +27,11 @@ from shared.events.score import ScoreChanged
 from shared.events.topics import LIFECYCLE, READERS, SLA
 
 SHOWN_MAX = 3
-_SCORE: TypeAdapter[stages.Score] = TypeAdapter(stages.Score)
-_KINDS: Mapping[str, TypeAdapter[Any]] = {"activity": TypeAdapter(Activity), "profile": TypeAdapter(ProfileUpdated)}
+_SCORE = msgspec.json.Decoder(stages.Score)
+_KINDS: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "activity": msgspec.json.Decoder(Activity),
+    "profile": msgspec.json.Decoder(ProfileUpdated),
+}
 
 # Where a reader stands short of the end of a topic, or has not counted the last number of an emitter.
 UNREAD = """SELECT format('%s/%s has read %s to %s of %s', o.service, o.number, t.name, p.value ->> 0, f.next_offset)
@@ -212,9 +215,7 @@ async def _folds(connection: Any, found: Audit, accords: Accords) -> None:
 async def _scoring(connection: Any, found: Audit, lead_id: UUID, accords: Accords) -> dict[UUID, stages.Score]:
     """Compares a lead's score and grants with its fold; returns the scores that it told, by their event."""
     history = await scoring_store.history_of(connection, lead_id)
-    decisions = scoring.fold(
-        [(_KINDS[line.kind].validate_json(line.body), line.received_at) for line in history], accords
-    )
+    decisions = scoring.fold([(_KINDS[line.kind].decode(line.body), line.received_at) for line in history], accords)
     row = await connection.fetchrow(
         "SELECT state, engagement, fit, grade FROM scoring.leads WHERE lead_id = $1", lead_id
     )
@@ -227,7 +228,7 @@ async def _scoring(connection: Any, found: Audit, lead_id: UUID, accords: Accord
     if sorted(granted) != sorted(map(tuple, ledger)):
         found.note("the ledger differs from the fold", [f"lead {lead_id}: {len(ledger)} lines, not {len(granted)}"])
     told = zip(history, decisions, strict=True)
-    return {derived_id(line.event_id, ScoreChanged.TYPE): _SCORE.validate_json(to_json(d.score)) for line, d in told}
+    return {derived_id(line.event_id, ScoreChanged.TYPE): _SCORE.decode(encode(d.score)) for line, d in told}
 
 
 async def _stages(
@@ -239,7 +240,7 @@ async def _stages(
         return
     rows = [
         stages.HistoryRow(
-            SalesAction.model_validate_json(line.body) if line.body is not None else scores[line.event_id],
+            msgspec.json.decode(line.body, type=SalesAction) if line.body is not None else scores[line.event_id],
             line.received_at,
             line.stamp,
         )

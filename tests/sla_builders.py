@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+from msgspec import convert
+
 from services.sla_monitor.model.decisions import announcement_id, apply, tick_id
 from services.sla_monitor.model.states import Clock, Input, Lead, LifecyclePayload, Received, Tick
 from shared.agreement.compiled import compile_accord
@@ -59,7 +61,7 @@ def stage_changed(at: datetime, *, lead_id: UUID = LEAD_ID, version: int = 1, **
         "occurred_at": at,
         "lead": LeadSnapshot(email="ann@example.com", profile={"title": "CTO"}),
     }
-    return StageChanged.model_validate({"lead_id": lead_id, "version": version, **values, **changes})
+    return convert({"lead_id": lead_id, "version": version, **values, **changes}, StageChanged, from_attributes=True)
 
 
 def sales_recorded(at: datetime, *, lead_id: UUID = LEAD_ID, version: int = 2, **changes: Any) -> SalesRecorded:
@@ -71,7 +73,7 @@ def sales_recorded(at: datetime, *, lead_id: UUID = LEAD_ID, version: int = 2, *
         "occurred_at": at,
         "lead": LeadSnapshot(email="ann@example.com"),
     }
-    return SalesRecorded.model_validate({"lead_id": lead_id, "version": version, **values, **changes})
+    return convert({"lead_id": lead_id, "version": version, **values, **changes}, SalesRecorded, from_attributes=True)
 
 
 def lead_assigned(at: datetime, *, owner: str, lead_id: UUID = LEAD_ID, version: int = 1) -> LeadAssigned:

@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from services.ingest.metrics import Metrics
 from services.ingest.model import Identifier, Known, Posted, Resolution, resolve
 from shared.errors import Raced
 from shared.events.activity import Activity, ProfileUpdated
+from shared.events.codec import encode
 from shared.events.envelope import Event, Outgoing, derived_id
 from shared.events.sales import SalesAction
 from shared.events.topics import ACTIVITY, SALES
@@ -150,7 +149,7 @@ def _event(event: Posted, data: dict[str, Any], traceparent: str | None, *, topi
             key=data["lead_id"],
             time=event.occurred_at,
             received_at=event.received_at,
-            value=to_json(data),
+            value=encode(data),
             traceparent=traceparent,
         ),
     )

@@ -4,8 +4,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from services.scoring.metrics import Metrics
 from services.scoring.model import (
     HORIZON,
@@ -22,7 +20,7 @@ from services.scoring.model import (
 )
 from shared.agreement.versions import Accords
 from shared.events.activity import Activity, ProfileUpdated
-from shared.events.codec import decode
+from shared.events.codec import decode, encode
 from shared.events.envelope import Event, Outgoing, Record, derived_id
 from shared.events.score import ScoreChanged
 from shared.events.topics import SCORE
@@ -155,7 +153,7 @@ def _score_event(cause: Event, decision: Decision) -> Event:
         cause.key,
         score["as_of"],
         cause.received_at,
-        to_json(score),
+        encode(score),
         decision.state.accord,
         cause.id,
         None,

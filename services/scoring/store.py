@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+import msgspec
 
 from services.scoring.model import Batch, HistoryLine, LedgerLine, Older, State, instant
 from shared.errors import AlreadyApplied
 from shared.events.activity import Activity
+from shared.events.codec import encode
 
 _STATES = "SELECT lead_id, state FROM scoring.leads WHERE lead_id = ANY($1::uuid[])"
 
@@ -50,6 +51,9 @@ _HISTORY = """
 SELECT lead_id, event_id, number, kind, received_at, body FROM scoring.history WHERE lead_id = $1 ORDER BY number
 """
 
+_STATE = msgspec.json.Decoder(State)
+_ACTIVITY = msgspec.json.Decoder(Activity)
+
 
 class PostgresStore:
     """The tables of scoring."""
@@ -64,7 +68,7 @@ class PostgresStore:
         for lead_id, rule, points, occurred_at in await connection.fetch(_GRANTS, lead_ids):
             found[lead_id].grants.append((rule, instant(occurred_at), points))
         for lead_id, received_at, body in await connection.fetch(_ACTIVITIES, lead_ids):
-            found[lead_id].remember(Activity.model_validate_json(body), received_at, ())
+            found[lead_id].remember(_ACTIVITY.decode(body), received_at, ())
         return found
 
     async def save(self, connection: Any, batch: Batch) -> None:
@@ -90,13 +94,13 @@ def _state_rows(states: dict[UUID, State]) -> list[tuple[Any, ...]]:
 
 
 def encode_state(state: State) -> str:
-    """The state as JSON text; the published view reads some of its fields."""
-    return to_json(state._asdict()).decode()
+    """The state as JSON text, a list in the order of its fields; the published view reads some of them."""
+    return encode(state).decode()
 
 
 def decode_state(text: str) -> State:
     """The state that was encoded, to the last digit."""
-    return State(**from_json(text))
+    return _STATE.decode(text)
 
 
 async def history_of(connection: Any, lead_id: UUID) -> list[HistoryLine]:

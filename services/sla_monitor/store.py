@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+import msgspec
+from pydantic_core import from_json
 
 from services.sla_monitor.model.decisions import announcement_id
 from services.sla_monitor.model.states import UNSETTLED, Clock, ClockState, HistoryEntry, Input, Lead, Received, Tick
-from shared.events.base import LeadSnapshot, Payload
-from shared.events.codec import PAYLOADS
+from shared.events.base import LeadSnapshot
+from shared.events.codec import DECODERS, encode
 from shared.events.sla import ClockEvent
 
 Connection = Any  # asyncpg ships no types
+_SNAPSHOT: Final = msgspec.json.Decoder(LeadSnapshot)
 
 TICK: Final = "tick"
 _LEAD_COLUMNS: Final = "lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches::text, snapshot::text"
@@ -164,12 +166,12 @@ def _history_row(entry: HistoryEntry) -> tuple[Any, ...]:
 
 def _lead(row: Any, clocks: Iterable[Clock]) -> Lead:
     touches = {action: datetime.fromisoformat(at) for action, at in from_json(row[8]).items()}
-    return Lead._make((*row[:8], touches, LeadSnapshot.model_validate_json(row[9]), tuple(clocks)))
+    return Lead._make((*row[:8], touches, _SNAPSHOT.decode(row[9]), tuple(clocks)))
 
 
 def _lead_row(lead: Lead) -> tuple[Any, ...]:
     touches = json.dumps({action: at.isoformat() for action, at in lead.touches.items()})
-    return (*lead[:8], touches, to_json(lead.snapshot).decode())
+    return (*lead[:8], touches, encode(lead.snapshot).decode())
 
 
 def _input(lead_id: UUID, row: Any) -> Input:
@@ -177,5 +179,5 @@ def _input(lead_id: UUID, row: Any) -> Input:
         body = from_json(row["body"])
         until = datetime.fromisoformat(body["until"])
         return Tick(row["event_id"], lead_id, UUID(body["clock_id"]), row["received_at"], until, body["is_lagging"])
-    payload: Payload = PAYLOADS[row["type"]].model_validate_json(row["body"])
+    payload = DECODERS[row["type"]].decode(row["body"])
     return Received(row["event_id"], row["received_at"], row["seq"], payload)  # type: ignore[arg-type]

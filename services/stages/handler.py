@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+import msgspec
 
 from services.stages.metrics import Metrics
 from services.stages.model import (
@@ -36,7 +36,7 @@ from shared.events.topics import LIFECYCLE
 from shared.stream.carrier import Transaction
 from shared.stream.hot import HotStates
 
-_SCORE = TypeAdapter(Score)
+_SCORE = msgspec.json.Decoder(Score)
 
 Inputs = Sequence[tuple[Event, Input]]
 
@@ -184,10 +184,10 @@ def _read(event: Event) -> Input | None:
     if event.type != ScoreChanged.TYPE:
         item = decode(event)
         return item if isinstance(item, SalesAction) else None
-    # The busiest event of the house: as a typed dict it is read in half the time of a model.
+    # The busiest event of the house: only what is asked of it is read.
     try:
-        return _SCORE.validate_json(event.value)
-    except ValidationError as error:
+        return _SCORE.decode(event.value)
+    except msgspec.DecodeError as error:
         raise Poison(f"{event.type}: {describe(error)}") from None
 
 

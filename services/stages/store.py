@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+import msgspec
 
 from services.stages.model import (
     Batch,
     HistoryLine,
-    Lead,
     Routing,
     State,
     Sticky,
@@ -19,6 +18,8 @@ from services.stages.model import (
     stamp_to_json,
 )
 from shared.errors import AlreadyApplied
+from shared.events.base import LeadSnapshot
+from shared.events.codec import encode
 from shared.events.lifecycle import IgnoredReason, Stage
 
 _STATES = """
@@ -82,6 +83,9 @@ SELECT lead_id, event_id, number, received_at, body, stamp, ignored
 FROM stages.history WHERE lead_id = $1 ORDER BY number
 """
 
+# What of a state is no column: number, accord, created_at, entered_at, is_scored, lead.
+_REST = msgspec.json.Decoder(tuple[int, int, datetime | None, datetime | None, bool, LeadSnapshot])
+
 
 class PostgresStore:
     """The tables of stages."""
@@ -131,7 +135,7 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
 
 def _history_row(line: HistoryLine) -> tuple[Any, ...]:
     *plain, stamp, ignored = line
-    return (*plain, stamp and to_json(stamp_to_json(stamp)).decode(), ignored)
+    return (*plain, stamp and encode(stamp_to_json(stamp)).decode(), ignored)
 
 
 def _transition_row(line: TransitionLine) -> tuple[Any, ...]:
@@ -142,9 +146,7 @@ def _transition_row(line: TransitionLine) -> tuple[Any, ...]:
 
 
 def _state_row(state: State) -> tuple[Any, ...]:
-    rest = to_json(
-        (state.number, state.accord, state.created_at, state.entered_at, state.is_scored, state.lead)
-    ).decode()
+    rest = (state.number, state.accord, state.created_at, state.entered_at, state.is_scored, state.lead)
     return (
         state.lead_id,
         state.stage,
@@ -157,28 +159,28 @@ def _state_row(state: State) -> tuple[Any, ...]:
         state.updated_at,
         state.entered_at or state.created_at,
         state.lead.email,
-        rest,
+        encode(rest).decode(),
     )
 
 
 def _state(row: Any) -> State:
     lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, rest = row
-    number, accord, created_at, entered_at, is_scored, lead = from_json(rest)
+    number, accord, created_at, entered_at, is_scored, lead = _REST.decode(rest)
     return State(
         lead_id=lead_id,
         stage=Stage(stage),
         version=version,
         number=number,
         accord=accord,
-        created_at=datetime.fromisoformat(created_at),
+        created_at=created_at,
         updated_at=updated_at,
-        entered_at=datetime.fromisoformat(entered_at) if entered_at else None,
+        entered_at=entered_at,
         owner=owner,
         team=team,
         engagement=engagement,
         fit=fit,
         grade=grade,
-        lead=Lead(*lead),
+        lead=lead,
         is_scored=is_scored,
     )
 
@@ -196,6 +198,6 @@ def _history_line(row: Any) -> HistoryLine:
         number,
         received_at,
         body,
-        stamp_from_json(from_json(stamp)) if stamp else None,
+        stamp_from_json(msgspec.json.decode(stamp)) if stamp else None,
         IgnoredReason(ignored) if ignored else None,
     )

@@ -3,14 +3,14 @@
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from msgspec import field
 
 from shared.events.base import Instant, Payload, Profile
 
 Team = Literal["marketing", "sales"]
 
 
-class ProfileUpdated(Payload):
+class ProfileUpdated(Payload, frozen=True, kw_only=True):
     """Facts about a lead. Published before the activity of the same posted event; `fields` may be empty."""
 
     TYPE: ClassVar[str] = "accord.profile.updated"
@@ -21,11 +21,11 @@ class ProfileUpdated(Payload):
     source: str
     team: Team | None = None
     campaign: str | None = None
-    identifiers: dict[str, str] = Field(default_factory=dict)
-    fields: Profile = Field(default_factory=dict)
+    identifiers: dict[str, str] = field(default_factory=dict)
+    fields: Profile = field(default_factory=dict)
 
 
-class Activity(Payload):
+class Activity(Payload, frozen=True, kw_only=True):
     """Something a lead did."""
 
     TYPE: ClassVar[str] = "accord.activity"
@@ -37,5 +37,5 @@ class Activity(Payload):
     source: str
     team: Team | None = None
     campaign: str | None = None
-    identifiers: dict[str, str] = Field(default_factory=dict)
-    data: dict[str, Any] = Field(default_factory=dict)
+    identifiers: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)

@@ -3,17 +3,15 @@
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from msgspec import Struct
 
 from shared.events.base import Instant
 
 
-class DeadLettered(BaseModel):
+class DeadLettered(Struct, frozen=True, kw_only=True):
     """One event that a service could not apply; `original` is its data in base64, cut at 256 KiB."""
 
     TYPE: ClassVar[str] = "accord.dead-letter"
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     service: str
     topic: str

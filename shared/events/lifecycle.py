@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Struct, field
 
 from shared.events.base import Instant, LeadSnapshot, Payload, Reason
 from shared.events.sales import Action
@@ -42,15 +42,15 @@ class IgnoredReason(StrEnum):
     NOT_ALLOWED = "not allowed in this stage"
 
 
-class StageChanged(Payload):
+class StageChanged(Payload, frozen=True, kw_only=True):
     """One transition. `entry` numbers the stage entries of a lead; `action` is the sales action that made it, or None
     for a transition made by a score; for an implied transition the action that normally makes it."""
 
     TYPE: ClassVar[str] = "accord.stage.changed"
 
     version: int
-    from_stage: Stage = Field(alias="from")
-    to_stage: Stage = Field(alias="to")
+    from_stage: Stage = field(name="from")
+    to_stage: Stage = field(name="to")
     entry: int
     reason: str
     action: Action | None = None
@@ -67,16 +67,14 @@ class StageChanged(Payload):
     lead: LeadSnapshot
 
 
-class ClockPreview(BaseModel):
+class ClockPreview(Struct, frozen=True):
     """The clock that a rep must beat first."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     rule: str
     deadline: Instant
 
 
-class LeadQualified(Payload):
+class LeadQualified(Payload, frozen=True, kw_only=True):
     """What a sales tool needs in one event: who, why in words, whose, and what is due by when."""
 
     TYPE: ClassVar[str] = "accord.lead.qualified"
@@ -93,7 +91,7 @@ class LeadQualified(Payload):
     lead: LeadSnapshot
 
 
-class LeadAssigned(Payload):
+class LeadAssigned(Payload, frozen=True, kw_only=True):
     """A new owner, with all that the decision took from outside the lead, so that a replay needs nothing else."""
 
     TYPE: ClassVar[str] = "accord.lead.assigned"
@@ -109,7 +107,7 @@ class LeadAssigned(Payload):
     lead: LeadSnapshot
 
 
-class SalesRecorded(Payload):
+class SalesRecorded(Payload, frozen=True, kw_only=True):
     """A touch, snooze, note or outcome; or an action that was ignored, with the reason."""
 
     TYPE: ClassVar[str] = "accord.sales.recorded"

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import Field
+from msgspec import field
 
 from shared.events.base import Instant, Payload
 
@@ -27,7 +27,7 @@ class Action(StrEnum):
     NOTE = "note"
 
 
-class SalesAction(Payload):
+class SalesAction(Payload, frozen=True, kw_only=True):
     """One sales action. `if_stage_version` and `if_owner` guard actions that Accord itself sends back."""
 
     TYPE: ClassVar[str] = "accord.sales.action"
@@ -38,7 +38,7 @@ class SalesAction(Payload):
     received_at: Instant
     source: str
     actor: str | None = None
-    identifiers: dict[str, str] = Field(default_factory=dict)
+    identifiers: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
     channel: str | None = None
     until: Instant | None = None

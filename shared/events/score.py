@@ -2,15 +2,13 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from msgspec import Struct
 
 from shared.events.base import Instant, LeadSnapshot, Payload, Reason
 
 
-class Grant(BaseModel):
+class Grant(Struct, frozen=True):
     """What one rule granted to one activity, and what a cap or condition withheld."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     rule: str
     points: int
@@ -18,7 +16,7 @@ class Grant(BaseModel):
     why: str | None = None
 
 
-class ScoreChanged(Payload):
+class ScoreChanged(Payload, frozen=True, kw_only=True):
     """The score after one accepted activity, profile update, merge or rescore, changed or not."""
 
     TYPE: ClassVar[str] = "accord.score.changed"

@@ -6,7 +6,7 @@ from uuid import UUID
 from shared.events.base import Instant, LeadSnapshot, Payload
 
 
-class ClockEvent(Payload):
+class ClockEvent(Payload, frozen=True, kw_only=True):
     """The common data of all clock events. `elapsed_seconds` counts the clock's own hours (business or plain) from
     its start; `lateness_seconds` is how long after the due moment it was announced."""
 
@@ -29,49 +29,49 @@ class ClockEvent(Payload):
     lead: LeadSnapshot
 
 
-class ClockStarted(ClockEvent):
+class ClockStarted(ClockEvent, frozen=True, kw_only=True):
     """A promise began to run."""
 
     TYPE: ClassVar[str] = "accord.clock.started"
 
 
-class ClockWarned(ClockEvent):
+class ClockWarned(ClockEvent, frozen=True, kw_only=True):
     """The agreed share of the time has gone."""
 
     TYPE: ClassVar[str] = "accord.clock.warned"
 
 
-class ClockMet(ClockEvent):
+class ClockMet(ClockEvent, frozen=True, kw_only=True):
     """The promise was kept."""
 
     TYPE: ClassVar[str] = "accord.clock.met"
 
 
-class ClockBreached(ClockEvent):
+class ClockBreached(ClockEvent, frozen=True, kw_only=True):
     """The promise was broken."""
 
     TYPE: ClassVar[str] = "accord.clock.breached"
 
 
-class ClockEscalated(ClockEvent):
+class ClockEscalated(ClockEvent, frozen=True, kw_only=True):
     """A step of the escalation ladder was reached."""
 
     TYPE: ClassVar[str] = "accord.clock.escalated"
 
 
-class ClockResolved(ClockEvent):
+class ClockResolved(ClockEvent, frozen=True, kw_only=True):
     """What was promised was done, after the breach."""
 
     TYPE: ClassVar[str] = "accord.clock.resolved"
 
 
-class ClockVoided(ClockEvent):
+class ClockVoided(ClockEvent, frozen=True, kw_only=True):
     """The breach was announced in error: a stop that was in time arrived late."""
 
     TYPE: ClassVar[str] = "accord.clock.voided"
 
 
-class ClockCancelled(ClockEvent):
+class ClockCancelled(ClockEvent, frozen=True, kw_only=True):
     """The lead left the line before the promise was kept or broken."""
 
     TYPE: ClassVar[str] = "accord.clock.cancelled"

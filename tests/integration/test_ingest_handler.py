@@ -16,6 +16,7 @@ from services.ingest.model import Identifier, Kind, Posted
 from services.ingest.store import IdentityStore
 from shared.clock import new_id
 from shared.events import codec
+from shared.events.activity import Activity, ProfileUpdated
 from shared.events.topics import ACTIVITY, SALES, TOPICS
 from shared.stream.handover import Handover
 from shared.stream.lane import LanePublisher
@@ -107,9 +108,11 @@ async def test_a_profile_is_published_before_its_activity_and_each_decodes(
     await publish([publisher(carrier)], [Submission([event], "00-" + "1" * 32 + "-" + "2" * 16 + "-01")])
     rows = await logged(pool)
     assert [row["type"] for row in rows] == ["accord.profile.updated", "accord.activity"]
-    profile, activity = (codec.PAYLOADS[row["type"]].model_validate_json(row["value"]) for row in rows)
-    assert profile.model_dump()["fields"] == {"title": "CTO"}
-    assert activity.model_dump()["identifiers"] == {"email": "ada@example.com", "anonymous_id": "c1"}
+    profile, activity = (codec.DECODERS[row["type"]].decode(row["value"]) for row in rows)
+    assert isinstance(profile, ProfileUpdated)
+    assert profile.fields == {"title": "CTO"}
+    assert isinstance(activity, Activity)
+    assert activity.identifiers == {"email": "ada@example.com", "anonymous_id": "c1"}
     assert profile.lead_id == activity.lead_id
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from line_builders import (
     ADA,
@@ -68,7 +69,7 @@ async def folded_state(pool: asyncpg.Pool, lead_id: Any = ADA) -> State:
         lines = await history_of(connection, lead_id)
     kinds: dict[str, type[Input]] = {"activity": Activity, "profile": ProfileUpdated}
     assert [line.number for line in lines] == list(range(1, len(lines) + 1))
-    history = [(kinds[line.kind].model_validate_json(line.body), line.received_at) for line in lines]
+    history = [(msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in lines]
     return fold(history, accords_of(ACCORD))[-1].state
 
 

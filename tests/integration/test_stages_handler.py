@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 from line_builders import (
     ADA,
@@ -23,8 +24,6 @@ from line_builders import (
     sales_action,
 )
 from prometheus_client import CollectorRegistry
-from pydantic import TypeAdapter
-from pydantic_core import to_json
 
 from services.scoring.handler import ScoringHandler
 from services.scoring.metrics import Metrics as ScoringMetrics
@@ -39,12 +38,13 @@ from services.stages.store import PostgresStore, history_of
 from shared.clock import ManualClock
 from shared.errors import AlreadyApplied, Poison
 from shared.events.activity import Activity, ProfileUpdated
+from shared.events.codec import encode
 from shared.events.envelope import Event, Outgoing, derived_id
 from shared.events.sales import SalesAction
 from shared.events.score import ScoreChanged
 
 ACCORD = example_accord()
-_SCORE = TypeAdapter(Score)
+_SCORE = msgspec.json.Decoder(Score)
 
 
 class Line:
@@ -70,7 +70,7 @@ class Line:
         """A score that qualifies a lead."""
         who: dict[str, Any] = {"lead_id": lead(name)}
         known = profile(after(), title="CEO", employees=employees, **who)
-        known = known.model_copy(update={"identifiers": {"email": email}})
+        known = msgspec.structs.replace(known, identifiers={"email": email})
         demo = activity("demo.requested", after(seconds=1), identifiers={"email": email}, **who)
         return (await self.score(known, demo))[-1]
 
@@ -91,15 +91,16 @@ async def refolded(pool: asyncpg.Pool, lead_id: UUID) -> State:
         lines = await history_of(connection, lead_id)
     kinds: dict[str, type[Activity | ProfileUpdated]] = {"activity": Activity, "profile": ProfileUpdated}
     decisions = fold_scores(
-        [(kinds[line.kind].model_validate_json(line.body), line.received_at) for line in inputs], accords_of(ACCORD)
+        [(msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in inputs],
+        accords_of(ACCORD),
     )
     scores = {
-        derived_id(line.event_id, ScoreChanged.TYPE): _SCORE.validate_json(to_json(decision.score))
+        derived_id(line.event_id, ScoreChanged.TYPE): _SCORE.decode(encode(decision.score))
         for line, decision in zip(inputs, decisions, strict=True)
     }
     rows = [
         HistoryRow(
-            SalesAction.model_validate_json(line.body) if line.body else scores[line.event_id],
+            msgspec.json.decode(line.body, type=SalesAction) if line.body else scores[line.event_id],
             line.received_at,
             line.stamp,
         )

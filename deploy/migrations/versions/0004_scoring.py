@@ -13,7 +13,7 @@ depends_on = None
 
 STATEMENTS = (
     "CREATE SCHEMA scoring",
-    # States count microseconds since 1970.
+    # States count microseconds since 1970. They are lists, in the order of the fields of services.scoring.model.State.
     """
     CREATE FUNCTION scoring.instant(microseconds text) RETURNS timestamptz LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$ SELECT timestamptz '1970-01-01 00:00:00+00' + microseconds::bigint * interval '1 microsecond' $$
@@ -55,17 +55,16 @@ STATEMENTS = (
     "CREATE INDEX ix_grants_lead_id ON scoring.grants (lead_id)",
     """
     CREATE VIEW scoring.published_leads AS
-    SELECT lead_id, state ->> 'email' AS email, state -> 'profile' AS profile, state ->> 'source' AS source,
-        state ->> 'campaign' AS campaign, state ->> 'first_source' AS first_source,
-        state ->> 'first_team' AS first_team, (state ->> 'version')::integer AS version,
-        (state ->> 'accord')::integer AS accord, scoring.instant(state ->> 'as_of') AS as_of, engagement, fit, grade,
+    SELECT lead_id, state ->> 9 AS email, state -> 7 AS profile, state ->> 10 AS source, state ->> 11 AS campaign,
+        state ->> 12 AS first_source, state ->> 13 AS first_team, (state ->> 0)::integer AS version,
+        (state ->> 2)::integer AS accord, scoring.instant(state ->> 3) AS as_of, engagement, fit, grade,
         (
             SELECT coalesce(
                 jsonb_object_agg(rule, jsonb_build_array(total -> 0, scoring.instant(total ->> 1), total -> 2)), '{}'
             )
-            FROM jsonb_each(state -> 'totals') AS totals (rule, total)
+            FROM jsonb_each(state -> 4) AS totals (rule, total)
         ) AS rule_totals,
-        scoring.instant(state ->> 'as_of') AS updated_at
+        scoring.instant(state ->> 3) AS updated_at
     FROM (SELECT lead_id, engagement, fit, grade, state::jsonb AS state FROM scoring.leads) AS leads
     """,
     """

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import Header, Request
 from fastapi.responses import JSONResponse
+from msgspec.structs import replace
 
 from services.api.model import ActionFault, action_faults
 from services.api.routes.bodies import read_body
@@ -103,7 +104,7 @@ class ActionRoutes:
             first = await self._parts.admin.open(call, {"event_id": str(action.id)})
         except KeyReused:
             raise key_reused() from None
-        action = action.model_copy(update={"id": UUID(first.body["event_id"])})
+        action = replace(action, id=UUID(first.body["event_id"]))
         if first.status:
             self._parts.metrics.idempotent_repeats.inc()
             return action

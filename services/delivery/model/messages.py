@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
+from shared.events.codec import encode
 from shared.events.envelope import Event, derived_id
 
 Facts = Mapping[str, Any]
@@ -80,4 +81,4 @@ def body_of(event: Event, emitter: str | None) -> str:
     }
     optional = {"accord": event.accord, "cause": event.cause, "traceparent": event.traceparent}
     attributes.update({name: value for name, value in optional.items() if value is not None})
-    return f'{to_json(attributes).decode()[:-1]},"data":{event.value.decode()}}}'
+    return f'{encode(attributes).decode()[:-1]},"data":{event.value.decode()}}}'

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import to_json
 
 from services.ingest.model import (
     DuplicateKeys,
@@ -21,6 +20,7 @@ from services.ingest.model import (
     read_instant,
 )
 from services.ingest.schemas import PostedEvent, PostedLead, SalesData
+from shared.events.codec import encode
 from shared.events.sales import Action
 from shared.http.problems import field_errors
 
@@ -68,7 +68,7 @@ def read_event(raw: Any, reading: Reading) -> Posted:
     if not isinstance(raw, dict):
         raise Refused(Fault("", "must be an object"))
     check_value(raw, "", check_text=reading.check_text)
-    if reading.event_bytes_max is not None and len(to_json(raw)) > reading.event_bytes_max:
+    if reading.event_bytes_max is not None and len(encode(raw)) > reading.event_bytes_max:
         raise Oversized(Fault("", f"larger than {reading.event_bytes_max} bytes"))
     try:
         event = PostedEvent.model_validate(raw)

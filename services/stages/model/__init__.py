@@ -2,7 +2,7 @@
 
 from services.stages.model.decisions import HistoryRow, apply, fold
 from services.stages.model.routing import Routing, Stamp, Sticky, stamp_from_json, stamp_to_json
-from services.stages.model.state import Batch, Decision, HistoryLine, Input, Lead, Score, State, Told, TransitionLine
+from services.stages.model.state import Batch, Decision, HistoryLine, Input, Score, State, Told, TransitionLine
 from services.stages.model.transitions import TransitionReason
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "HistoryLine",
     "HistoryRow",
     "Input",
-    "Lead",
     "Routing",
     "Score",
     "Stamp",

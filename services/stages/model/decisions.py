@@ -7,10 +7,11 @@ from uuid import UUID
 
 from services.stages.model import told
 from services.stages.model.routing import Routing, Stamp, reassign, route
-from services.stages.model.state import Decision, Input, Lead, Score, State, Told
+from services.stages.model.state import Decision, Input, Score, State, Told
 from services.stages.model.transitions import Step, TransitionReason, steps
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.versions import Accords
+from shared.events.base import LeadSnapshot
 from shared.events.lifecycle import AssignmentReason, IgnoredReason, Stage
 from shared.events.sales import Action, SalesAction
 
@@ -80,10 +81,10 @@ def _score(state: State, score: Score, context: _Context) -> Decision:
         state.entered_at,
         state.owner,
         state.team,
-        score["engagement"],
-        score["fit"],
-        score["grade"],
-        Lead(**score["lead"]),
+        score.engagement,
+        score.fit,
+        score.grade,
+        score.lead,
         True,
     )
     if not _may_qualify(state, score, context) or not context.accord.is_mql(context.facts(state)):
@@ -99,9 +100,9 @@ def _may_qualify(state: State, score: Score, context: _Context) -> bool:
     """Only a new lead's stage, or a recycled one's when an activity comes after the cool-down."""
     if state.stage is Stage.LEAD:
         return True
-    if state.stage is not Stage.RECYCLED or score.get("activity") is None or state.entered_at is None:
+    if state.stage is not Stage.RECYCLED or score.activity is None or state.entered_at is None:
         return False
-    received_at = score.get("activity_received_at") or context.received_at
+    received_at = score.activity_received_at or context.received_at
     cool_down = context.accord.cool_down
     return cool_down is None or received_at >= state.entered_at + cool_down
 
@@ -115,7 +116,7 @@ def _act(state: State, action: SalesAction, context: _Context) -> Decision:
     )
     if not state.is_scored:
         email = action.identifiers.get("email") or state.lead.email
-        state = state._replace(lead=Lead(email), grade=context.accord.grade(0))
+        state = state._replace(lead=LeadSnapshot(email), grade=context.accord.grade(0))
     at = min(action.occurred_at, context.received_at)
     if _is_overtaken(state, action):
         return _recorded(state, action, at, context, IgnoredReason.OVERTAKEN)

@@ -1,58 +1,28 @@
 """What stages keeps of one lead, what it reads of a score, and what it decides on one event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, NotRequired
+from typing import NamedTuple
 from uuid import UUID
 
-# pydantic can't read typing's own TypedDict before Python 3.12.
-from typing_extensions import TypedDict
+from msgspec import Struct
 
 from services.stages.model.routing import Routing, Stamp
-from shared.events.base import LeadSnapshot
+from shared.events.base import Instant, LeadSnapshot, Reason
 from shared.events.lifecycle import IgnoredReason, LeadAssigned, LeadQualified, SalesRecorded, Stage, StageChanged
 from shared.events.sales import SalesAction
 
 
-class Lead(NamedTuple):
-    """The snapshot of the latest score, which conditions are asked on; until the first one only an e-mail address."""
-
-    email: str | None = None
-    profile: Mapping[str, Any] = {}
-    source: str | None = None
-    campaign: str | None = None
-    first_source: str | None = None
-    first_team: str | None = None
-
-
-class LeadFields(TypedDict, total=False):
-    """`Lead` as a score event tells it."""
-
-    email: str | None
-    profile: dict[str, Any]
-    source: str | None
-    campaign: str | None
-    first_source: str | None
-    first_team: str | None
-
-
-class ReasonFields(TypedDict):
-    """One reason of a score, in words."""
-
-    words: str
-    points: float
-
-
-class Score(TypedDict):
-    """What stages needs of `accord.score.changed`: validated from JSON without a model per event."""
+class Score(Struct, frozen=True, kw_only=True):
+    """What stages needs of `accord.score.changed`."""
 
     engagement: float
     fit: int
     grade: str
-    activity: NotRequired[str | None]
-    activity_received_at: NotRequired[datetime | None]
-    reasons: NotRequired[list[ReasonFields]]
-    lead: LeadFields
+    activity: str | None = None
+    activity_received_at: Instant | None = None
+    reasons: tuple[Reason, ...] = ()
+    lead: LeadSnapshot
 
 
 Input = Score | SalesAction
@@ -60,7 +30,8 @@ Told = StageChanged | LeadAssigned | LeadQualified | SalesRecorded
 
 
 class State(NamedTuple):
-    """All that the next event needs of one lead. `version` numbers its stage entries, `number` its history."""
+    """All that the next event needs of one lead. `version` numbers its stage entries, `number` its history; `lead` is
+    that of the latest score, which conditions are asked on, and until the first one only an e-mail address."""
 
     lead_id: UUID
     stage: Stage = Stage.LEAD
@@ -75,12 +46,8 @@ class State(NamedTuple):
     engagement: float = 0.0
     fit: int = 0
     grade: str = ""
-    lead: Lead = Lead()
+    lead: LeadSnapshot = LeadSnapshot()
     is_scored: bool = False
-
-    def snapshot(self) -> LeadSnapshot:
-        """The lead as events tell it."""
-        return LeadSnapshot(**self.lead._asdict())
 
 
 class Decision(NamedTuple):

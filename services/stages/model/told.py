@@ -8,7 +8,6 @@ from services.stages.model.transitions import USUAL_ACTION, TransitionReason
 from shared.agreement.clocks import clocks_starting, moment
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import Facts
-from shared.events.base import Reason
 from shared.events.lifecycle import (
     ClockPreview,
     IgnoredReason,
@@ -46,8 +45,9 @@ def changed(
         currency=action.currency if action and has_amount else None,
         occurred_at=at,
         historical=False,
-        lead=after.snapshot(),
-        **{"from": before.stage, "to": after.stage},
+        lead=after.lead,
+        from_stage=before.stage,
+        to_stage=after.stage,
     )
 
 
@@ -63,7 +63,7 @@ def assigned(state: State, stamp: Stamp, at: datetime) -> LeadAssigned:
         candidates=stamp.candidates,
         passed_over=stamp.passed_over,
         occurred_at=at,
-        lead=state.snapshot(),
+        lead=state.lead,
     )
 
 
@@ -77,12 +77,12 @@ def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, 
         engagement=state.engagement,
         fit=state.fit,
         grade=state.grade,
-        reasons=tuple(Reason(**reason) for reason in score.get("reasons", ())),
+        reasons=score.reasons,
         owner=state.owner,
         team=state.team,
         due=ClockPreview(rule=first[1], deadline=first[0]) if first else None,
         occurred_at=at,
-        lead=state.snapshot(),
+        lead=state.lead,
     )
 
 
@@ -105,5 +105,5 @@ def recorded(state: State, action: SalesAction, at: datetime, ignored: IgnoredRe
         actor=action.actor,
         owner=state.owner,
         occurred_at=at,
-        lead=state.snapshot(),
+        lead=state.lead,
     )

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from line_builders import accords_of, activity, after, example_accord, lead, profile
 
 from services.scoring.model import Decision, Input, WithheldReason, apply, fold
 from shared.agreement.decay import RuleTotal, engagement_at
+from shared.events.codec import encode
 from shared.events.score import ScoreChanged
 
 ACCORD = example_accord()
@@ -143,9 +145,9 @@ def test_a_score_is_told_even_if_nothing_changed() -> None:
 
 def test_the_score_that_is_encoded_is_a_valid_score_changed() -> None:
     decision = last(profile(after(), title="CEO"), activity("demo.requested", after(hours=1)))
-    score = ScoreChanged(lead_id=lead("ada"), **decision.score)
+    score = msgspec.json.decode(encode({"lead_id": lead("ada"), **decision.score}), type=ScoreChanged)
     assert score.activity_received_at == after(hours=1)
-    assert set(ScoreChanged.model_fields) == {"lead_id", *decision.score}
+    assert set(ScoreChanged.__struct_fields__) == {"lead_id", *decision.score}
     assert score.grants[0].points == 60
 
 

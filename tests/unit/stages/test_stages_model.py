@@ -7,6 +7,7 @@ from line_builders import ADA, START, accords_of, after, example_accord, lead, s
 
 from services.stages.model import Decision, HistoryRow, Routing, Score, State, Sticky, Told, apply, fold
 from shared.agreement.compiled import CompiledAccord
+from shared.events.base import LeadSnapshot, Reason
 from shared.events.lifecycle import (
     AssignmentReason,
     IgnoredReason,
@@ -22,9 +23,9 @@ ACCORD = example_accord()
 
 
 def score(engagement: float, *, grade: str = "A", activity: str | None = "demo.requested", **about: Any) -> Score:
-    known = {"email": "ada@maker.example", "profile": {"employees": 5000}, "source": "web", **about}
-    reasons = [{"words": "demo requested", "points": 60.0}]
-    return Score(engagement=engagement, fit=60, grade=grade, activity=activity, reasons=reasons, lead=known)  # type: ignore[typeddict-item]
+    known = LeadSnapshot(**{"email": "ada@maker.example", "profile": {"employees": 5000}, "source": "web", **about})
+    reasons = (Reason("demo requested", 60.0),)
+    return Score(engagement=engagement, fit=60, grade=grade, activity=activity, reasons=reasons, lead=known)
 
 
 def applied(
