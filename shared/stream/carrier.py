@@ -33,6 +33,15 @@ class Position(NamedTuple):
 Positions = Mapping[str, Position]  # by topic
 
 
+class Missing(NamedTuple):
+    """What a partition waits for: the numbers of one emitter from `expected` up to, not including, `found`."""
+
+    topic: str
+    emitter: str
+    expected: int
+    found: int
+
+
 class DeadLetter(NamedTuple):
     """An event that a service could not apply, and why."""
 
@@ -87,6 +96,9 @@ class Claim(Protocol):
 
     async def reload(self) -> None:
         """Reads positions, numbers and breaker afresh. Raises OwnershipLost if the epoch is another's."""
+
+    async def note_missing(self, missing: Missing | None) -> None:
+        """Writes down what the partition waits for, for operators to see and to skip; None: for nothing any more."""
 
     async def replays(self) -> Sequence[DeadLetter]:
         """Dead letters of this slot whose replay was asked for."""

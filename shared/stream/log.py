@@ -13,7 +13,7 @@ from uuid import UUID
 from shared.clock import new_id
 from shared.stream import operations
 from shared.stream import positions as positions_
-from shared.stream.carrier import Slot
+from shared.stream.carrier import Missing, Slot
 from shared.stream.handover import Handover
 from shared.stream.log_claim import Names, PostgresClaim
 
@@ -108,6 +108,15 @@ class PostgresCarrier:
     async def resume(self, service: str, partition: int) -> bool:
         """Ends a breaker's stop; False if this partition was not stopped."""
         return await operations.resume_partition(self._pool, service, partition)
+
+    async def gap(self, service: str, partition: int) -> Missing | None:
+        """What this partition waits for, as its owner wrote it down."""
+        return await operations.find_gap(self._pool, service, partition)
+
+    async def skip(self, service: str, partition: int, missing: Missing, by: str) -> bool:
+        """Moves the position past what is missing; False if the partition doesn't wait for that any more."""
+        async with self._pool.acquire() as connection:
+            return await operations.skip_gap(connection, service, partition, missing=missing, by=by)
 
     async def ask_replay(self, letter_id: UUID) -> bool:
         """Asks the owner of a dead letter's partition to apply it again; False if there is no such open letter."""

@@ -14,7 +14,7 @@ from shared.events.topics import partition_of
 from shared.stream import log_sql as sql
 from shared.stream import positions as positions_
 from shared.stream.breaker import Breaker
-from shared.stream.carrier import DeadLetter, Positions, Slot
+from shared.stream.carrier import DeadLetter, Missing, Positions, Slot
 from shared.stream.handover import Handover
 
 # However much is handed over, the log itself is looked at this often: other processes write to it too.
@@ -196,6 +196,13 @@ class PostgresClaim:
         if epoch == self.epoch:
             raise PositionsMoved
         raise OwnershipLost
+
+    async def note_missing(self, missing: Missing | None) -> None:
+        place = (self.slot.service, self.slot.number, self.epoch)
+        if missing is None:
+            await self._connection.execute(sql.NO_GAP, *place)
+        else:
+            await self._connection.execute(sql.GAP, *place, *missing)
 
     async def replays(self) -> Sequence[DeadLetter]:
         rows = await self._connection.fetch(sql.REPLAYING, self.slot.service, self.slot.number)

@@ -66,6 +66,14 @@ FROM stream.dead_letters WHERE service = $1 AND partition = $2 AND state = 'repl
 
 MARK_REPLAYED = "UPDATE stream.dead_letters SET state = 'replayed' WHERE letter_id = $1"
 
+# Of two owners the later one's word counts.
+GAP = """INSERT INTO stream.gaps (service, partition, epoch, topic, emitter, expected_seq, found_seq)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (service, partition) DO UPDATE SET epoch = EXCLUDED.epoch, topic = EXCLUDED.topic,
+    emitter = EXCLUDED.emitter, expected_seq = EXCLUDED.expected_seq, found_seq = EXCLUDED.found_seq, found_at = now()
+WHERE stream.gaps.epoch <= EXCLUDED.epoch"""
+NO_GAP = "DELETE FROM stream.gaps WHERE service = $1 AND partition = $2 AND epoch <= $3"
+
 
 def begin(slot: Slot, epoch: int, positions: str, moved: str, breaker: Breaker) -> str:
     """Begins a transaction of an owner: DESIGN.md "Ownership". The update locks the slot's row until the commit.

@@ -14,7 +14,7 @@ from shared.errors import OwnershipLost, PositionsMoved
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream.breaker import Breaker
-from shared.stream.carrier import DeadLetter, Positions, Slot
+from shared.stream.carrier import DeadLetter, Missing, Position, Positions, Slot
 from shared.stream.handover import Handover
 from shared.stream.positions import START
 
@@ -110,6 +110,9 @@ class MemoryClaim:
                 raise OwnershipLost
             self.positions, self.breaker = owned.positions, owned.breaker
 
+    async def note_missing(self, missing: Missing | None) -> None:
+        self._carrier.gaps[self.slot] = (self.epoch, missing)
+
     async def replays(self) -> Sequence[DeadLetter]:
         asked = self._carrier.replays_asked
         mine = (self.slot.service, self.slot.number)
@@ -137,6 +140,7 @@ class MemoryCarrier:
         self.owned: dict[Slot, _Owned] = defaultdict(_Owned)
         self.letters: dict[UUID, tuple[str, DeadLetter]] = {}
         self.replays_asked: set[UUID] = set()
+        self.gaps: dict[Slot, tuple[int, Missing | None]] = {}
         self.writing = asyncio.Lock()
         self._handover = Handover()
 
@@ -178,6 +182,28 @@ class MemoryCarrier:
         if not owned.breaker.is_stopped:
             return False
         owned.breaker = Breaker()
+        return True
+
+    async def gap(self, service: str, partition: int) -> Missing | None:
+        """What this partition waits for, as its owner wrote it down."""
+        slot = Slot(service, "partition", partition)
+        epoch, missing = self.gaps.get(slot, (0, None))
+        return missing if epoch == self.owned[slot].epoch else None
+
+    async def skip(self, service: str, partition: int, missing: Missing, by: str) -> bool:
+        """Moves the position past what is missing; False if the partition doesn't wait for that any more."""
+        slot = Slot(service, "partition", partition)
+        owned = self.owned[slot]
+        async with owned.lock:
+            before = owned.positions.get(missing.topic, START)
+            if (
+                await self.gap(service, partition) != missing
+                or before.seqs.get(missing.emitter, 0) != missing.expected - 1
+            ):
+                return False
+            after = Position(before.offset, {**before.seqs, missing.emitter: missing.found - 1})
+            owned.positions = {**owned.positions, missing.topic: after}
+            self.gaps.pop(slot)
         return True
 
     async def ask_replay(self, letter_id: UUID) -> bool:

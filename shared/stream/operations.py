@@ -1,7 +1,25 @@
-"""What an operator does to the stream from outside: let a stopped partition go on, apply a dead letter again."""
+"""What an operator does to the stream from outside: let a stopped partition go on, let one in a gap go on without what
+is missing, apply a dead letter again. Each is a row that the partition's owner finds by itself, within seconds."""
 
 from typing import Any
 from uuid import UUID
+
+from shared.stream.carrier import Missing
+
+GAP = """SELECT g.topic, g.emitter, g.expected_seq, g.found_seq FROM stream.gaps g
+JOIN stream.ownership o ON (o.service, o.kind, o.number, o.epoch) = (g.service, 'partition', g.partition, g.epoch)
+WHERE g.service = $1 AND g.partition = $2"""
+
+# The owner's next commit finds other positions than its own, and reads them afresh.
+SKIP = """UPDATE stream.ownership o
+SET positions = jsonb_set(positions, ARRAY[$3, '1', $4], to_jsonb($6::bigint - 1))
+FROM stream.gaps g WHERE o.service = $1 AND o.kind = 'partition' AND o.number = $2
+AND (g.service, g.partition, g.epoch) = (o.service, o.number, o.epoch)
+AND (g.topic, g.emitter, g.expected_seq, g.found_seq) = ($3, $4, $5, $6)
+AND coalesce((o.positions #>> ARRAY[$3, '1', $4])::bigint, 0) = $5::bigint - 1"""
+
+NOTE_SKIP = """INSERT INTO stream.skips (service, partition, topic, emitter, first_missing, last_missing, skipped_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7)"""
 
 
 async def resume_partition(connection: Any, service: str, partition: int) -> bool:
@@ -13,6 +31,32 @@ async def resume_partition(connection: Any, service: str, partition: int) -> boo
         partition,
     )
     return bool(status == "UPDATE 1")
+
+
+async def find_gap(connection: Any, service: str, partition: int) -> Missing | None:
+    """What this partition waits for, as its owner wrote it down; a former owner's word doesn't count."""
+    row = await connection.fetchrow(GAP, service, partition)
+    return None if row is None else Missing(*row)
+
+
+async def skip_gap(connection: Any, service: str, partition: int, *, missing: Missing, by: str) -> bool:
+    """Moves the position past what is missing and keeps a record of it; False if the partition doesn't wait for that
+    any more. What is skipped is dropped as a duplicate should it come after all. Its runner notices within seconds."""
+    async with connection.transaction():
+        if await connection.execute(SKIP, service, partition, *missing) != "UPDATE 1":
+            return False
+        await connection.execute(
+            NOTE_SKIP,
+            service,
+            partition,
+            missing.topic,
+            missing.emitter,
+            missing.expected,
+            missing.found - 1,
+            by,
+        )
+        await connection.execute("DELETE FROM stream.gaps WHERE service = $1 AND partition = $2", service, partition)
+    return True
 
 
 async def ask_replay(connection: Any, letter_id: UUID) -> bool:

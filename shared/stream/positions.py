@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from shared.events.envelope import Record
-from shared.stream.carrier import Position, Positions
+from shared.stream.carrier import Missing, Position, Positions
 
 START = Position(0, {})
 
@@ -61,6 +61,14 @@ def _admit(positions: Positions, fetched: Sequence[Record]) -> tuple[Admission, 
         admitted.append(record)
     moved = {topic: Position(offset, seqs.get(topic, {})) for topic, offset in offsets.items()}
     return Admission(admitted, duplicates, moved, None), min(early.values(), default=None)
+
+
+def missing_before(positions: Positions, gap: Record | None) -> Missing | None:
+    """What is missing between the positions and the first record behind a gap."""
+    if gap is None or gap.emitter is None or gap.seq is None:
+        return None
+    last = positions.get(gap.topic, START).seqs.get(gap.emitter, 0)
+    return Missing(gap.topic, gap.emitter, last + 1, gap.seq)
 
 
 def advance(positions: Positions, records: Iterable[Record]) -> Positions:

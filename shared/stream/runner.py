@@ -14,12 +14,12 @@ from shared.clock import Clock
 from shared.errors import AlreadyApplied, Gap, OwnershipLost, PositionsMoved, Surroundings
 from shared.events.envelope import Outgoing, Record
 from shared.stream import dead_letter
-from shared.stream.carrier import Carrier, Claim, Slot
+from shared.stream.carrier import Carrier, Claim, Missing, Slot
 from shared.stream.faults import is_poison, kind_of
 from shared.stream.handler import Handler, Ticker
 from shared.stream.metrics import Metrics
 from shared.stream.pace import Pace
-from shared.stream.positions import admit, advance, in_order_of_receipt
+from shared.stream.positions import admit, advance, in_order_of_receipt, missing_before
 
 log = structlog.get_logger()
 
@@ -66,6 +66,7 @@ class Runner:
         self._pace = Pace()
         self._stopping = False
         self._next_replay_check = 0.0
+        self._missing: Missing | None = None
         metrics.begin(slot.service)
 
     def stop(self) -> None:
@@ -153,22 +154,19 @@ class Runner:
             async with claim.step(admission.positions, claim.breaker):
                 pass
         self._metrics.duplicates.labels(self.slot.service).inc(admission.duplicates)
-        self._note_gap(admission.gap)
-
-    def _note_gap(self, gap: Record | None) -> None:
-        if gap is None:
-            if self.state == "gap":
-                self.state = "running"
-                self._tell_held_up()
-            return
-        if self.state != "gap":
-            self.state = "gap"
+        missing = missing_before(claim.positions, admission.gap)
+        if missing != self._missing:
+            await claim.note_missing(missing)
+            self._missing = missing
+            self.state = "gap" if missing else "running"
             self._tell_held_up()
-            self._log.error("gap_found", topic=gap.topic, offset=gap.offset, emitter=gap.emitter, seq=gap.seq)
-        raise Gap
+        if missing is not None:
+            raise Gap
 
     def _tell_held_up(self) -> None:
-        """What the gauges say is of this owner: one that lost its partition says nothing of its successor's."""
+        """What gauges and log say is of this owner: one that lost its partition says nothing of its successor's."""
+        if self.state == "gap" and self._missing:
+            self._log.error("gap_found", **self._missing._asdict())
         self._metrics.gaps.labels(*self._labels).set(self.state == "gap")
         self._metrics.stopped.labels(*self._labels).set(self.state == "stopped")
 

@@ -11,7 +11,7 @@ import asyncpg
 from shared.events.envelope import Event, Outgoing, Record
 from shared.events.topics import ACTIVITY, TOPICS
 from shared.stream import positions as positions_
-from shared.stream.carrier import Carrier, Claim, Positions, Slot, Transaction
+from shared.stream.carrier import Carrier, Claim, Missing, Positions, Slot, Transaction
 from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
 from shared.stream.log_claim import PostgresClaim
@@ -25,6 +25,10 @@ class OperatedCarrier(Carrier, Protocol):
     """A carrier with what operators do to it."""
 
     async def resume(self, service: str, partition: int) -> bool: ...
+
+    async def gap(self, service: str, partition: int) -> Missing | None: ...
+
+    async def skip(self, service: str, partition: int, missing: Missing, by: str) -> bool: ...
 
     async def ask_replay(self, letter_id: UUID) -> bool: ...
 
