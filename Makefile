@@ -48,6 +48,9 @@ bench: $(STAMP)  ## Measure the whole line beside its ceiling and the ordinary w
 chaos: $(STAMP)  ## Kill and pause things under load for longer than `make test` does
 	@ACCORD_CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
 
+kafka: $(STAMP)  ## Start a Kafka to try Accord on, without Docker (Java 17; Maven the first time; Ctrl-C ends it)
+	@$(VENV)/bin/python -m deploy.kafka.rig $(ARGS)
+
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock'
 
@@ -58,7 +61,7 @@ lock:  ## Resolve the dependencies anew: dev (all), run (what an image needs), b
 	@echo hatchling | $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt -
 
 clean:  ## Remove what was built; data folders stay
-	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help install demo test check bench chaos lock clean
+.PHONY: help install demo test check bench chaos kafka lock clean

@@ -19,6 +19,8 @@ from shared.db.embedded import EmbeddedPostgres
 from shared.db.engine import create_pool, dsn
 from shared.db.migrate import upgrade
 
+pytest_plugins = ["kafka_fixtures"]
+
 # What a power cut would lose is lost anyway when the tests end.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 

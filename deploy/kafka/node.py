@@ -1,0 +1,197 @@
+"""One Kafka node: its process, its data folder, its two ports. Ends with the thread that started it."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from deploy.kafka.jars import Kafka, KafkaUnusable
+
+START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.02
+_CALL_MILLISECONDS: Final = 5_000
+# Below the kernel's range for outgoing connections: a client that reconnects can't take the port meanwhile.
+_PORTS: Final = range(15_000, 32_000)
+
+# Asks the kernel for SIGKILL at the parent's death, then becomes the command.
+_SHIM: Final = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Node:
+    """A broker and controller in one. `spawn` then `answers`; after an end of whatever kind, the same again."""
+
+    def __init__(self, kafka: Kafka, number: int, folder: Path, java_options: Sequence[str]) -> None:
+        self.number = number
+        self.port = free_port()
+        self.controller_port = free_port()
+        self._kafka = kafka
+        self._folder = folder
+        self._java_options = tuple(java_options)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where clients find it; the same after each start."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self._process is None:
+            raise KafkaUnusable(f"Kafka node {self.number} does not run")
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """False once the process has ended, whoever ended it; a paused one runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def prepare(self, cluster_id: str, settings: Mapping[str, str]) -> None:
+        """Writes its configuration and formats its storage, if that was not done before."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        mine = {
+            "node.id": str(self.number),
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": str(self._folder / "data"),
+        }
+        lines = (f"{name}={value}\n" for name, value in {**settings, **mine}.items())
+        self._configuration.write_text("".join(lines))
+        if not (self._folder / "data" / "meta.properties").exists():
+            self._run_storage_tool("format", "-t", cluster_id, "-c", str(self._configuration))
+
+    def spawn(self) -> None:
+        """Starts the process and returns at once."""
+        if threading.current_thread() is not threading.main_thread():
+            raise KafkaUnusable("a Kafka node must be started from the main thread: it ends with its thread")
+        if self.is_running:
+            return
+        with (self._folder / "kafka.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                _ending_with_us([*self._java(*self._java_options), "kafka.Kafka", str(self._configuration)]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+
+    async def answers(self, nodes: int = 1) -> None:
+        """Returns once this node answers clients and says that so many nodes are in the cluster."""
+        deadline = time.monotonic() + START_SECONDS
+        while not await self._lists(nodes):
+            if not self.is_running:
+                raise KafkaUnusable(f"Kafka node {self.number} ended: {self.said()}")
+            if time.monotonic() > deadline:
+                raise KafkaUnusable(f"Kafka node {self.number} did not answer in {START_SECONDS:.0f} s: {self.said()}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def wait(self, nodes: int = 1) -> None:
+        """`answers` for code without an event loop (and, blocking, for code with one)."""
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(self.answers(nodes))).result()
+
+    def stop(self) -> None:
+        """Ends it as an administrator would: it says goodbye to the cluster and closes its files."""
+        self.resume()
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9, and returns when the process is gone."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP: alive for the kernel, silent for everyone else."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT; harmless to one that was not paused."""
+        if self.is_running:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def said(self) -> str:
+        """The end of its log."""
+        log = self._folder / "kafka.log"
+        return log.read_text(errors="replace").strip()[-4000:] if log.exists() else ""
+
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / "server.properties"
+
+    def _java(self, *options: str) -> list[str]:
+        logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
+        return [self._kafka.java, *options, logging, "-cp", self._kafka.class_path]
+
+    def _run_storage_tool(self, *arguments: str) -> None:
+        command = [*self._java("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool"]
+        ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            raise KafkaUnusable(f"Kafka's storage could not be formatted: {ended.stdout}{ended.stderr}")
+
+    async def _lists(self, nodes: int) -> bool:
+        with socket.socket() as probe:  # cheaper than a client, which would also log that nobody is there
+            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                return False
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=_CALL_MILLISECONDS)
+        try:
+            await admin.start()
+            cluster = await admin.describe_cluster()
+        except (KafkaError, OSError):
+            return False
+        finally:
+            await admin.close()
+        return len(cluster["brokers"]) >= nodes
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+            return
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def new_cluster_id() -> str:
+    """16 random bytes as Kafka writes them."""
+    return base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+
+
+def _ending_with_us(command: Sequence[str]) -> list[str]:
+    """SIGKILL, because a node that was paused would sleep through anything gentler for ever."""
+    if setpriv := shutil.which("setpriv"):
+        return [setpriv, "--pdeathsig", "KILL", "--", *command]
+    return [sys.executable, "-I", "-S", "-c", _SHIM, str(os.getpid()), *command]
