@@ -13,10 +13,12 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from services import standalone
+from services import skipping, standalone
 from services.composition import DEFAULT_PARTITIONS, CompositionSettings
+from services.doctor.main import examine, tell
 from services.standalone import StandaloneSettings, Start, Started
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
+from shared.clock import SystemClock
 from shared.db.engine import dsn
 from shared.db.migrate import upgrade
 from shared.errors import AccordError
@@ -100,6 +102,34 @@ def resume(
         out.print(f"{service}/{partition} goes on.", markup=False)
         return
     raise AccordError(f"{service}/{partition} is not stopped")
+
+
+@app.command()
+def skip(
+    service: str,
+    partition: int,
+    data: Annotated[Path, typer.Option(help="The data folder of a running `accord up`.")] = DEFAULT_DATA,
+    yes: Annotated[bool, typer.Option("--yes", help="Give up what is missing, for good.")] = False,
+) -> None:
+    """Show what a partition in a gap waits for, and with --yes let it go on without."""
+    database_url = _database_of(data)
+    missing = asyncio.run(skipping.look(database_url, service, partition))
+    out.print(skipping.describe(service, partition, missing), markup=False)
+    if not yes:
+        raise AccordError(f"nothing was skipped: with --yes {service} never applies these events")
+    asyncio.run(skipping.skip(database_url, service, partition, missing))
+    out.print(f"{service}/{partition} goes on without them; stream.skips keeps a record.", markup=False)
+
+
+@app.command()
+def doctor(
+    data: Annotated[Path, typer.Option(help="The data folder of a running `accord up`.")] = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="As a list of JSON objects.")] = False,
+) -> None:
+    """Check everything that a running Accord leans on; says what to do about what is wrong."""
+    findings = asyncio.run(examine(_database_of(data), SystemClock()))
+    if not tell(findings, out, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from shared.stream.carrier import Missing
 
-GAP = """SELECT g.topic, g.emitter, g.expected_seq, g.found_seq FROM stream.gaps g
+GAPS = """SELECT g.service, g.partition, g.topic, g.emitter, g.expected_seq, g.found_seq FROM stream.gaps g
 JOIN stream.ownership o ON (o.service, o.kind, o.number, o.epoch) = (g.service, 'partition', g.partition, g.epoch)
-WHERE g.service = $1 AND g.partition = $2"""
+ORDER BY g.service, g.partition"""
 
 # The owner's next commit finds other positions than its own, and reads them afresh.
 SKIP = """UPDATE stream.ownership o
@@ -35,8 +35,10 @@ async def resume_partition(connection: Any, service: str, partition: int) -> boo
 
 async def find_gap(connection: Any, service: str, partition: int) -> Missing | None:
     """What this partition waits for, as its owner wrote it down; a former owner's word doesn't count."""
-    row = await connection.fetchrow(GAP, service, partition)
-    return None if row is None else Missing(*row)
+    for of, number, *missing in await connection.fetch(GAPS):
+        if (of, number) == (service, partition):
+            return Missing(*missing)
+    return None
 
 
 async def skip_gap(connection: Any, service: str, partition: int, *, missing: Missing, by: str) -> bool:
