@@ -32,9 +32,14 @@ class Kafka(NamedTuple):
     folder: Path
 
     @property
-    def class_path(self) -> str:
-        """For Java's -cp; it expands the star itself."""
-        return f"{self.folder / 'lib'}/*"
+    def archive(self) -> Path:
+        """The broker's classes as Java keeps them for a quick start. Java does without it where it doesn't fit."""
+        return self.folder / "kafka.jsa"
+
+    def command(self, *options: str) -> list[str]:
+        """Java with the jars and their logging; a main class and its arguments follow."""
+        logging = f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}"
+        return [self.java, *options, logging, "-cp", f"{self.folder / 'lib'}/*"]
 
 
 def find_kafka() -> Kafka:
@@ -43,7 +48,7 @@ def find_kafka() -> Kafka:
     # A changed pom gets a folder of its own.
     folder = _INSTALLED / hashlib.sha256((_HERE / "pom.xml").read_bytes()).hexdigest()[:12]
     if not (folder / "complete").exists():
-        with _locked(_INSTALLED):
+        with locked(_INSTALLED):
             if not (folder / "complete").exists():
                 _resolve(folder)
     return Kafka(java, folder)
@@ -82,7 +87,8 @@ def _resolve(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """One at a time, over processes too."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

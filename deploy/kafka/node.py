@@ -1,7 +1,6 @@
 """One Kafka node: its process, its data folder, its two ports. Ends with the thread that started it."""
 
 import asyncio
-import base64
 import contextlib
 import os
 import secrets
@@ -21,9 +20,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from deploy.kafka.jars import Kafka, KafkaUnusable
+from deploy.kafka.storage import format_storage
 
 START_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 _CALL_MILLISECONDS: Final = 5_000
 # Below the kernel's range for outgoing connections: a client that reconnects can't take the port meanwhile.
@@ -57,6 +57,11 @@ class Node:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def voter(self) -> str:
+        """How the controllers' quorum names it."""
+        return f"{self.number}@127.0.0.1:{self.controller_port}"
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         if self._process is None:
@@ -79,8 +84,7 @@ class Node:
         }
         lines = (f"{name}={value}\n" for name, value in {**settings, **mine}.items())
         self._configuration.write_text("".join(lines))
-        if not (self._folder / "data" / "meta.properties").exists():
-            self._run_storage_tool("format", "-t", cluster_id, "-c", str(self._configuration))
+        format_storage(self._kafka, self._folder / "data", cluster_id=cluster_id, node=self.number)
 
     def spawn(self) -> None:
         """Starts the process and returns at once."""
@@ -90,7 +94,7 @@ class Node:
             return
         with (self._folder / "kafka.log").open("ab") as log:
             self._process = subprocess.Popen(
-                _ending_with_us([*self._java(*self._java_options), "kafka.Kafka", str(self._configuration)]),
+                _ending_with_us([*self._kafka.command(*self._java_options), "kafka.Kafka", str(self._configuration)]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -140,16 +144,6 @@ class Node:
     def _configuration(self) -> Path:
         return self._folder / "server.properties"
 
-    def _java(self, *options: str) -> list[str]:
-        logging = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
-        return [self._kafka.java, *options, logging, "-cp", self._kafka.class_path]
-
-    def _run_storage_tool(self, *arguments: str) -> None:
-        command = [*self._java("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool"]
-        ended = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-        if ended.returncode != 0:
-            raise KafkaUnusable(f"Kafka's storage could not be formatted: {ended.stdout}{ended.stderr}")
-
     async def _lists(self, nodes: int) -> bool:
         with socket.socket() as probe:  # cheaper than a client, which would also log that nobody is there
             if probe.connect_ex(("127.0.0.1", self.port)) != 0:
@@ -183,11 +177,6 @@ def free_port() -> int:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
-
-
-def new_cluster_id() -> str:
-    """16 random bytes as Kafka writes them."""
-    return base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
 def _ending_with_us(command: Sequence[str]) -> list[str]:

@@ -1,20 +1,27 @@
 """The Kafka that the other tests stand on: a real one, that keeps what it acknowledged when it is killed."""
 
 import asyncio
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from builders import eventually
 from kafka_topics import admin_client, create_topics, fresh_prefix, fresh_topics
+from postgres_processes import eventually as eventually_ended
 from postgres_processes import is_running
 
 from deploy.kafka.jars import Kafka
 from deploy.kafka.rig import Rig
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def breakable(kafka_jars: Kafka) -> Iterator[Rig]:
+    """For tests that break it and mend it."""
     with Rig(kafka=kafka_jars) as rig:
         yield rig
 
@@ -80,3 +87,17 @@ async def test_a_paused_node_says_nothing_until_it_is_resumed(breakable: Rig) ->
         node.resume()
         await eventually(acknowledged.done, 20)
         assert (await acknowledged).offset == 0
+
+
+def test_the_command_says_where_its_node_is_and_takes_it_along_when_it_is_killed(kafka_jars: Kafka) -> None:
+    command = [sys.executable, "-m", "deploy.kafka.rig"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as rig:
+        assert rig.stdout is not None
+        assert re.fullmatch(r"ACCORD_KAFKA=127\.0\.0\.1:\d+\n", rig.stdout.readline())
+        node = int(Path(f"/proc/{rig.pid}/task/{rig.pid}/children").read_text())
+        folder = Path(f"/proc/{node}/cwd").resolve().parent
+        rig.kill()
+    try:
+        assert eventually_ended(lambda: not is_running(node))
+    finally:
+        shutil.rmtree(folder)
