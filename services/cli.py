@@ -13,19 +13,18 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from services import skipping, standalone
-from services.composition import DEFAULT_PARTITIONS, CompositionSettings
+from services import process, skipping, standalone
+from services.composition import SERVICES
 from services.doctor.main import examine, tell
-from services.standalone import StandaloneSettings, Start, Started
+from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
+from services.process import ApartSettings
+from services.standalone import StandaloneSettings, Start
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
 from shared.clock import SystemClock
 from shared.db.engine import dsn
-from shared.db.migrate import upgrade
 from shared.errors import AccordError
-from shared.events.topics import READERS, TOPICS
 from shared.settings import ProcessSettings
 from shared.stream.operations import resume_partition
-from shared.stream.setup import initialise, register_readers
 from shared.telemetry.logging import configure_logging, describe_error
 
 app = typer.Typer(name="accord", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -52,13 +51,33 @@ def up(
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database named by ACCORD_DATABASE_URL to this release's schema."""
-    settings = ProcessSettings()
+def run(
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8080,
+) -> None:
+    """Start one service in a process of its own; as many of each as you like share the work."""
+    if service not in SERVICES:
+        raise typer.BadParameter(f"there is no service {service}; there are {', '.join(SERVICES)}")
+    settings = ApartSettings()
+    configure_logging(settings.log_level, settings.log_format)
+    process.run(
+        service, (host, port), settings, lambda url: out.print(f"Accord is up: {url}  ({service})", markup=False)
+    )
+
+
+@app.command()
+def migrate(
+    accord: Annotated[
+        Path | None, typer.Option(help="The first agreement; else the packaged one.", exists=True, dir_okay=False)
+    ] = None,
+) -> None:
+    """Bring the database named by ACCORD_DATABASE_URL to this release's schema, with a first accord and admin key."""
+    settings = FirstStartSettings()
     if settings.database_url is None:
         raise typer.BadParameter("set ACCORD_DATABASE_URL; `accord up` migrates its own Postgres by itself")
-    asyncio.run(_migrate(settings.database_url.get_secret_value()))
-    out.print("The database is up to date.")
+    prepared = asyncio.run(prepare(settings.database_url.get_secret_value(), read_accord(accord), settings.admin_key))
+    _tell(prepared, f"The database is up to date.  (accord version {prepared.accord_version})")
 
 
 @app.command()
@@ -165,12 +184,16 @@ def _causes(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
             yield error
 
 
-def _announce(started: Started) -> None:
-    for line in started.not_yet_executed:
+def _announce(url: str, prepared: Prepared) -> None:
+    _tell(prepared, f"Accord is up: {url}  (accord version {prepared.accord_version})")
+
+
+def _tell(prepared: Prepared, done: str) -> None:
+    for line in prepared.not_yet_executed:
         out.print(f"not yet executed: {line}", markup=False)
-    out.print(f"Accord is up: {started.url}  (accord version {started.accord_version})", markup=False)
-    if started.admin_key:
-        out.print(f"Admin key, shown this once: {started.admin_key}", markup=False)
+    out.print(done, markup=False)
+    if prepared.admin_key:
+        out.print(f"Admin key, shown this once: {prepared.admin_key}", markup=False)
 
 
 def _database_of(data: Path) -> str:
@@ -183,19 +206,6 @@ def _database_of(data: Path) -> str:
             f"there is no Accord in {data}: name its folder with --data, or set ACCORD_DATABASE_URL"
         )
     return address.read_text().strip()
-
-
-async def _migrate(database_url: str) -> None:
-    await upgrade(database_url)
-    connection = await asyncpg.connect(dsn(database_url))
-    try:
-        settings = CompositionSettings()
-        partitions, _ = await initialise(
-            connection, topics=TOPICS, partitions=settings.partitions, default=DEFAULT_PARTITIONS
-        )
-        await register_readers(connection, READERS, partitions)
-    finally:
-        await connection.close()
 
 
 async def _resume(database_url: str, service: str, partition: int) -> bool:

@@ -5,7 +5,7 @@ One process with all services and one process per service differ only in the lis
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,11 +22,11 @@ from services.scoring import main as scoring
 from services.sla_monitor import main as sla_monitor
 from services.stages import main as stages
 from shared.clock import SystemClock
-from shared.db.accord_book import AccordBook
+from shared.db.accord_book import AccordBook, NoAccord
 from shared.db.engine import connect_options, create_engine, create_pool, dsn
 from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
-from shared.errors import AccordError
+from shared.errors import AccordError, Surroundings
 from shared.events.topics import READERS, TOPICS
 from shared.lifecycle import Resources, Service
 from shared.settings import Settings
@@ -56,8 +56,11 @@ DEFAULT_PARTITIONS = 4
 # No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that
 # takes longer than this has lost its answer, and is retried like any fault of the surroundings.
 STATEMENT_SECONDS_MAX = 60.0
+ACCORD_CHECK_SECONDS = 1.0
 
 log = structlog.get_logger(component="composition")
+
+Loop = Callable[[], Awaitable[None]]
 
 
 class LoopEnded(AccordError):
@@ -71,7 +74,7 @@ class House:
     resources: Resources
     services: Sequence[Service]
     crews: Sequence[tuple[Crew, Assignment]]
-    upkeep: Sequence[Callable[[], Awaitable[None]]]
+    upkeep: Sequence[Loop]
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Runs everything until `stopped` is set: first the loops that publish end, then the readers."""
@@ -92,15 +95,18 @@ class House:
                 task.cancel()
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
-        """Ready when HTTP work can be done and an accord is held; stopped partitions stand in the body (HTTP.md)."""
+        """Ready when HTTP work can be done and an accord is held. Partitions that don't run stand in the body, and only
+        a process with nothing but their service is not ready for them (HTTP.md)."""
         waiting = [service.name for service in self.services if not service.is_ready()]
+        if self.resources.accords.is_empty:
+            waiting.append("accord")
         runners = [runner for crew, _ in self.crews for runner in crew.runners.values()]
         held_up = [f"{runner.slot.emitter}: {runner.state}" for runner in runners if runner.state != "running"]
-        is_ready = not waiting and not self.resources.accords.is_empty
+        is_ready = not waiting and not (held_up and len(self.services) == 1)
         return is_ready, {"ready": is_ready, "waiting_for": waiting, "partitions_not_running": held_up}
 
 
-async def _for_ever(loop: Callable[[], Awaitable[None]]) -> None:
+async def _for_ever(loop: Loop) -> None:
     await loop()
     raise LoopEnded
 
@@ -142,24 +148,21 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
 
     handover = Handover()
     carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, handover=handover)
-    metrics = Metrics(registry)
-    clock = SystemClock()
     accords = AccordBook()
-    async with pool.acquire() as connection:
-        await accords.refresh(connection)
+    with suppress(NoAccord):
+        await accords.refresh(pool)
     resources = Resources(
         pool=pool,
         engine=engine,
         carrier=carrier,
         accords=accords,
         registry=registry,
-        stream_metrics=metrics,
-        clock=clock,
+        stream_metrics=Metrics(registry),
+        clock=SystemClock(),
         public_url=site.public_url,
     )
     services = [SERVICES[name](resources) for name in names]
-    trimmer = Trimmer(pool, clock=clock, metrics=metrics, bytes_max=settings.log_bytes_max, on_full=carrier.set_full)
-    upkeep = [LagMonitor(pool, metrics).run, trimmer.run]
+    upkeep = _upkeep(resources, settings.log_bytes_max, carrier.set_full)
     if site.is_shared:
         notifier = Notifier(connect, handover, _topics_read(services))
         handover.tell_others = notifier.tell
@@ -171,6 +174,12 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     house = House(resources, services, [(crew, assignment()) for crew in _crews(services, resources)], upkeep)
     watch_readiness(lambda: house.readiness()[0], registry)
     return house
+
+
+def _upkeep(resources: Resources, log_bytes_max: int, on_full: Callable[[bool], None]) -> list[Loop]:
+    pool, metrics = resources.pool, resources.stream_metrics
+    trimmer = Trimmer(pool, clock=resources.clock, metrics=metrics, bytes_max=log_bytes_max, on_full=on_full)
+    return [LagMonitor(pool, metrics).run, trimmer.run, partial(_wait_for_accord, pool, resources.accords)]
 
 
 def _topics_read(services: Sequence[Service]) -> set[str]:
@@ -195,6 +204,17 @@ def _crew(service: Service, make_handler: Callable[[int], Handler], resources: R
         )
 
     return Crew(service.name, make_runner, resources.stream_metrics)
+
+
+async def _wait_for_accord(pool: asyncpg.Pool, accords: AccordBook) -> None:
+    """A process that was started before there is one waits for it; then every step reads for itself which there are."""
+    while accords.is_empty:
+        try:
+            await accords.refresh(pool)
+        except (Surroundings, *DATABASE_ERRORS) as error:
+            log.warning("accord_awaited", reason=str(error))
+            await asyncio.sleep(ACCORD_CHECK_SECONDS)
+    await asyncio.Event().wait()
 
 
 async def _close_pool(pool: asyncpg.Pool) -> None:

@@ -18,6 +18,10 @@ _DOCUMENTS = "SELECT version, document::text AS document FROM api.published_acco
 _Signed = tuple[tuple[int, datetime], ...]
 
 
+class NoAccord(Surroundings):
+    """No accord is on file: `accord up` and `accord migrate` put the first one there."""
+
+
 class AccordBook:
     """Keeps the compiled accords of one process."""
 
@@ -40,7 +44,7 @@ class AccordBook:
         signed: _Signed = tuple((row[0], row[1]) for row in await connection.fetch(_LIST))
         if self._accords is None or signed != self._signed:
             if not signed:
-                raise Surroundings("no accord is on file; `accord up` puts one there at its first start")
+                raise NoAccord
             await self._compile(connection, [version for version, _ in signed if version not in self._compiled])
             accords = Accords([(effective_at, self._compiled[version]) for version, effective_at in signed])
             # No await between here and the return: two steps that refresh at once each keep a matching pair.

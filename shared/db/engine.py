@@ -10,10 +10,16 @@ import asyncpg
 from pydantic_core import from_json, to_json
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from shared.errors import AccordError
+
 _SCHEMES: Final = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 _IDLE_IN_TRANSACTION_SECONDS: Final = 10
 _TCP_USER_TIMEOUT_SECONDS: Final = 10
 _CONNECT_SECONDS: Final = 10.0
+
+
+class CannotConnect(AccordError):
+    """The database can't be reached, or doesn't let this process in."""
 
 
 def dsn(database_url: str) -> str:
@@ -35,6 +41,14 @@ def connect_options(application_name: str) -> dict[str, Any]:
             "timezone": "UTC",
         },
     }
+
+
+async def connect(database_url: str, application_name: str) -> asyncpg.Connection:
+    """One connection. Raises CannotConnect, which says in a sentence why there is none."""
+    try:
+        return await asyncpg.connect(dsn(database_url), **connect_options(application_name))
+    except (OSError, asyncpg.PostgresError) as error:
+        raise CannotConnect(f"cannot connect to the database: {error or type(error).__name__}") from error
 
 
 async def create_pool(

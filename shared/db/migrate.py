@@ -3,16 +3,25 @@
 from importlib.resources import as_file, files
 from typing import Final
 
+import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from shared.db.engine import create_engine
+from shared.db.engine import connect, create_engine
+from shared.errors import AccordError
+
+log = structlog.get_logger(component="migrate")
 
 VERSION_SCHEMA: Final = "stream"
 _LOCK: Final = 0x4143434F5244  # "ACCORD"
+
+
+class NotMigrated(AccordError):
+    """The database must be brought to this release's schema first."""
 
 
 async def upgrade(database_url: str) -> None:
@@ -41,6 +50,27 @@ async def is_current(database_url: str) -> bool:
             return await connection.run_sync(_is_current)
     finally:
         await engine.dispose()
+
+
+async def require_migrated(database_url: str) -> None:
+    """Raises NotMigrated when the schema is older than this release. A newer one is fine: during an upgrade the
+    processes of the former release go on until they are replaced."""
+    connection = await connect(database_url, "accord-start")
+    try:
+        applied = await connection.fetchval(f"SELECT version_num FROM {VERSION_SCHEMA}.alembic_version")
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        applied = None
+    finally:
+        await connection.close()
+    with as_file(files("deploy.migrations")) as folder:
+        scripts = ScriptDirectory.from_config(_configuration(str(folder)))
+        needed = scripts.get_current_head()
+        known = {script.revision for script in scripts.walk_revisions()}
+    if applied is None or (applied in known and applied != needed):
+        found = f"has schema {applied}" if applied else "has no schema of Accord"
+        raise NotMigrated(f"the database {found}, and this release needs {needed}: run `accord migrate` first")
+    if applied != needed:
+        log.warning("schema_is_newer", found=applied, needed=needed)
 
 
 def _upgrade(connection: Connection) -> None:

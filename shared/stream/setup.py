@@ -48,10 +48,15 @@ async def register_readers(connection: Any, readers: dict[str, tuple[str, ...]],
         for number in range(partitions)
         for topic in topics
     ]
+    # Steps lock the rows of owners at work; a start must not wait for them, so it writes only what is missing.
+    found = await connection.fetch(
+        "SELECT service, number, jsonb_object_keys(positions) FROM stream.ownership WHERE kind = 'partition'"
+    )
+    missing = sorted(set(rows) - {tuple(row) for row in found})
     await connection.executemany(
         """INSERT INTO stream.ownership (service, kind, number, positions)
         VALUES ($1, 'partition', $2, jsonb_build_object($3::text, '[0, {}]'::jsonb))
         ON CONFLICT (service, kind, number)
         DO UPDATE SET positions = EXCLUDED.positions || stream.ownership.positions""",
-        rows,
+        missing,
     )

@@ -60,7 +60,7 @@ async def test_a_new_version_is_seen_by_the_next_refresh_and_a_proposal_is_not(p
 async def test_a_step_without_an_accord_is_a_fault_of_the_surroundings(pool: asyncpg.Pool) -> None:
     book = AccordBook()
     async with pool.acquire() as connection:
-        with pytest.raises(Surroundings, match="no accord"):
+        with pytest.raises(Surroundings, match="No accord is on file"):
             await book.refresh(connection)
         assert book.is_empty
         await bootstrap_accord(connection, default_accord_text())

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from services.standalone import CannotListen, FolderInUse, StandaloneSettings, Start, _locked, up
+from services.serving import CannotListen
+from services.standalone import FolderInUse, StandaloneSettings, Start, _locked, up
 
 
-def never(started: object) -> None:
+def never(*started: object) -> None:
     raise AssertionError("it must not start")
 
 

@@ -1,0 +1,68 @@
+"""What must stand in a database before anything runs on it: the schema, the topics, an accord, a key of role admin.
+
+May be repeated at any time: what is there stays.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from services.api.main import bootstrap_accord
+from services.composition import DEFAULT_PARTITIONS, CompositionSettings
+from shared.agreement.loading import default_accord_text, load_accord, not_yet_executed
+from shared.db.engine import connect
+from shared.db.migrate import upgrade
+from shared.events.topics import READERS, TOPICS
+from shared.http.auth import ensure_admin_key
+from shared.settings import ProcessSettings
+from shared.stream.setup import initialise, register_readers
+
+
+class FirstStartSettings(ProcessSettings):
+    """What is read beside what every process reads."""
+
+    admin_key: SecretStr | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What people must be told. `admin_key` was made now and is shown this once."""
+
+    admin_key: str | None
+    accord_version: int
+    not_yet_executed: list[str]
+
+
+def read_accord(file: Path | None) -> str | None:
+    """The text of the agreement that a start was given, if it was given one."""
+    return file.read_text(encoding="utf-8") if file else None
+
+
+async def prepare(database_url: str, text: str | None, preset_key: SecretStr | None) -> Prepared:
+    """Brings the database up to date. The accord given is the first one; without one it is the packaged one.
+
+    Raises InvalidDocument if another accord is on file than the one given.
+    """
+    connection = await connect(database_url, "accord-start")
+    try:
+        await upgrade(database_url)
+        settings = CompositionSettings()
+        partitions, _ = await initialise(
+            connection, topics=TOPICS, partitions=settings.partitions, default=DEFAULT_PARTITIONS
+        )
+        await register_readers(connection, READERS, partitions)
+        if text is None and await connection.fetchval("SELECT NOT EXISTS (SELECT FROM api.published_accords)"):
+            text = default_accord_text()
+        if text is not None:
+            await bootstrap_accord(connection, text)
+        row = await connection.fetchrow(
+            "SELECT version, document::text FROM api.published_accords ORDER BY version DESC LIMIT 1"
+        )
+        return Prepared(
+            admin_key=await ensure_admin_key(connection, preset_key.get_secret_value() if preset_key else None),
+            accord_version=row["version"],
+            not_yet_executed=not_yet_executed(load_accord(row["document"])),
+        )
+    finally:
+        await connection.close()
