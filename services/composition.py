@@ -4,7 +4,7 @@ One process with all services and one process per service differ only in the lis
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +13,9 @@ from importlib.metadata import version
 import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry
-from pydantic import Field
 
 from services.api import main as api
+from services.carriers import Loop, Site, open_log
 from services.delivery import main as delivery
 from services.ingest import main as ingest
 from services.scoring import main as scoring
@@ -23,25 +23,17 @@ from services.sla_monitor import main as sla_monitor
 from services.stages import main as stages
 from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook, NoAccord
-from shared.db.engine import connect_options, create_engine, create_pool, dsn
+from shared.db.engine import create_engine, create_pool
 from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
 from shared.errors import AccordError, Surroundings
-from shared.events.topics import READERS, TOPICS
+from shared.events.topics import READERS
 from shared.lifecycle import Resources, Service
-from shared.settings import Settings
 from shared.stream.carrier import Slot
-from shared.stream.crew import Alone, Assignment, Crew
+from shared.stream.crew import Assignment, Crew
 from shared.stream.handler import Handler
-from shared.stream.handover import Handover
-from shared.stream.lag import LagMonitor
-from shared.stream.log import PostgresCarrier
-from shared.stream.members import Members
 from shared.stream.metrics import Metrics
-from shared.stream.notify import Notifier
 from shared.stream.runner import Runner
-from shared.stream.setup import PARTITIONS_MAX, initialise, register_readers
-from shared.stream.trim import Trimmer
 from shared.telemetry.metrics import watch_readiness
 
 SERVICES: Mapping[str, Callable[[Resources], Service]] = {
@@ -52,15 +44,9 @@ SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "delivery": delivery.wire,
     "api": api.wire,
 }
-DEFAULT_PARTITIONS = 4
-# No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that
-# takes longer than this has lost its answer, and is retried like any fault of the surroundings.
-STATEMENT_SECONDS_MAX = 60.0
 ACCORD_CHECK_SECONDS = 1.0
 
 log = structlog.get_logger(component="composition")
-
-Loop = Callable[[], Awaitable[None]]
 
 
 class LoopEnded(AccordError):
@@ -111,79 +97,35 @@ async def _for_ever(loop: Loop) -> None:
     raise LoopEnded
 
 
-class CompositionSettings(Settings):
-    """What the log of this installation is like."""
-
-    partitions: int | None = Field(default=None, ge=1, le=PARTITIONS_MAX, description="Fixed at the first start")
-    log_bytes_max: int = Field(default=8 * 1024**3, gt=0, description="Bound of the log on the Postgres carrier")
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where this installation is. `is_shared` says that other processes may run services on this database too."""
-
-    database_url: str
-    public_url: str
-    pool_size: int
-    is_shared: bool = False
-
-
 async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry, stack: AsyncExitStack) -> House:
     """Opens what the named services need; `stack` closes it again."""
-    settings = CompositionSettings()
     pool = await create_pool(site.database_url, max_size=site.pool_size)
     stack.push_async_callback(_close_pool, pool)
     watch_pool(pool, registry)
     engine = create_engine(site.database_url)
     stack.push_async_callback(engine.dispose)
-    async with pool.acquire() as connection:
-        partitions, topic_names = await initialise(
-            connection, topics=TOPICS, partitions=settings.partitions, default=DEFAULT_PARTITIONS
-        )
-        await register_readers(connection, READERS, partitions)
-
-    async def connect() -> asyncpg.Connection:
-        options = connect_options("accord-owner")
-        return await asyncpg.connect(dsn(site.database_url), command_timeout=STATEMENT_SECONDS_MAX, **options)
-
-    handover = Handover()
-    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=partitions, names=topic_names, handover=handover)
+    metrics = Metrics(registry)
+    clock = SystemClock()
+    opened = await open_log(names, site, pool, clock=clock, metrics=metrics, stack=stack)
     accords = AccordBook()
     with suppress(NoAccord):
         await accords.refresh(pool)
     resources = Resources(
         pool=pool,
         engine=engine,
-        carrier=carrier,
+        carrier=opened.carrier,
         accords=accords,
         registry=registry,
-        stream_metrics=Metrics(registry),
-        clock=SystemClock(),
+        stream_metrics=metrics,
+        clock=clock,
         public_url=site.public_url,
     )
     services = [SERVICES[name](resources) for name in names]
-    upkeep = _upkeep(resources, settings.log_bytes_max, carrier.set_full)
-    if site.is_shared:
-        notifier = Notifier(connect, handover, _topics_read(services))
-        handover.tell_others = notifier.tell
-        upkeep.append(notifier.run)
-
-    def assignment() -> Assignment:
-        return Members(connect, carrier.owner, partitions) if site.is_shared else Alone(partitions)
-
-    house = House(resources, services, [(crew, assignment()) for crew in _crews(services, resources)], upkeep)
+    crews = [(crew, opened.assignment(crew.service)) for crew in _crews(services, resources)]
+    upkeep: list[Loop] = [*opened.upkeep, partial(_wait_for_accord, pool, accords)]
+    house = House(resources, services, crews, upkeep)
     watch_readiness(lambda: house.readiness()[0], registry)
     return house
-
-
-def _upkeep(resources: Resources, log_bytes_max: int, on_full: Callable[[bool], None]) -> list[Loop]:
-    pool, metrics = resources.pool, resources.stream_metrics
-    trimmer = Trimmer(pool, clock=resources.clock, metrics=metrics, bytes_max=log_bytes_max, on_full=on_full)
-    return [LagMonitor(pool, metrics).run, trimmer.run, partial(_wait_for_accord, pool, resources.accords)]
-
-
-def _topics_read(services: Sequence[Service]) -> set[str]:
-    return {topic for service in services if service.handler for topic in READERS[service.name]}
 
 
 def _crews(services: Sequence[Service], resources: Resources) -> list[Crew]:

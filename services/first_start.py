@@ -9,14 +9,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from services.api.main import bootstrap_accord
-from services.composition import DEFAULT_PARTITIONS, CompositionSettings
+from services.carriers import make_log
 from shared.agreement.loading import default_accord_text, load_accord, not_yet_executed
 from shared.db.engine import connect
 from shared.db.migrate import upgrade
-from shared.events.topics import READERS, TOPICS
 from shared.http.auth import ensure_admin_key
 from shared.settings import ProcessSettings
-from shared.stream.setup import initialise, register_readers
 
 
 class FirstStartSettings(ProcessSettings):
@@ -47,11 +45,7 @@ async def prepare(database_url: str, text: str | None, preset_key: SecretStr | N
     connection = await connect(database_url, "accord-start")
     try:
         await upgrade(database_url)
-        settings = CompositionSettings()
-        partitions, _ = await initialise(
-            connection, topics=TOPICS, partitions=settings.partitions, default=DEFAULT_PARTITIONS
-        )
-        await register_readers(connection, READERS, partitions)
+        await make_log(connection)
         if text is None and await connection.fetchval("SELECT NOT EXISTS (SELECT FROM api.published_accords)"):
             text = default_accord_text()
         if text is not None:

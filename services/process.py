@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from services import composition
-from services.composition import Site
+from services.carriers import Site
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.migrate import require_migrated
 from shared.errors import AccordError

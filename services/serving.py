@@ -15,7 +15,8 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
-from services.composition import House, Loop
+from services.carriers import Loop
+from services.composition import House
 from services.http_app import build_app
 from shared.errors import AccordError
 

@@ -17,7 +17,7 @@ import structlog
 import uvloop
 
 from services import composition
-from services.composition import Site
+from services.carriers import Site
 from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.embedded import EmbeddedPostgres

@@ -8,6 +8,7 @@ AccordError
 ├── OwnershipLost     a successor took the partition or lane: stop, drop it
 ├── PositionsMoved    this owner's last commit went through although it looked failed: reload, go on
 ├── Gap               numbers of an emitter are missing: stop the partition until they arrive
+├── OutOfRange        the broker no longer has what must be read next: stop the partition, tell people
 ├── InvalidDocument   an accord or a setting is wrong: say where, what was found, what is allowed
 └── Unavailable       nothing durable can be reached, or a bound is reached: answer 503 with Retry-After
 """
@@ -53,6 +54,10 @@ class PositionsMoved(AccordError):
 
 class Gap(AccordError):
     """Numbers of an emitter are missing on this partition."""
+
+
+class OutOfRange(AccordError):
+    """The broker no longer has what this partition must read next."""
 
 
 class InvalidDocument(AccordError):

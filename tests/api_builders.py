@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.main import bootstrap_accord
-from services.composition import House, Site, build
+from services.carriers import Site
+from services.composition import House, build
 from services.http_app import build_app
 from shared.agreement.loading import default_accord_text
 from shared.http.auth import ensure_admin_key

@@ -83,7 +83,7 @@ class ActionLine:
             end = await self._carrier.end(topic, partition)
             remaining = max(0.0, ends_at - time())
             if not await wait_until_read(
-                self._carrier, service, topic, partition=partition, offset=end, timeout_seconds=remaining
+                self._carrier, service, topic, partition=partition, end=end, timeout_seconds=remaining
             ):
                 return False
         return True

@@ -9,7 +9,7 @@ import asyncpg
 from pydantic_core import to_json
 from rich.console import Console
 
-from services.composition import CompositionSettings
+from services.carriers import LogSettings
 from services.doctor.finding import Finding, State, failed
 from services.doctor.line import check_line
 from services.doctor.server import check_migrations, check_server
@@ -31,7 +31,7 @@ async def examine(database_url: str, clock: Clock) -> Sequence[Finding]:
         findings.extend(await check_server(connection, clock))
         findings.append(migrations := await check_migrations(connection, database_url))
         if migrations.state is State.OK:
-            findings.extend(await check_line(connection, log_bytes_max=CompositionSettings().log_bytes_max))
+            findings.extend(await check_line(connection, log_bytes_max=LogSettings().log_bytes_max))
     except DATABASE_ERRORS as error:
         findings.append(_unreachable(error))
     finally:

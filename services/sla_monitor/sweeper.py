@@ -11,7 +11,7 @@ from services.sla_monitor import store
 from services.sla_monitor.handler import LeadStep, NextDue, count
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import tick_id
-from services.sla_monitor.model.gate import Clearance, Gate
+from services.sla_monitor.model.gate import Clearance, End, Gate
 from services.sla_monitor.model.states import Tick
 from services.sla_monitor.settings import Settings
 from shared.db.accord_book import AccordBook
@@ -29,9 +29,9 @@ LOOK_AGAIN_SECONDS: Final = 0.02
 class Line(Protocol):
     """How far the log goes and who has read how far. `Carrier` is one."""
 
-    async def end(self, topic: str, partition: int) -> int: ...
+    async def end(self, topic: str, partition: int) -> End: ...
 
-    async def position(self, service: str, topic: str, partition: int) -> int: ...
+    async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool: ...
 
 
 class Sweeper:
@@ -108,15 +108,12 @@ class Sweeper:
     async def _look(self, now: datetime) -> Clearance | None:
         partition, began = self._partition, self._gate is None
         gate = self._gate or Gate(now, await self._line.end(topics.SALES, partition))
-        if gate.lifecycle_end is None and gate.has_stages_read(
-            await self._line.position("stages", topics.SALES, partition)
-        ):
+        if gate.lifecycle_end is None and await self._line.has_read("stages", topics.SALES, partition, gate.sales_end):
             gate = gate._replace(lifecycle_end=await self._line.end(topics.LIFECYCLE, partition))
-        if gate.lifecycle_end is not None:
-            clearance = gate.clearance(await self._line.position(SERVICE, topics.LIFECYCLE, partition))
-            if clearance is not None:
-                self._gate = self._looked_at = None
-                return clearance
+        end = gate.lifecycle_end
+        if end is not None and await self._line.has_read(SERVICE, topics.LIFECYCLE, partition, end):
+            self._gate = self._looked_at = None
+            return gate.clearance()
         if began:
             self._metrics.gate_waits.inc()
         self._gate, self._looked_at = gate, now

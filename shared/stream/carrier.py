@@ -31,6 +31,7 @@ class Position(NamedTuple):
 
 
 Positions = Mapping[str, Position]  # by topic
+End = Mapping[str, int]  # the last number of each emitter on one partition of a topic
 
 
 class Missing(NamedTuple):
@@ -67,7 +68,7 @@ class Transaction(Protocol):
         """`then` is called after the commit, and never if there is none. It does no I/O and doesn't fail."""
 
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
-        """Puts events on their topics, numbered. Returns (partition, offset) of each. At most once per transaction."""
+        """Puts events on their topics, numbered. Returns (partition, number) of each. At most once per transaction."""
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keeps dead letters as rows; the caller also emits them on the dead-letter topic."""
@@ -126,8 +127,11 @@ class Carrier(Protocol):
     def wake(self, slot: Slot) -> None:
         """Ends the slot's wait now (an earlier deadline appeared, the process stops)."""
 
-    async def end(self, topic: str, partition: int) -> int:
-        """The offset after the last event put on this topic, lanes' unshipped rows included."""
+    async def end(self, topic: str, partition: int) -> End:
+        """The last number of each emitter that was committed for this topic, shipped or not."""
+
+    async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool:
+        """Whether this service has read all that `end` counts."""
 
     async def position(self, service: str, topic: str, partition: int) -> int:
         """The next offset that this service will read."""

@@ -2,10 +2,20 @@
 
 import asyncpg
 
-from shared.errors import AlreadyApplied, Gap, OwnershipLost, Poison, PositionsMoved, Raced, Surroundings, Unavailable
+from shared.errors import (
+    AlreadyApplied,
+    Gap,
+    OutOfRange,
+    OwnershipLost,
+    Poison,
+    PositionsMoved,
+    Raced,
+    Surroundings,
+    Unavailable,
+)
 
 _POISON_CLASSES = ("22", "23")  # data exception, integrity constraint violation
-_NOT_THE_EVENT = (Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, AlreadyApplied)
+_NOT_THE_EVENT = (Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, OutOfRange, AlreadyApplied)
 
 
 def is_poison(error: Exception) -> bool:

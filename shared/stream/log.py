@@ -13,7 +13,7 @@ from uuid import UUID
 from shared.clock import new_id
 from shared.stream import operations
 from shared.stream import positions as positions_
-from shared.stream.carrier import Missing, Slot
+from shared.stream.carrier import End, Missing, Position, Slot
 from shared.stream.handover import Handover
 from shared.stream.log_claim import Names, PostgresClaim
 
@@ -36,12 +36,12 @@ WHERE NOT EXISTS (SELECT FROM stream.ownership o WHERE o.service = $1 AND o.kind
     AND o.leased_until > now())
 ORDER BY lane LIMIT 1"""
 
-POSITION = """SELECT coalesce((positions #>> ARRAY[$2, '0'])::bigint, 0)
+POSITION = """SELECT positions -> $2
 FROM stream.ownership WHERE service = $1 AND kind = 'partition' AND number = $3"""
 
-END = (
-    """SELECT next_offset FROM stream.offsets JOIN stream.topics USING (topic_id) WHERE name = $1 AND partition = $2"""
-)
+END = """SELECT e.name, s.seq
+FROM stream.sequences s JOIN stream.topics t USING (topic_id) JOIN stream.emitters e USING (emitter_id)
+WHERE t.name = $1 AND s.partition = $2"""
 
 
 class PostgresCarrier:
@@ -67,24 +67,36 @@ class PostgresCarrier:
             epoch = await connection.fetchval(
                 TAKE, slot.service, slot.kind, slot.number, self.owner, start, LANE_LEASE_SECONDS
             )
-            claim = PostgresClaim(
-                slot=slot,
-                epoch=epoch,
-                names=self._names,
-                handover=self._handover,
-                connect=self._connect,
-                partitions=self.partitions,
-            )
+            claim = self._new_claim(slot, epoch)
             await claim.load(connection)
         except BaseException:
             connection.terminate()
             raise
         return claim
 
+    def _new_claim(self, slot: Slot, epoch: int) -> PostgresClaim:
+        return PostgresClaim(
+            slot=slot,
+            epoch=epoch,
+            names=self._names,
+            handover=self._handover,
+            connect=self._connect,
+            partitions=self.partitions,
+        )
+
     async def claim_lane(self, service: str) -> PostgresClaim:
+        claim = await self._claim_lane(service, FREE_LANE)
+        if claim is None:
+            raise RuntimeError("there is always a free lane: they are counted one past the last")
+        return claim
+
+    async def _claim_lane(self, service: str, number_of: str) -> PostgresClaim | None:
+        """Takes the lane that the query names; None if it names none."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('accord lane ' || $1))", service)
-            number = await connection.fetchval(FREE_LANE, service)
+            number = await connection.fetchval(number_of, service)
+            if number is None:
+                return None
             slot = Slot(service, "lane", number)
             await connection.execute(TAKE, service, "lane", number, self.owner, "{}", LANE_LEASE_SECONDS)
         return await self.claim(slot)
@@ -99,11 +111,18 @@ class PostgresCarrier:
         """What the trimmer found."""
         self.is_full = is_full
 
-    async def end(self, topic: str, partition: int) -> int:
-        return int(await self._pool.fetchval(END, topic, partition) or 0)
+    async def end(self, topic: str, partition: int) -> End:
+        return dict(await self._pool.fetch(END, topic, partition))
+
+    async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool:
+        return positions_.reaches(await self._position(service, topic, partition), end)
 
     async def position(self, service: str, topic: str, partition: int) -> int:
-        return int(await self._pool.fetchval(POSITION, service, topic, partition) or 0)
+        return (await self._position(service, topic, partition)).offset
+
+    async def _position(self, service: str, topic: str, partition: int) -> Position:
+        found = await self._pool.fetchval(POSITION, service, topic, partition)
+        return Position(*json.loads(found)) if found else positions_.START
 
     async def resume(self, service: str, partition: int) -> bool:
         """Ends a breaker's stop; False if this partition was not stopped."""

@@ -78,7 +78,7 @@ class PostgresTransaction:
             counts[place] = rank + 1
         sequences = {place: claim.sequences.get(place, 0) for place in counts}
         wanted = [(*place, counts[place], sequences[place]) for place in sorted(counts)]
-        columns = (*zip(*wanted, strict=True), *zip(*places, strict=True), ranks, *_columns(outgoing))
+        columns = (*zip(*wanted, strict=True), *zip(*places, strict=True), ranks, *event_columns(outgoing))
         rows = await self._connection.fetch(sql.EMIT, claim.emitter_id, *columns)
         self.sequences = {(topic_id, partition): last_seq + count for topic_id, partition, count, last_seq in wanted}
         first_offsets = {(row[0], row[1]): row[2] for row in rows}
@@ -86,7 +86,7 @@ class PostgresTransaction:
             Record(topic, place[1], first_offsets[place] + rank, claim.slot.emitter, sequences[place] + 1 + rank, event)
             for (topic, event), place, rank in zip(outgoing, places, ranks, strict=True)
         ]
-        return [(record.partition, record.offset) for record in self.records]
+        return [(record.partition, record.seq or 0) for record in self.records]
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         await self._connection.executemany(
@@ -172,7 +172,7 @@ class PostgresClaim:
         moved = self._positions_json
         if positions is not self.positions:
             moved = json.dumps(positions_.to_json(positions))
-        transaction = PostgresTransaction(self, connection)
+        transaction = self._transaction(connection)
         try:
             status = await connection.execute(sql.begin(self.slot, self.epoch, self._positions_json, moved, breaker))
             if status != "UPDATE 1":
@@ -189,6 +189,12 @@ class PostgresClaim:
         self.sequences.update(transaction.sequences)
         for then in transaction.then:
             then()
+        self._committed(transaction)
+
+    def _transaction(self, connection: Connection) -> PostgresTransaction:
+        return PostgresTransaction(self, connection)
+
+    def _committed(self, transaction: PostgresTransaction) -> None:
         self._handover.give(transaction.records)
 
     async def _explain_refusal(self, connection: Connection) -> None:
@@ -233,7 +239,8 @@ async def _roll_back(connection: Connection) -> None:
         connection.terminate()
 
 
-def _columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
+def event_columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
+    """The events' fields as columns, in the order of Event."""
     return list(zip(*(event for _, event in outgoing), strict=True))
 
 

@@ -14,9 +14,9 @@ from shared.errors import OwnershipLost, PositionsMoved
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream.breaker import Breaker
-from shared.stream.carrier import DeadLetter, Missing, Position, Positions, Slot
+from shared.stream.carrier import DeadLetter, End, Missing, Position, Positions, Slot
 from shared.stream.handover import Handover
-from shared.stream.positions import START
+from shared.stream.positions import START, reaches
 
 Tables = dict[str, dict[Any, Any]]
 
@@ -59,7 +59,7 @@ class MemoryTransaction:
             seq = seqs.get(place, self._carrier.sequences[self._slot.emitter, *place]) + 1
             ends[place], seqs[place] = offset + 1, seq
             self.records.append(Record(topic, place[1], offset, self._slot.emitter, seq, event))
-        return [(record.partition, record.offset) for record in self.records]
+        return [(record.partition, record.seq or 0) for record in self.records]
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         self.letters.extend(letters)
@@ -170,11 +170,17 @@ class MemoryCarrier:
         """What the trimmer found."""
         self.is_full = is_full
 
-    async def end(self, topic: str, partition: int) -> int:
-        return len(self.log[topic, partition])
+    async def end(self, topic: str, partition: int) -> End:
+        return {record.emitter: record.seq for record in self.log[topic, partition] if record.emitter and record.seq}
+
+    async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool:
+        return reaches(self._position(service, topic, partition), end)
 
     async def position(self, service: str, topic: str, partition: int) -> int:
-        return self.owned[Slot(service, "partition", partition)].positions.get(topic, START).offset
+        return self._position(service, topic, partition).offset
+
+    def _position(self, service: str, topic: str, partition: int) -> Position:
+        return self.owned[Slot(service, "partition", partition)].positions.get(topic, START)
 
     async def resume(self, service: str, partition: int) -> bool:
         """Ends a breaker's stop; False if this partition was not stopped."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from shared.events.envelope import Record
-from shared.stream.carrier import Missing, Position, Positions
+from shared.stream.carrier import End, Missing, Position, Positions
 
 START = Position(0, {})
 
@@ -89,6 +89,11 @@ def advance(positions: Positions, records: Iterable[Record]) -> Positions:
 
 def _above(before: Position, seqs: dict[str, int]) -> dict[str, int]:
     return {emitter: seq for emitter, seq in seqs.items() if seq > before.seqs.get(emitter, 0)}
+
+
+def reaches(position: Position, end: End) -> bool:
+    """Whether a reader at this position has read all that `end` counts."""
+    return all(position.seqs.get(emitter, 0) >= seq for emitter, seq in end.items())
 
 
 def to_json(positions: Positions) -> dict[str, Any]:

@@ -4,22 +4,23 @@ One runner owns one partition under one epoch. A commit moves states, history, p
 a failure of the surroundings is retried for ever with backoff, an event that can't be applied ends as a dead letter.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
 import structlog
 
 from shared.clock import Clock
-from shared.errors import AlreadyApplied, Gap, OwnershipLost, PositionsMoved, Surroundings
+from shared.errors import AlreadyApplied, Gap, OutOfRange, OwnershipLost, PositionsMoved, Surroundings
 from shared.events.envelope import Outgoing, Record
 from shared.stream import dead_letter
 from shared.stream.carrier import Carrier, Claim, Missing, Slot
 from shared.stream.faults import is_poison, kind_of
 from shared.stream.handler import Handler, Ticker
+from shared.stream.kafka_codec import raise_if_unreadable
 from shared.stream.metrics import Metrics
 from shared.stream.pace import Pace
 from shared.stream.positions import admit, advance, in_order_of_receipt, missing_before
+from shared.stream.replay import Replayer
 
 log = structlog.get_logger()
 
@@ -27,7 +28,9 @@ BATCH_EVENTS_MAX = 500
 POLL_SECONDS = 0.25
 BUSY_POLL_SECONDS = 0.02
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-REPLAY_CHECK_SECONDS = 1.0
+RESUME_CHECK_SECONDS = 1.0
+# While a number is missing it is looked for so far ahead: its emitter's relay sends it again, with what followed.
+GAP_EVENTS_MAX = 50_000
 
 
 class Stopped(Exception):
@@ -65,7 +68,7 @@ class Runner:
         self._claim: Claim | None = None
         self._pace = Pace()
         self._stopping = False
-        self._next_replay_check = 0.0
+        self._replayer = Replayer(slot, handler, clock=clock, metrics=metrics)
         self._missing: Missing | None = None
         metrics.begin(slot.service)
 
@@ -129,7 +132,7 @@ class Runner:
             await self._wait_for_resume(claim)
             return
         await self._pace.wait()
-        fetched = in_order_of_receipt(await claim.fetch(self._topics, self._limit))[: self._limit]
+        fetched = await self._fetch(claim)
         if fetched:
             self._pace.begin()
             try:
@@ -144,10 +147,21 @@ class Runner:
             poll = BUSY_POLL_SECONDS if fetched else POLL_SECONDS
             await self._carrier.wait(self.slot, self._topics, min(poll, due_in or poll))
 
+    async def _fetch(self, claim: Claim) -> Sequence[Record]:
+        if self.state == "gap":
+            return in_order_of_receipt(await claim.fetch(self._topics, GAP_EVENTS_MAX))
+        fetched = in_order_of_receipt(await claim.fetch(self._topics, self._limit))[: self._limit]
+        if self.state == "out of range":
+            self.state = "running"
+        return fetched
+
     async def _apply(self, claim: Claim, fetched: Sequence[Record]) -> None:
         admission = admit(claim.positions, fetched)
         if len(fetched) >= self._limit:
             self._metrics.batch_limit_reached.labels(self.slot.service).inc()
+        if len(admission.records) > self._limit:  # after a gap
+            await self._step(claim, admission.records[: self._limit])
+            return
         if admission.records:
             await self._step(claim, admission.records)
         if admission.positions != claim.positions:
@@ -201,6 +215,7 @@ class Runner:
             async with claim.step(
                 advance(claim.positions, records), claim.breaker.after_success(len(records))
             ) as transaction:
+                raise_if_unreadable(records)
                 outgoing = await self._handler.handle(transaction, records)
                 await transaction.emit(outgoing)
         self._metrics.batch_events.labels(service).observe(len(records))
@@ -241,48 +256,16 @@ class Runner:
         return 0
 
     async def _replay_if_asked(self, claim: Claim) -> bool:
-        """Applies dead letters whose replay was asked for, each in a step that moves no position."""
-        now = asyncio.get_running_loop().time()
-        if now < self._next_replay_check:
-            return False
-        self._next_replay_check = now + REPLAY_CHECK_SECONDS
-        letters = await claim.replays()
-        for letter in letters:
-            await self._replay(claim, letter)
-        return bool(letters)
-
-    async def _replay(self, claim: Claim, letter: dead_letter.DeadLetter) -> None:
-        try:
-            async with claim.step(claim.positions, claim.breaker) as transaction:
-                outgoing = await self._handler.handle(transaction, [letter.record])
-                await transaction.emit(outgoing)
-                await transaction.mark_replayed(letter.id)
-        except AlreadyApplied:
-            async with claim.step(claim.positions, claim.breaker) as transaction:
-                await transaction.mark_replayed(letter.id)
-            return
-        except (OwnershipLost, PositionsMoved):
-            raise
-        except Exception as error:
-            if not is_poison(error):
-                raise
-            again = dead_letter.of(
-                letter.record, service=self.slot.service, kind=kind_of(error), error=error, at=self._clock.now()
-            )
-            async with claim.step(claim.positions, claim.breaker) as transaction:
-                await transaction.bury([again])
-            self._log.error("replay_failed", letter_id=str(letter.id), kind=again.kind)
-            return
-        self._metrics.replays.labels(self.slot.service).inc()
-        self._count_out(outgoing)
-        self._log.info("dead_letter_replayed", letter_id=str(letter.id))
+        emitted = await self._replayer.replay_asked(claim)
+        self._count_out(emitted or ())
+        return emitted is not None
 
     async def _wait_for_resume(self, claim: Claim) -> None:
         if self.state != "stopped":
             self.state = "stopped"
             self._tell_held_up()
             self._log.error("partition_stopped_by_breaker", in_a_row=claim.breaker.in_a_row)
-        await self._carrier.wait(self.slot, self._topics, REPLAY_CHECK_SECONDS)
+        await self._carrier.wait(self.slot, self._topics, RESUME_CHECK_SECONDS)
         await claim.reload()
         if not claim.breaker.is_stopped:
             self.state = "running"
@@ -290,7 +273,9 @@ class Runner:
             self._log.warning("partition_resumed")
 
     async def _back_off(self, error: Exception, failures: int) -> None:
-        if not isinstance(error, Gap):
+        if isinstance(error, OutOfRange):
+            self.state = "out of range"
+        elif not isinstance(error, Gap):
             self._metrics.retries.labels(self.slot.service).inc()
             self._log.warning("step_retried", kind=kind_of(error), failures=failures)
         seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]

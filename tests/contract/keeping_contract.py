@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from builders import NOON, an_event
-from contract.worlds import World, all_on, emit
+from contract.worlds import World, all_on, count_on, emit
 
 from shared.errors import OwnershipLost
 from shared.events.envelope import Event, Outgoing, Record
@@ -164,4 +164,4 @@ class KeepingContract:
             async with claim.step(claim.positions, claim.breaker) as transaction:
                 await transaction.emit([Outgoing(ACTIVITY, an_event("once"))])
                 await transaction.emit([Outgoing(ACTIVITY, an_event("twice"))])
-        assert await world.carrier.end(ACTIVITY, 0) == 0
+        assert await count_on(world.carrier, ACTIVITY, 0) == 0

@@ -6,7 +6,7 @@ from uuid import uuid5
 
 import pytest
 from builders import NAMES, an_event, lead_in
-from contract.worlds import PARTITIONS, World, all_on, assert_numbers_are_whole, emit, names
+from contract.worlds import PARTITIONS, World, all_on, assert_numbers_are_whole, count_on, emit, names
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +55,7 @@ class LogContract:
     async def test_a_commits_events_stand_in_the_order_emitted(self, world: World) -> None:
         claim = await world.carrier.claim(SLOT)
         places = await emit(claim, *(an_event(f"{n}", partition=n % 2) for n in range(6)))
-        assert places == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2)]
+        assert places == [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3), (1, 3)]
         assert names(await all_on(world, ACTIVITY, 0)) == ["0", "2", "4"]
         assert names(await all_on(world, ACTIVITY, 1)) == ["1", "3", "5"]
         assert await emit(claim) in ((), [])
@@ -76,7 +76,7 @@ class LogContract:
             for turn, claim in enumerate(lanes + steps):
                 tasks.create_task(emit_much(claim, turn))
         await assert_numbers_are_whole(world, [ACTIVITY, SALES])
-        ends = [await world.carrier.end(topic, p) for topic in (ACTIVITY, SALES) for p in range(PARTITIONS)]
+        ends = [await count_on(world.carrier, topic, p) for topic in (ACTIVITY, SALES) for p in range(PARTITIONS)]
         assert sum(ends) == 6 * 12 * 5
 
     @FEW
@@ -108,12 +108,9 @@ class LogContract:
         lane = await world.carrier.claim_lane("ingest")
         places = await emit(lane, *events)
         await lane.release()
-        for event, (partition, offset) in zip(events, places, strict=True):
-            reader = await world.carrier.claim(Slot("reader", "partition", partition))
-            reader.positions = {ACTIVITY: Position(offset, {})}
-            [record] = await reader.fetch([ACTIVITY], 1)
-            await reader.release()
-            assert (record.offset, record.emitter) == (offset, lane.slot.emitter)
+        for event, (partition, number) in zip(events, places, strict=True):
+            [record] = [found for found in await all_on(world, ACTIVITY, partition) if found.seq == number]
+            assert record.emitter == lane.slot.emitter
             assert record.event == event
             assert isinstance(record.event.value, bytes)
             assert record.event.time.utcoffset() == event.time.utcoffset()
@@ -137,17 +134,32 @@ class LogContract:
         assert not await claim.fetch([SCORE], 5)
 
     async def test_end_and_position_say_where_a_topic_ends_and_where_a_reader_stands(self, world: World) -> None:
-        assert [await world.carrier.end(topic, 3) for topic in TOPICS] == [0] * len(TOPICS)
+        assert [await count_on(world.carrier, topic, 3) for topic in TOPICS] == [0] * len(TOPICS)
         assert await world.carrier.position("stages", SCORE, 3) == 0
         lane = await world.carrier.claim_lane("api")
         await emit(lane, *(an_event(f"{n}", partition=3) for n in range(5)), topic=SCORE)
-        assert await world.carrier.end(SCORE, 3) == 5
+        assert await count_on(world.carrier, SCORE, 3) == 5
         claim = await world.carrier.claim(Slot("stages", "partition", 3), [SCORE])
         async with claim.step({SCORE: Position(2, {"api/0": 2})}, claim.breaker):
             pass
         assert await world.carrier.position("stages", SCORE, 3) == 2
         assert await world.carrier.position("stages", SALES, 3) == 0
         assert await world.carrier.position("delivery", SCORE, 3) == 0
+
+    async def test_a_service_has_read_an_end_once_its_numbers_have_reached_those_of_each_emitter(
+        self, world: World
+    ) -> None:
+        lanes = [await world.carrier.claim_lane("api") for _ in range(2)]
+        await emit(lanes[0], *(an_event(f"{n}") for n in range(2)), topic=SALES)
+        await emit(lanes[1], an_event("other"), topic=SALES)
+        end = await world.carrier.end(SALES, 0)
+        assert end == {"api/0": 2, "api/1": 1}
+        claim = await world.carrier.claim(Slot("stages", "partition", 0), [SALES])
+        for seqs, is_read in (({}, False), ({"api/0": 5}, False), ({"api/0": 2, "api/1": 1}, True)):
+            async with claim.step({SALES: Position(3, seqs)}, claim.breaker):
+                pass
+            assert await world.carrier.has_read("stages", SALES, 0, end) is is_read
+        assert await world.carrier.has_read("nobody", SALES, 0, {})
 
     async def test_what_an_open_step_emitted_is_seen_by_nobody(self, world: World) -> None:
         claim = await world.carrier.claim(SLOT)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from builders import NOON, an_event, eventually
-from contract.worlds import World, all_on, emit, names
+from contract.worlds import World, all_on, count_on, emit, names
 
 from shared.errors import OwnershipLost, PositionsMoved
 from shared.events.envelope import Outgoing
@@ -37,7 +37,7 @@ async def a_letter(claim: Claim) -> dead_letter.DeadLetter:
 
 async def assert_nothing_changed(world: World) -> None:
     assert await world.saved() == []
-    assert await world.carrier.end(SCORE, 0) == 0
+    assert await count_on(world.carrier, SCORE, 0) == 0
     assert await world.carrier.position("scoring", ACTIVITY, 0) == 0
 
 

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from builders import NOON, an_event, eventually
 from contract.runner_world import NameKeeper, Service, TickKeeper, a_service, keeps, kept, post, running
-from contract.worlds import World, all_on, assert_numbers_are_whole
+from contract.worlds import World, all_on, assert_numbers_are_whole, count_on
 
 from shared.errors import Poison, Surroundings
 from shared.events.dead_letter import DeadLettered
 from shared.events.envelope import Outgoing
 from shared.events.topics import ACTIVITY, DEAD_LETTER, SCORE
-from shared.stream import runner
+from shared.stream import replay, runner
 from shared.stream.breaker import IN_A_ROW_MAX
 from shared.stream.carrier import Transaction
 from shared.stream.dead_letter import of
@@ -46,7 +46,8 @@ class RunnerFailureContract:
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Replays and resumes are looked for more often than once a second."""
-        monkeypatch.setattr(runner, "REPLAY_CHECK_SECONDS", 0.02)
+        monkeypatch.setattr(replay, "CHECK_SECONDS", 0.02)
+        monkeypatch.setattr(runner, "RESUME_CHECK_SECONDS", 0.02)
 
     @pytest.mark.parametrize("error", [Poison(), ValueError("a bug"), KeyError("\ud800 \x00"), ZeroDivisionError()])
     async def test_poison_in_mid_batch_stands_alone_as_dead_letter(self, world: World, error: Exception) -> None:
@@ -192,7 +193,7 @@ class RunnerFailureContract:
                 await eventually(lambda turn=turn: self._is_kept(world, f"{turn}"))  # type: ignore[misc]
         assert await kept(world) == ["0", "1", "2"]
         assert await world.letters() == 1
-        assert await world.carrier.end(DEAD_LETTER, 0) == 1
+        assert await count_on(world.carrier, DEAD_LETTER, 0) == 1
 
     async def test_a_tick_that_fails_is_retried_and_the_line_goes_on(self, world: World) -> None:
         class Failing(TickKeeper):

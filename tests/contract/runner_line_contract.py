@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from builders import NOON, an_event, eventually
 from contract.runner_world import NameKeeper, TickKeeper, a_service, keeps, kept, post, running
-from contract.worlds import World, all_on, assert_numbers_are_whole, emit, names
+from contract.worlds import World, all_on, assert_numbers_are_whole, count_on, emit, names
 
 from shared.errors import AlreadyApplied
 from shared.events.topics import ACTIVITY, SALES, SCORE
@@ -145,7 +145,7 @@ class RunnerLineContract:
             await keeps(world, ["tick", "tick", "event", "tick"])
         assert await self._has_read(world, 1)
         await assert_numbers_are_whole(world, [SCORE])
-        assert await world.carrier.end(SCORE, 0) == 4
+        assert await count_on(world.carrier, SCORE, 0) == 4
 
     async def test_a_runner_that_is_cancelled_ends_and_its_partition_can_be_taken(self, world: World) -> None:
         service = a_service(world)

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from builders import NOON, an_event, eventually
 from contract.runner_world import SLOT, Gate, NameKeeper, Service, TickKeeper, a_service, keeps, kept, post, running
-from contract.worlds import World, all_on, assert_numbers_are_whole, names
+from contract.worlds import World, all_on, assert_numbers_are_whole, count_on, names
 from prometheus_client import CollectorRegistry
 
 from shared.errors import Unavailable
@@ -79,7 +79,7 @@ class RunnerOwnerContract:
         await successor.release()
         async with running(a_service(world)):
             await keeps(world, [APPLIED[place], "next"])
-        assert await world.carrier.end(SCORE, 0) == 2
+        assert await count_on(world.carrier, SCORE, 0) == 2
         await assert_numbers_are_whole(world, [SCORE])
 
     @pytest.mark.parametrize("place", PLACES)
@@ -97,7 +97,7 @@ class RunnerOwnerContract:
             ticker.before.open()
             await eventually(lambda: former.runner.state == "lost")
             assert await kept(world) == []
-            assert await world.carrier.end(SCORE, 0) == 0
+            assert await count_on(world.carrier, SCORE, 0) == 0
             assert former.metric("accord_stream_epoch_losses_total") == 1
             if place == "replay":
                 assert [names([letter.record]) for letter in await successor.replays()] == [["poison"]]
@@ -137,7 +137,7 @@ class RunnerOwnerContract:
             await post(world, "event")
             ticker.before.open()
             await eventually(lambda: former.runner.state == "lost")
-        assert (await world.letters(), await world.carrier.end(DEAD_LETTER, 0)) == (0, 0)
+        assert (await world.letters(), await count_on(world.carrier, DEAD_LETTER, 0)) == (0, 0)
 
     async def test_a_lane_paused_in_mid_commit_commits_before_its_successor(self, world: World) -> None:
         lane = PausedLane(world)

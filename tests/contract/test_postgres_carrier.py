@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from builders import an_event
 from contract.carrier_contract import CarrierContract
-from contract.worlds import PARTITIONS, PostgresWorld, all_on, assert_numbers_are_whole, emit, names
+from contract.worlds import PARTITIONS, PostgresWorld, all_on, assert_numbers_are_whole, count_on, emit, names
 
 from shared.errors import InvalidDocument, Surroundings
 from shared.events.envelope import Outgoing
@@ -50,7 +50,7 @@ async def test_postgres_ends_the_step_of_an_owner_that_stands_still(impatient_wo
     await former.release()
     assert successor.positions == {ACTIVITY: Position(0, {})}
     assert await world.saved() == []
-    assert await world.carrier.end(SCORE, 0) == 0
+    assert await count_on(world.carrier, SCORE, 0) == 0
 
 
 async def test_a_lane_whose_lease_ran_out_is_taken_by_the_next_publisher(world: PostgresWorld) -> None:

@@ -8,7 +8,7 @@ from builders import eventually
 from contract.runner_contract import RunnerContract
 from contract.runner_owner_contract import APPLIED, PLACES, Place, with_something_to_do
 from contract.runner_world import NameKeeper, TickKeeper, a_service, keeps, kept, post, running
-from contract.worlds import PostgresWorld, assert_numbers_are_whole
+from contract.worlds import PostgresWorld, assert_numbers_are_whole, count_on
 
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import ACTIVITY, SCORE
@@ -62,7 +62,7 @@ async def test_a_paused_owner_whose_transaction_postgres_ended_never_commits(
             await eventually(lambda: former.runner.state == "lost")
             await post(world, "next")
             await keeps(world, [APPLIED[place], "next"])
-    assert await world.carrier.end(SCORE, 0) == 2
+    assert await count_on(world.carrier, SCORE, 0) == 2
     await assert_numbers_are_whole(world, [SCORE])
 
 
@@ -143,4 +143,4 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_twice(world: PostgresW
         await post(world, "c")
         await keeps(world, ["a", "b", "c"])
     await assert_numbers_are_whole(world, [SCORE])
-    assert await world.carrier.end(SCORE, 0) == 3
+    assert await count_on(world.carrier, SCORE, 0) == 3

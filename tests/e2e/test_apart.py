@@ -11,7 +11,7 @@ from e2e.apart import ACCORD, KEY, Installation, ServiceProcess, metric
 from e2e.chaos_traffic import Load, Sender
 from running_accord import Caller, subscribe
 
-from services.composition import DEFAULT_PARTITIONS
+from services.carriers import DEFAULT_PARTITIONS
 from services.demo.receiver import Receiver
 
 SERVICES = ("ingest", "scoring", "scoring", "stages", "sla-monitor", "delivery", "api")

@@ -15,7 +15,7 @@ from builders import NAMES, eventually, lead_in
 from e2e.chaos_house import KEY, ChaosHouse
 from e2e.chaos_traffic import Load, Sender, passes, posts
 
-from services.composition import DEFAULT_PARTITIONS
+from services.carriers import DEFAULT_PARTITIONS
 from shared.clock import SystemClock
 from shared.events.activity import Activity
 from shared.events.codec import encode

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from builders import an_event
-from contract.worlds import PARTITIONS, PostgresWorld, emit
+from contract.worlds import PARTITIONS, PostgresWorld, count_on, emit
 from prometheus_client import CollectorRegistry
 
 from shared.events.topics import LIFECYCLE, READERS, SALES, SCORE
@@ -32,7 +32,7 @@ class Behind:
         """Puts one event per age at the end, as if that long ago."""
         claim = await self.world.carrier.claim_lane("ingest")
         for age in ages:
-            offset = await self.world.carrier.end(topic, partition)
+            offset = await count_on(self.world.carrier, topic, partition)
             await emit(claim, an_event(f"{topic} {offset}", partition=partition), topic=topic)
             await self.world.pool.execute(
                 """UPDATE stream.log SET appended_at = now() - $4::interval FROM stream.topics t

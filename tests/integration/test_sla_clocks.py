@@ -252,21 +252,32 @@ async def test_a_sweep_is_bounded_and_goes_in_the_order_of_deadlines(pool: async
     await desk.claim.release()
 
 
+EMITTER = "api/0"
+
+
 async def _move_end(pool: asyncpg.Pool, topic: str, end: int) -> None:
+    """As if EMITTER had put so many events on partition 0 of the topic."""
+    await pool.execute("INSERT INTO stream.emitters (name) VALUES ($1) ON CONFLICT DO NOTHING", EMITTER)
     await pool.execute(
-        """UPDATE stream.offsets SET next_offset = $2
-        WHERE partition = 0 AND topic_id = (SELECT topic_id FROM stream.topics WHERE name = $1)""",
+        """INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
+        SELECT emitter_id, topic_id, 0, $3::bigint FROM stream.emitters e, stream.topics t
+        WHERE e.name = $1 AND t.name = $2
+        ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq""",
+        EMITTER,
         topic,
         end,
     )
 
 
-async def _move_position(pool: asyncpg.Pool, service: str, topic: str, offset: int) -> None:
+async def _move_position(pool: asyncpg.Pool, service: str, topic: str, number: int) -> None:
+    """As if the service had read partition 0 of the topic up to this number of EMITTER."""
     await pool.execute(
         """INSERT INTO stream.ownership (service, kind, number, positions)
-        VALUES ($1, 'partition', 0, jsonb_build_object($2::text, jsonb_build_array($3::bigint, '{}'::jsonb)))
+        VALUES ($1, 'partition', 0, jsonb_build_object($2::text,
+            jsonb_build_array($3::bigint, jsonb_build_object($4::text, $3::bigint))))
         ON CONFLICT (service, kind, number) DO UPDATE SET positions = EXCLUDED.positions""",
         service,
         topic,
-        offset,
+        number,
+        EMITTER,
     )

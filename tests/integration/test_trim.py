@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from builders import NOON, an_event, eventually
-from contract.worlds import PARTITIONS, PostgresWorld, emit
+from contract.worlds import PARTITIONS, PostgresWorld, count_on, emit
 from prometheus_client import CollectorRegistry
 
 from shared.clock import ManualClock
@@ -51,7 +51,7 @@ class Log:
     async def put(self, topic: str, count: int, *, age: timedelta, partition: int = 0) -> None:
         """Puts so many events at the end, as if that long ago."""
         claim = await self.world.carrier.claim_lane("ingest")
-        start = await self.world.carrier.end(topic, partition)
+        start = await count_on(self.world.carrier, topic, partition)
         events = [an_event(f"{topic} {partition} {start + n}", partition=partition) for n in range(count)]
         await emit(claim, *(event._replace(value=bytes(VALUE_BYTES)) for event in events), topic=topic)
         await claim.release()
@@ -201,11 +201,11 @@ async def test_publishers_refuse_while_the_log_is_full_and_go_on_once_it_was_rea
         await trimmer.trim()
         with pytest.raises(Unavailable, match="full"):
             await publisher.publish("refused")
-        assert await log.world.carrier.end(ACTIVITY, 0) == 5
+        assert await count_on(log.world.carrier, ACTIVITY, 0) == 5
         await log.read_by_all(ACTIVITY, 5)
         await trimmer.trim()
         assert await publisher.publish("taken") == "taken"
-        assert await log.world.carrier.end(ACTIVITY, 0) == 6
+        assert await count_on(log.world.carrier, ACTIVITY, 0) == 6
     finally:
         run.cancel()
         with suppress(asyncio.CancelledError):

@@ -4,8 +4,11 @@ A deadline d may be announced once now >= d, stages has read [sales] to the end 
 service has read [lifecycle] to the end seen after that; or once it has waited as long as patience lasts.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+End = Mapping[str, int]  # the last number of each emitter on one partition of a topic
 
 
 class Clearance(NamedTuple):
@@ -21,17 +24,11 @@ class Gate(NamedTuple):
     `lifecycle_end` is the end of [lifecycle] seen when stages had read that far; None until then."""
 
     began_at: datetime
-    sales_end: int
-    lifecycle_end: int | None = None
+    sales_end: End
+    lifecycle_end: End | None = None
 
-    def has_stages_read(self, position: int) -> bool:
-        """Whether stages, at this position of [sales], has read what was there when the wait began."""
-        return position >= self.sales_end
-
-    def clearance(self, position: int) -> Clearance | None:
-        """The clearance at this position of [lifecycle], if it is far enough."""
-        if self.lifecycle_end is None or position < self.lifecycle_end:
-            return None
+    def clearance(self) -> Clearance:
+        """The clearance once this service has read [lifecycle] to `lifecycle_end`."""
         return Clearance(self.began_at)
 
     def out_of_patience(self, now: datetime, patience: timedelta) -> Clearance | None:

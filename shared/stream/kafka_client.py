@@ -1,0 +1,107 @@
+"""How this process reaches Kafka: its settings, and the clients made from them.
+
+aiokafka waits for ever in a few places when a broker vanishes, so every call of ours stands in a time-out.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import aiokafka
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.helpers import create_ssl_context
+from pydantic import Field, SecretStr, field_validator
+
+from shared.settings import Settings
+
+REQUEST_SECONDS = 15
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+FETCH_WAIT_SECONDS = 0.25
+_ADDRESS = re.compile(r"[^\s,:\[\]]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
+
+
+class KafkaSettings(Settings):
+    """Without `ACCORD_KAFKA` the log is the one in Postgres."""
+
+    kafka: str | None = Field(default=None, description="host:port,… of some brokers")
+    kafka_replication: int | None = Field(default=None, ge=1, le=9, description="Of topics made by `accord migrate`")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None
+    kafka_cert_file: Path | None = None
+    kafka_key_file: Path | None = None
+    kafka_session_timeout_seconds: int = Field(default=45, ge=6, le=1_800)
+
+    @field_validator("kafka")
+    @classmethod
+    def _is_list_of_addresses(cls, value: str | None) -> str | None:
+        if value is not None and not all(_ADDRESS.fullmatch(address) for address in value.split(",")):
+            raise ValueError("must be host:port, or several with commas between, like kafka-1:9092,kafka-2:9092")
+        return value
+
+
+class KafkaClients:
+    """Makes clients; each caller starts and stops its own."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.settings = settings
+        self._options = _options(settings)
+
+    def producer(self) -> aiokafka.AIOKafkaProducer:
+        """Idempotent. Without linger a lone event goes at once; what comes while a request runs shares the next."""
+        return aiokafka.AIOKafkaProducer(
+            **self._options,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            compression_type="lz4",
+            max_batch_size=256 * 1024,
+            max_request_size=MESSAGE_BYTES_MAX,
+        )
+
+    def consumer(self, group: str | None) -> aiokafka.AIOKafkaConsumer:
+        """Positions come from Postgres alone: none is ever reset or committed by the client itself."""
+        return aiokafka.AIOKafkaConsumer(
+            **self._options,
+            group_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            partition_assignment_strategy=[RangePartitionAssignor],
+            session_timeout_ms=self.settings.kafka_session_timeout_seconds * 1_000,
+            heartbeat_interval_ms=min(3_000, self.settings.kafka_session_timeout_seconds * 1_000 // 3),
+            fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1_000),
+            max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        return AIOKafkaAdminClient(**self._options)
+
+
+def _options(settings: KafkaSettings) -> dict[str, Any]:
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka,
+        "client_id": "accord",
+        "request_timeout_ms": REQUEST_SECONDS * 1_000,
+        "security_protocol": protocol,
+    }
+    if protocol in ("SSL", "SASL_SSL"):
+        options["ssl_context"] = create_ssl_context(
+            cafile=_text(settings.kafka_ca_file),
+            certfile=_text(settings.kafka_cert_file),
+            keyfile=_text(settings.kafka_key_file),
+        )
+    if protocol in ("SASL_PLAINTEXT", "SASL_SSL"):
+        password = settings.kafka_sasl_password
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = password.get_secret_value() if password else None
+    return options
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,129 @@
+"""Partitions by Kafka's own consumer group: implements `Assignment`, and keeps the feed of the service running.
+
+Positions in Postgres decide; they are also committed to the group, so that lag tools and autoscalers see them.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
+
+from shared.stream.crew import Crew
+from shared.stream.feed import Feed
+from shared.stream.kafka_client import KafkaClients
+from shared.stream.metrics import Metrics
+
+log = structlog.get_logger()
+
+JOIN_SECONDS = 60.0
+LEAVE_SECONDS = 5.0
+COMMIT_SECONDS = 1.0
+COMMIT_SECONDS_MAX = 5.0
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
+
+
+class Group:
+    """The membership of one service of this process in the group `accord-<service>`."""
+
+    def __init__(
+        self, service: str, topics: Sequence[str], *, clients: KafkaClients, feed: Feed, metrics: Metrics
+    ) -> None:
+        self._service = service
+        self._topics = [feed.topic_prefix + topic for topic in topics]
+        self._clients = clients
+        self._feed = feed
+        self._metrics = metrics
+        self._log = log.bind(service=service)
+
+    async def run(self, crew: Crew) -> None:
+        """Until cancelled. A consumer that fails is left, its partitions dropped, and another one joins."""
+        failures = 0
+        while True:
+            try:
+                await self._belong(crew)
+            except (KafkaError, TimeoutError, OSError) as error:
+                self._log.warning("group_left", kind=type(error).__name__, failures=failures)
+            await crew.hold(())
+            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            failures += 1
+
+    async def _belong(self, crew: Crew) -> None:
+        consumer = self._clients.consumer(f"{self._feed.topic_prefix}accord-{self._service}")
+        consumer.subscribe(self._topics, listener=_Listener(self, crew))
+        self._feed.attach(consumer)
+        committing = asyncio.create_task(self._commit_for_ever(consumer))
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await consumer.start()
+            await self._feed.pump()
+        finally:
+            committing.cancel()
+            with suppress(asyncio.CancelledError):
+                await committing
+            await self._leave(consumer)
+
+    async def assigned(self, crew: Crew, places: Sequence[TopicPartition]) -> None:
+        """These are ours. Each partition must come with all topics of the service, as a range assignor deals them."""
+        topics = defaultdict(set)
+        for place in places:
+            topics[place.partition].add(place.topic)
+        self._metrics.kafka_rebalances.labels(self._service).inc()
+        broken = sorted(partition for partition, names in topics.items() if names != set(self._topics))
+        if broken:
+            # Another strategy in the group, or topics of different sizes: never run a partition without all of it.
+            self._log.error("assignment_not_whole", partitions=broken)
+        held = sorted(topics.keys() - set(broken))
+        self._log.info("partitions_assigned", partitions=held)
+        self._feed.assigned(places)
+        await crew.hold(held)
+
+    async def revoked(self, crew: Crew) -> None:
+        """None is ours until the group has agreed again: every step at hand ends, what is known is committed."""
+        await crew.hold(())
+        self._feed.assigned(())
+
+    async def _commit_for_ever(self, consumer: AIOKafkaConsumer) -> None:
+        committed: dict[TopicPartition, int] = {}
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            moved = {place: at for place, at in self._feed.positions.items() if committed.get(place) != at}
+            if moved and await self._commit(consumer, moved):
+                committed = dict(self._feed.positions)
+
+    async def _commit(self, consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int]) -> bool:
+        """Best effort: what a rebalance refuses, the next owner commits."""
+        try:
+            await asyncio.wait_for(consumer.commit(positions), COMMIT_SECONDS_MAX)
+        except (KafkaError, TimeoutError) as error:
+            self._log.info("positions_not_committed", kind=type(error).__name__)
+            return False
+        return True
+
+    async def _leave(self, consumer: AIOKafkaConsumer) -> None:
+        positions = dict(self._feed.positions)
+        self._feed.detach()
+        if positions:
+            await self._commit(consumer, positions)
+        try:
+            await asyncio.wait_for(consumer.stop(), LEAVE_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            self._log.warning("consumer_not_closed", kind=type(error).__name__)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """aiokafka calls it between two generations of the group. It takes no lock that the pump holds."""
+
+    def __init__(self, group: Group, crew: Crew) -> None:
+        self._group = group
+        self._crew = crew
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        await self._group.revoked(self._crew)
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        await self._group.assigned(self._crew, assigned)
