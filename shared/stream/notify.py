@@ -1,12 +1,13 @@
 """Tells the other processes on this Postgres that something was committed, so that their readers look at once.
 
 Notices go over a connection of their own after the commit: inside it they would make all commits wait for one lock. One
-that is missed, or can't be sent, costs one poll of the reader.
+that is missed, or can't be sent, costs one poll of the reader. Where nobody else listens, none is sent.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -26,6 +27,14 @@ NOTIFY = "SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[])
 # A notice is worth no wait for the disk.
 PREPARE = "SET synchronous_commit = off"
 
+# Who listens holds a lock as long as its session lasts, and says so when it begins.
+HELLO = "accord.listening"
+HOLD = "SELECT pg_advisory_lock_shared(hashtext($1), 0)"
+GREET = "SELECT pg_notify($1, '')"
+ARE_THERE_OTHERS = """SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid::bigint = hashtext($1) & 4294967295 AND objid = 0 AND pid <> pg_backend_pid())"""
+
 
 class Notifier:
     """Runs until cancelled. `topics` are those that this process reads."""
@@ -36,9 +45,14 @@ class Notifier:
         self._topics = frozenset(topics)
         self._places: defaultdict[str, set[int]] = defaultdict(set)
         self._stirred = asyncio.Event()
+        self._hellos = 0
+        self._are_there_others = True
+        self._check_at = 0.0
 
     def tell(self, places: Iterable[tuple[str, int]]) -> None:
         """This process has committed events on these (topic, partition)s. Returns at once."""
+        if not self._are_there_others:
+            return
         for topic, partition in places:
             self._places[topic].add(partition)
         self._stirred.set()
@@ -63,19 +77,23 @@ class Notifier:
     async def _listen(self, connection: Any) -> None:
         connection.add_termination_listener(lambda _: self._stirred.set())
         await connection.execute(PREPARE)
-        for topic in sorted(self._topics):
-            await connection.add_listener(topic, self._hear)
+        await connection.add_listener(HELLO, self._meet)
+        if self._topics:
+            await connection.execute(HOLD, HELLO)
+            for topic in sorted(self._topics):
+                await connection.add_listener(topic, self._hear)
+            await connection.execute(GREET, HELLO)
         # What was told while nobody listened.
         self._handover.written_elsewhere(None)
+        self._check_at = 0.0
 
     async def _send(self, connection: Any) -> None:
         """Until the connection is lost, which is then raised."""
         while True:
-            try:
+            await self._look_around(connection)
+            with suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._stirred.wait()
-            except TimeoutError:
-                await connection.execute(PREPARE)  # only asking tells that the other side is gone
             self._stirred.clear()
             if connection.is_closed():
                 raise ConnectionResetError
@@ -84,6 +102,22 @@ class Notifier:
                 payloads = [write(partitions) for partitions in places.values()]
                 await connection.execute(NOTIFY, list(places), payloads)
                 await asyncio.sleep(GATHER_SECONDS)
+
+    async def _look_around(self, connection: Any) -> None:
+        """Now and then; it also finds out that the other side of the connection is gone."""
+        now = asyncio.get_running_loop().time()
+        if now < self._check_at:
+            return
+        self._check_at = now + CHECK_SECONDS
+        hellos = self._hellos
+        are_there = await connection.fetchval(ARE_THERE_OTHERS, HELLO)
+        # Who came while we looked may have been missed.
+        self._are_there_others = are_there or self._hellos != hellos
+
+    def _meet(self, connection: Any, sender_pid: int, channel: str, payload: str) -> None:
+        if sender_pid != connection.get_server_pid():
+            self._hellos += 1
+            self._are_there_others = True
 
     def _hear(self, connection: Any, sender_pid: int, topic: str, payload: str) -> None:
         if sender_pid != connection.get_server_pid():

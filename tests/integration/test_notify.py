@@ -11,6 +11,7 @@ from builders import an_event, eventually
 
 from shared.events.envelope import Outgoing
 from shared.events.topics import ACTIVITY, SALES, SCORE, TOPICS
+from shared.stream import notify
 from shared.stream.carrier import Slot
 from shared.stream.handover import Handover, Place
 from shared.stream.log import PostgresCarrier
@@ -113,6 +114,31 @@ async def test_a_commit_wakes_a_reader_in_another_process_which_reads_it_from_th
         assert [record.event.value for record in await claim.fetch([ACTIVITY], 10)] == [b"a"]
         await lane.release()
         await claim.release()
+
+
+async def test_no_notice_is_sent_while_nobody_else_listens(database_url: str, pool: Any) -> None:
+    overheard: list[str] = []
+    spy = await asyncpg.connect(database_url)
+    await spy.add_listener(ACTIVITY, lambda _connection, _pid, _topic, payload: overheard.append(payload))
+    async with a_process(database_url, ACTIVITY) as (_, notifier):
+        await eventually(lambda: not notifier._are_there_others)
+        notifier.tell([(ACTIVITY, 1)])
+        async with a_process(database_url), a_process(database_url, ACTIVITY) as (other, _):
+            await eventually(lambda: notifier._are_there_others)
+            notifier.tell([(ACTIVITY, 2)])
+            await eventually(lambda: other.places() == {(ACTIVITY, 2)})
+            await eventually(lambda: overheard == ["2"])
+    await spy.close()
+
+
+async def test_once_the_others_have_gone_notices_end(
+    database_url: str, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "CHECK_SECONDS", 0.05)
+    async with a_process(database_url, ACTIVITY) as (_, notifier):
+        async with a_process(database_url, ACTIVITY):
+            await eventually(lambda: notifier._are_there_others)
+        await eventually(lambda: not notifier._are_there_others)
 
 
 @pytest.mark.parametrize("wrong", ["", "nonsense"])
