@@ -7,10 +7,9 @@ import getpass
 import socket
 from typing import Any, Final
 
-import asyncpg
 import structlog
 
-from shared.db.engine import connect_options, dsn
+from shared.db.engine import connect
 from shared.errors import AccordError
 from shared.stream.carrier import Missing
 from shared.stream.operations import find_gap, skip_gap
@@ -75,4 +74,4 @@ async def _look(connection: Any, service: str, partition: int) -> Missing:
 
 
 async def _connect(database_url: str) -> Any:
-    return await asyncpg.connect(dsn(database_url), **connect_options("accord-skip"))
+    return await connect(database_url, "accord-skip")

@@ -23,12 +23,12 @@ WHERE kind = 'partition' AND (owner IS NULL
 GROUP BY service ORDER BY service"""
 # By numbers and not by offsets, so that it is true on every carrier, and counts what was not shipped yet.
 UNREAD: Final = """SELECT o.service,
-    sum(s.seq - coalesce((o.positions #>> ARRAY[t.name, '1', e.name])::bigint, 0))::bigint
+    sum(greatest(s.seq - coalesce((o.positions #>> ARRAY[t.name, '1', e.name])::bigint, 0), 0))::bigint
 FROM stream.sequences s JOIN stream.topics t USING (topic_id) JOIN stream.emitters e USING (emitter_id)
 JOIN stream.ownership o ON o.kind = 'partition' AND o.number = s.partition AND o.positions ? t.name
 GROUP BY o.service ORDER BY o.service"""
 LETTERS: Final = """SELECT service, count(*) FROM stream.dead_letters WHERE state = 'open' GROUP BY 1 ORDER BY 1"""
-LOG_BYTES: Final = "SELECT pg_total_relation_size('stream.log')"
+LOG_BYTES: Final = "SELECT pg_total_relation_size('stream.log') + pg_total_relation_size('stream.outbox')"
 TO_LETTERS: Final = "read docs/operations.md#accorddeadletters, repair the cause, and replay them"
 
 

@@ -5,7 +5,6 @@ It only reads, and may be run anywhere that reaches the database, also while Acc
 
 from collections.abc import Sequence
 
-import asyncpg
 from pydantic_core import to_json
 from rich.console import Console
 
@@ -14,7 +13,7 @@ from services.doctor.finding import Finding, State, failed
 from services.doctor.line import check_line
 from services.doctor.server import check_migrations, check_server
 from shared.clock import Clock
-from shared.db.engine import connect_options, dsn
+from shared.db.engine import CannotConnect, connect
 from shared.db.faults import DATABASE_ERRORS
 
 _SIGNS = {State.OK: "ok     ", State.WARNING: "warning", State.FAILED: "failed "}
@@ -24,8 +23,8 @@ async def examine(database_url: str, clock: Clock) -> Sequence[Finding]:
     """Every check that can be made; what rests on a check that failed is left out."""
     findings: list[Finding] = []
     try:
-        connection = await asyncpg.connect(dsn(database_url), **connect_options("accord-doctor"))
-    except DATABASE_ERRORS as error:
+        connection = await connect(database_url, "accord-doctor")
+    except CannotConnect as error:
         return [_unreachable(error)]
     try:
         findings.extend(await check_server(connection, clock))

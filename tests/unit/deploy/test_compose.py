@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import pytest
 import typer.main
+from pydantic_settings import BaseSettings
 from ruamel.yaml import YAML
 
 from services.cli import app
 from services.composition import SERVICES
-from shared.settings import Settings
 
 ROOT: Final = Path(__file__).parents[3]
 TOOLS: Final = ROOT / ".tools" / "checks" / "bin"
@@ -44,7 +44,8 @@ def _run(tool: str, *arguments: str) -> None:
     assert "warn" not in done.stderr, done.stderr
 
 
-def _settings(kind: type[Settings] = Settings) -> Iterator[str]:
+def _settings(kind: type[BaseSettings] = BaseSettings) -> Iterator[str]:
+    """Of every class of settings that the command `accord` imports."""
     for one in kind.__subclasses__():
         yield from (f"{one.model_config['env_prefix']}{field}".upper() for field in one.model_fields)
         yield from _settings(one)
