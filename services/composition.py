@@ -143,6 +143,7 @@ def _crew(service: Service, make_handler: Callable[[int], Handler], resources: R
             clock=resources.clock,
             metrics=resources.stream_metrics,
             release=version("accord"),
+            at_once=service.at_once,
         )
 
     return Crew(service.name, make_runner, resources.stream_metrics)

@@ -6,7 +6,7 @@ AccordError
 ├── AlreadyApplied    some events of the batch were applied before: drop them and run the step again
 ├── Raced             another publisher wrote the same row first: run the same commit again at once
 ├── OwnershipLost     a successor took the partition or lane: stop, drop it
-├── PositionsMoved    this owner's last commit went through although it looked failed: reload, go on
+├── PositionsMoved    what this step began from is no longer so (a commit that looked failed): reload, go on
 ├── Gap               numbers of an emitter are missing: stop the partition until they arrive
 ├── OutOfRange        the broker no longer has what must be read next: stop the partition, tell people
 ├── InvalidDocument   an accord or a setting is wrong: say where, what was found, what is allowed

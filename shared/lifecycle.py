@@ -34,7 +34,7 @@ class Service:
     """What a service's `main.wire` returns. A part that is empty means that the service doesn't do that thing.
 
     `handler` and `ticker` are made once per partition; `direct_routes` are the busiest ones (shared/http/direct.py);
-    `background` are loops that run until they are cancelled.
+    `background` are loops that run until they are cancelled; `at_once` says that the handlers' steps are one statement.
     """
 
     name: str
@@ -43,4 +43,5 @@ class Service:
     routes: Sequence[BaseRoute] = ()
     direct_routes: Sequence[Route] = ()
     background: Sequence[Callable[[], Awaitable[None]]] = ()
+    at_once: bool = False
     is_ready: Callable[[], bool] = lambda: True

@@ -11,6 +11,7 @@ import asyncpg
 from shared.agreement.compiled import CompiledAccord, compile_accord
 from shared.agreement.loading import default_accord_text, load_accord
 from shared.agreement.versions import Accords
+from shared.db.statement import Refused, Write, write_all
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.base import Payload
 from shared.events.codec import encode
@@ -47,7 +48,7 @@ class SignedOnce:
     def __init__(self, accord: CompiledAccord) -> None:
         self.accords = accords_of(accord)
 
-    async def refresh(self, connection: Any) -> Accords:
+    async def assume(self, transaction: Any) -> Accords:
         return self.accords
 
 
@@ -57,8 +58,20 @@ class OpenTransaction:
     epoch = 1
 
     def __init__(self, connection: Any) -> None:
-        self.connection = connection
+        self.connection = self.reader = connection
         self._then: list[Callable[[], None]] = []
+        self._writes: list[Write] = []
+
+    async def open(self) -> Any:
+        return self.connection
+
+    def add(self, *writes: Write) -> None:
+        self._writes.extend(writes)
+
+    async def write(self) -> None:
+        """What a step writes at its end."""
+        if self._writes:
+            await write_all(self.connection, self._writes)
 
     def on_commit(self, then: Callable[[], None]) -> None:
         self._then.append(then)
@@ -69,6 +82,9 @@ class OpenTransaction:
             then()
 
     async def emit(self, outgoing: Sequence[Any]) -> Sequence[tuple[int, int]]:
+        raise NotImplementedError
+
+    async def put(self, outgoing: Sequence[Any]) -> None:
         raise NotImplementedError
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
@@ -82,9 +98,13 @@ class OpenTransaction:
 async def open_step(pool: asyncpg.Pool) -> AsyncIterator[OpenTransaction]:
     """A transaction of its own, committed at the end unless something was raised."""
     async with pool.acquire() as connection:
-        async with connection.transaction():
-            transaction = OpenTransaction(connection)
-            yield transaction
+        transaction = OpenTransaction(connection)
+        try:
+            async with connection.transaction():
+                yield transaction
+                await transaction.write()
+        except Refused as refused:
+            raise await refused.reason(connection) from None
         transaction.committed()
 
 

@@ -19,6 +19,7 @@ from services.scoring.model import (
     may_need_older,
 )
 from shared.agreement.versions import Accords
+from shared.db.statement import Write
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.codec import decode, encode
 from shared.events.envelope import Event, Outgoing, Record, derived_id
@@ -29,9 +30,9 @@ from shared.stream.hot import HotStates
 
 
 class SignedAccords(Protocol):
-    """Where the signed accords are read, in the step's own transaction."""
+    """The signed accords, as the step's own transaction sees them."""
 
-    async def refresh(self, connection: Any) -> Accords: ...
+    async def assume(self, transaction: Transaction) -> Accords: ...
 
 
 class ScoringStore(Protocol):
@@ -39,7 +40,7 @@ class ScoringStore(Protocol):
 
     async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
     async def older(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, Older]: ...
-    async def save(self, connection: Any, batch: Batch) -> None: ...
+    def save(self, batch: Batch) -> Write: ...
 
 
 class ScoringHandler:
@@ -53,21 +54,20 @@ class ScoringHandler:
 
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
         """A score for every accepted activity and profile update, changed or not."""
-        connection = transaction.connection
-        accords = await self._accords.refresh(connection)
+        accords = await self._accords.assume(transaction)
         inputs = _inputs(records)
         if not inputs:
             return ()
         lead_ids = {event.key for event, _ in inputs}
         states = self._hot.take(transaction, lead_ids)
         if missing := lead_ids - states.keys():
-            states |= await self._store.states(connection, missing)
+            states |= await self._store.states(transaction.reader, missing)
         late = _late_leads(inputs, states, accords)
-        older = await self._store.older(connection, late) if late else {}
+        older = await self._store.older(transaction.reader, late) if late else {}
         scoring = _Scoring(accords, states, older)
         for event, item in inputs:
             scoring.take(event, item)
-        await self._store.save(connection, scoring.batch)
+        transaction.add(self._store.save(scoring.batch))
         self._hot.keep(transaction, scoring.batch.states)
         transaction.on_commit(lambda: self._metrics.applied(scoring.batch, late_leads=len(late)))
         return scoring.outgoing

@@ -7,15 +7,16 @@ from uuid import UUID
 import msgspec
 
 from services.scoring.model import Batch, HistoryLine, LedgerLine, Older, State, instant
+from shared.db.statement import Write
 from shared.errors import AlreadyApplied
 from shared.events.activity import Activity
 from shared.events.codec import encode
 
 _STATES = "SELECT lead_id, state FROM scoring.leads WHERE lead_id = ANY($1::uuid[])"
 
-# One round trip for all three tables. Keys come sorted, so that no two writers wait for each other.
+# One write for all three tables. Keys come sorted, so that no two writers wait for each other.
 _SAVE = """
-WITH kept AS (
+kept AS (
     INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::bytea[])
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
@@ -28,15 +29,12 @@ scored AS (
     SELECT * FROM unnest($17::uuid[], $18::double precision[], $19::integer[], $20::text[], $21::text[])
     ON CONFLICT (lead_id) DO UPDATE SET engagement = excluded.engagement, fit = excluded.fit, grade = excluded.grade,
         state = excluded.state)
-SELECT count(*) FROM kept
 """
+_KEPT = "SELECT count(*) FROM kept"
 
-# The numbers of this batch's own rows are not those of the rows that stand in its way.
 _APPLIED = """
-SELECT history.event_id
-FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS sent (lead_id, event_id, number)
+SELECT event_id FROM unnest($1::uuid[], $2::uuid[]) AS sent (lead_id, event_id)
 JOIN scoring.history USING (lead_id, event_id)
-WHERE history.number <> sent.number
 """
 
 _GRANTS = (
@@ -71,14 +69,16 @@ class PostgresStore:
             found[lead_id].remember(_ACTIVITY.decode(body), received_at, ())
         return found
 
-    async def save(self, connection: Any, batch: Batch) -> None:
-        """Raises AlreadyApplied when the history has some of these events."""
+    def save(self, batch: Batch) -> Write:
+        """Refused with AlreadyApplied when the history has some of these events."""
         history = _columns(batch.history)
         ledger = _columns(batch.ledger) if batch.ledger else [()] * len(LedgerLine._fields)
         states = _columns(_state_rows(batch.states))
-        saved = await connection.fetchval(_SAVE, *history, *ledger, *states)
-        if saved != len(batch.history):
-            raise AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:3])])
+
+        async def explain(connection: Any) -> Exception:
+            return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
+
+        return Write(_SAVE, (*history, *ledger, *states), _KEPT, len(batch.history), explain)
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:

@@ -1,7 +1,8 @@
 """One batch of scores and sales actions: load the leads, decide event by event, save, tell every transition.
 
 Owners' turns and sticky values are rows that all partitions share. A first pass over the batch, on no rows at all,
-learns which ones it needs; only those are locked, and the pass that counts runs on them.
+learns which ones it needs; only those are locked, and the pass that counts runs on them. A batch that needs none, as
+most do, is one statement.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from services.stages.model import (
 )
 from shared.agreement.versions import Accords
 from shared.clock import Clock
+from shared.db.statement import Write
 from shared.errors import Poison
 from shared.events.codec import decode, describe
 from shared.events.codec import event as make_event
@@ -42,9 +44,9 @@ Inputs = Sequence[tuple[Event, Input]]
 
 
 class SignedAccords(Protocol):
-    """Where the signed accords are read, in the step's own transaction."""
+    """The signed accords, as the step's own transaction sees them."""
 
-    async def refresh(self, connection: Any) -> Accords: ...
+    async def assume(self, transaction: Transaction) -> Accords: ...
 
 
 class StagesStore(Protocol):
@@ -52,7 +54,7 @@ class StagesStore(Protocol):
 
     async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
     async def lock(self, connection: Any, teams: Collection[str], values: Collection[str]) -> Routing: ...
-    async def save(self, connection: Any, batch: Batch) -> None: ...
+    def save(self, batch: Batch) -> Sequence[Write]: ...
 
 
 class StagesHandler:
@@ -67,15 +69,14 @@ class StagesHandler:
 
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
         """The lifecycle events of a batch; most scores change nothing and tell nothing."""
-        connection = transaction.connection
-        accords = await self._accords.refresh(connection)
+        accords = await self._accords.assume(transaction)
         inputs = _inputs(records)
         if not inputs:
             return ()
         lead_ids = {event.key for event, _ in inputs}
         states = self._hot.take(transaction, lead_ids)
         if missing := lead_ids - states.keys():
-            states |= await self._store.states(connection, missing)
+            states |= await self._store.states(transaction.reader, missing)
         deciding = _Deciding(inputs, accords, states)
         deciding.decide()
         teams: set[str] = set()
@@ -84,9 +85,9 @@ class StagesHandler:
         while not (deciding.teams <= teams and deciding.values <= values):
             teams |= deciding.teams
             values |= deciding.values
-            deciding.decide_again(await self._store.lock(connection, teams, values))
+            deciding.decide_again(await self._store.lock(await transaction.open(), teams, values))
         batch, outgoing = deciding.result()
-        await self._store.save(connection, batch)
+        transaction.add(*self._store.save(batch))
         self._hot.keep(transaction, batch.states)
         transaction.on_commit(lambda: self._metrics.applied(batch, self._latencies(outgoing)))
         return outgoing

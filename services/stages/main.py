@@ -13,4 +13,4 @@ def wire(resources: Resources) -> Service:
     def handler(partition: int) -> StagesHandler:
         return StagesHandler(resources.accords, store, metrics=metrics, clock=resources.clock)
 
-    return Service("stages", handler=handler)
+    return Service("stages", handler=handler, at_once=True)

@@ -17,6 +17,7 @@ from services.stages.model import (
     stamp_from_json,
     stamp_to_json,
 )
+from shared.db.statement import Write
 from shared.errors import AlreadyApplied
 from shared.events.base import LeadSnapshot
 from shared.events.codec import encode
@@ -27,9 +28,9 @@ SELECT lead_id, stage, version, owner, team, engagement, fit, grade, updated_at,
 FROM stages.leads WHERE lead_id = ANY($1::uuid[])
 """
 
-# One round trip for both tables that every batch writes. Keys come sorted, so that no two writers wait for each other.
+# One write for both tables that every batch writes. Keys come sorted, so that no two writers wait for each other.
 _SAVE = """
-WITH kept AS (
+kept AS (
     INSERT INTO stages.history (lead_id, event_id, number, received_at, body, stamp, ignored)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::bytea[], $6::text[], $7::text[])
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
@@ -42,40 +43,41 @@ moved AS (
         team = excluded.team, engagement = excluded.engagement, fit = excluded.fit, grade = excluded.grade,
         updated_at = excluded.updated_at, entered_at = excluded.entered_at, email = excluded.email,
         state = excluded.state)
-SELECT count(*) FROM kept
 """
+_KEPT = "SELECT count(*) FROM kept"
 
-# The numbers of this batch's own rows are not those of the rows that stand in its way.
 _APPLIED = """
-SELECT history.event_id
-FROM unnest($1::uuid[], $2::uuid[], $3::integer[]) AS sent (lead_id, event_id, number)
+SELECT event_id FROM unnest($1::uuid[], $2::uuid[]) AS sent (lead_id, event_id)
 JOIN stages.history USING (lead_id, event_id)
-WHERE history.number <> sent.number
 """
 
-_SAVE_TRANSITIONS = """
+_SAVE_TRANSITIONS = """entered AS (
 INSERT INTO stages.transitions (lead_id, version, event_id, cause_id, occurred_at, from_stage, to_stage, reason, action,
     is_implied, owner)
 SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::boolean[], $11::text[])
+    $8::text[], $9::text[], $10::boolean[], $11::text[]))
 """
 
-# A row that isn't there can't be locked, so it is made first; both statements take the keys in their order.
-_MAKE_STICKY = "INSERT INTO stages.sticky (value) SELECT unnest($1::text[]) ON CONFLICT (value) DO NOTHING"
-_LOCK_STICKY = (
-    'SELECT value, owner, team FROM stages.sticky WHERE value = ANY($1::text[]) ORDER BY value COLLATE "C" FOR UPDATE'
-)
-_MAKE_TURNS = "INSERT INTO stages.turns (team) SELECT unnest($1::text[]) ON CONFLICT (team) DO NOTHING"
-_LOCK_TURNS = 'SELECT team, turn FROM stages.turns WHERE team = ANY($1::text[]) ORDER BY team COLLATE "C" FOR UPDATE'
+# Makes the rows that aren't there and locks those that are: always sticky values first, each in the order given. One
+# statement, because other partitions wait for these locks.
+_LOCK = """
+WITH valued AS (
+    INSERT INTO stages.sticky (value) SELECT unnest($1::text[])
+    ON CONFLICT (value) DO UPDATE SET value = excluded.value RETURNING value, owner, team),
+turned AS (
+    INSERT INTO stages.turns (team) SELECT unnest($2::text[])
+    ON CONFLICT (team) DO UPDATE SET team = excluded.team RETURNING team, turn)
+SELECT value, owner, team, NULL AS turn FROM valued UNION ALL SELECT NULL, NULL, team, turn FROM turned
+"""
 
-_SAVE_STICKY = """
+_SAVE_STICKY = """valued AS (
 UPDATE stages.sticky SET owner = now.owner, team = now.team
 FROM unnest($1::text[], $2::text[], $3::text[]) AS now (value, owner, team)
-WHERE sticky.value = now.value AND (sticky.owner, sticky.team) IS DISTINCT FROM (now.owner, now.team)
+WHERE sticky.value = now.value AND (sticky.owner, sticky.team) IS DISTINCT FROM (now.owner, now.team))
 """
-_SAVE_TURNS = """
+_SAVE_TURNS = """turned AS (
 UPDATE stages.turns SET turn = now.turn FROM unnest($1::text[], $2::bigint[]) AS now (team, turn)
-WHERE turns.team = now.team
+WHERE turns.team = now.team)
 """
 
 _HISTORY = """
@@ -95,38 +97,33 @@ class PostgresStore:
         return {row[0]: _state(row) for row in await connection.fetch(_STATES, lead_ids)}
 
     async def lock(self, connection: Any, teams: Collection[str], values: Collection[str]) -> Routing:
-        """The rows that routing needs, held until the step's commit. Always sticky values first, each in key order."""
+        """The rows that routing needs, held until the step's commit."""
         sticky: dict[str, Sticky] = {}
         turns: dict[str, int] = {}
-        if values:
-            await connection.execute(_MAKE_STICKY, sorted(values))
-            for value, owner, team in await connection.fetch(_LOCK_STICKY, values):
-                if owner is not None:
-                    sticky[value] = Sticky(owner, team)
-        if teams:
-            await connection.execute(_MAKE_TURNS, sorted(teams))
-            turns = {row[0]: row[1] for row in await connection.fetch(_LOCK_TURNS, teams)}
+        for value, owner, team, turn in await connection.fetch(_LOCK, sorted(values), sorted(teams)):
+            if value is None:
+                turns[team] = turn
+            elif owner is not None:
+                sticky[value] = Sticky(owner, team)
         return Routing(turns, sticky)
 
-    async def save(self, connection: Any, batch: Batch) -> None:
-        """Raises AlreadyApplied when the history has some of these events."""
+    def save(self, batch: Batch) -> list[Write]:
+        """Refused with AlreadyApplied when the history has some of these events."""
         history = _columns([_history_row(line) for line in batch.history])
         rows = [_state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
-        saved = await connection.fetchval(_SAVE, *history, *_columns(rows))
-        if saved != len(batch.history):
-            raise AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:3])])
-        if batch.transitions:
-            await connection.execute(
-                _SAVE_TRANSITIONS, *_columns([_transition_row(line) for line in batch.transitions])
-            )
-        await self._save_routing(connection, batch.routing)
 
-    async def _save_routing(self, connection: Any, routing: Routing) -> None:
-        if routing.sticky:
-            values = [(value, *sticky) for value, sticky in routing.sticky.items()]
-            await connection.execute(_SAVE_STICKY, *_columns(values))
-        if routing.turns:
-            await connection.execute(_SAVE_TURNS, *_columns(list(routing.turns.items())))
+        async def explain(connection: Any) -> Exception:
+            return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
+
+        writes = [Write(_SAVE, (*history, *_columns(rows)), _KEPT, len(batch.history), explain)]
+        if batch.transitions:
+            writes.append(Write(_SAVE_TRANSITIONS, _columns([_transition_row(line) for line in batch.transitions])))
+        if batch.routing.sticky:
+            values = [(value, *sticky) for value, sticky in batch.routing.sticky.items()]
+            writes.append(Write(_SAVE_STICKY, _columns(values)))
+        if batch.routing.turns:
+            writes.append(Write(_SAVE_TURNS, _columns(list(batch.routing.turns.items()))))
+        return writes
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:

@@ -5,21 +5,37 @@ document never changes, so what is compiled stays true; which versions are in ef
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from shared.agreement.compiled import CompiledAccord, compile_accord
 from shared.agreement.loading import load_accord
 from shared.agreement.versions import Accords
-from shared.errors import InvalidDocument, Surroundings
+from shared.db.statement import Write
+from shared.errors import InvalidDocument, PositionsMoved, Surroundings
 
 _LIST = "SELECT version, effective_at FROM api.published_accords ORDER BY version"
 _DOCUMENTS = "SELECT version, document::text AS document FROM api.published_accords WHERE version = ANY($1::integer[])"
+
+# What a step decided by must be what is signed when it commits.
+_UNCHANGED = """signed AS (
+    SELECT array_agg(version ORDER BY version) = $1::integer[]
+        AND array_agg(effective_at ORDER BY version) = $2::timestamptz[] AS are_known
+    FROM api.published_accords)"""
+_ARE_KNOWN = "SELECT count(*) FROM signed WHERE are_known"
 
 _Signed = tuple[tuple[int, datetime], ...]
 
 
 class NoAccord(Surroundings):
     """No accord is on file: `accord up` and `accord migrate` put the first one there."""
+
+
+class Step(Protocol):
+    """What the book asks of a step's transaction."""
+
+    @property
+    def reader(self) -> Any: ...
+    def add(self, *writes: Write) -> None: ...
 
 
 class AccordBook:
@@ -51,6 +67,17 @@ class AccordBook:
             self._signed, self._accords = signed, accords
             return accords
         return self._accords
+
+    async def assume(self, transaction: Step) -> Accords:
+        """What was read last, and the step is refused if that isn't what its own transaction sees: no round trip."""
+        accords = self._accords or await self.refresh(transaction.reader)
+        versions, starts = zip(*self._signed, strict=True)
+        transaction.add(Write(_UNCHANGED, (versions, starts), _ARE_KNOWN, 1, self._explain))
+        return accords
+
+    async def _explain(self, connection: Any) -> Exception:
+        await self.refresh(connection)
+        return PositionsMoved("the accords have changed")
 
     async def _compile(self, connection: Any, missing: list[int]) -> None:
         for row in await connection.fetch(_DOCUMENTS, missing) if missing else ():

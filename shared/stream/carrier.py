@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from shared.db.statement import Write
 from shared.events.envelope import Outgoing, Record
 from shared.stream.breaker import Breaker
 
@@ -58,7 +59,19 @@ class Transaction(Protocol):
 
     @property
     def connection(self) -> Any:
-        """The asyncpg connection that stores write through; on the memory carrier a dict of tables."""
+        """The asyncpg connection that stores write through; on the memory carrier a dict of tables. RuntimeError while
+        the step isn't open."""
+
+    @property
+    def reader(self) -> Any:
+        """The same connection, for reading what only this owner writes: good before the step is open too, since the
+        fence finds it unchanged later."""
+
+    async def open(self) -> Any:
+        """Begins a step that was to be one statement, for what must be locked or asked on the way."""
+
+    def add(self, *writes: Write) -> None:
+        """What is written at the end of the step, with its fence and its events in one statement."""
 
     @property
     def epoch(self) -> int:
@@ -69,6 +82,9 @@ class Transaction(Protocol):
 
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
         """Puts events on their topics, numbered. Returns (partition, number) of each. At most once per transaction."""
+
+    async def put(self, outgoing: Sequence[Outgoing]) -> None:
+        """As `emit`, at the end of the step: where the events lie is known after the commit only."""
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keeps dead letters as rows; the caller also emits them on the dead-letter topic."""
@@ -88,10 +104,13 @@ class Claim(Protocol):
     async def fetch(self, topics: Sequence[str], limit: int) -> Sequence[Record]:
         """At most `limit` records per topic from the positions on, in the order of each topic."""
 
-    def step(self, positions: Positions, breaker: Breaker) -> AbstractAsyncContextManager[Transaction]:
+    def step(
+        self, positions: Positions, breaker: Breaker, *, at_once: bool = False
+    ) -> AbstractAsyncContextManager[Transaction]:
         """A transaction that moves to these positions and this breaker, under the epoch.
 
-        Raises OwnershipLost or PositionsMoved before anything else happens in it. An exception inside rolls
+        Raises OwnershipLost or PositionsMoved before anything else happens in it, or, with `at_once`, at its end: such
+        a step isn't open, and all that it writes is one statement, fence included. An exception inside rolls
         everything back; on a clean exit the claim's positions and breaker have moved too.
         """
 

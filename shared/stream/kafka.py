@@ -14,10 +14,12 @@ from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream import outbox_sql as sql
 from shared.stream.carrier import Slot
+from shared.stream.emission import Places, event_columns
 from shared.stream.feed import Feed
 from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
-from shared.stream.log_claim import Connection, Names, Places, PostgresClaim, PostgresTransaction, event_columns
+from shared.stream.log_claim import Connection, Names, PostgresClaim
+from shared.stream.log_transaction import Moves, PostgresTransaction
 from shared.stream.metrics import Metrics
 from shared.stream.relay import Relay, RelaySlot, Row, Send
 
@@ -27,8 +29,8 @@ ABANDONED_CHECK_SECONDS = 2.0
 class KafkaTransaction(PostgresTransaction):
     """Emits into the outbox."""
 
-    def __init__(self, claim: "KafkaClaim", connection: Connection) -> None:
-        super().__init__(claim, connection)
+    def __init__(self, claim: "KafkaClaim", connection: Connection, moves: Moves) -> None:
+        super().__init__(claim, connection, moves)
         self.rows: list[Row] = []
         self._owner = claim
 
@@ -45,7 +47,7 @@ class KafkaTransaction(PostgresTransaction):
             self.rows.append(Row(number, topic, place[1], seq, event))
         counted = [(*place, seq) for place, seq in sorted(last.items())]
         placed = [(row.number, topic_ids[row.topic], row.partition, row.seq) for row in self.rows]
-        await self._connection.execute(
+        await (await self.open()).execute(
             sql.EMIT,
             claim.emitter_id,
             *zip(*counted, strict=True),
@@ -56,6 +58,10 @@ class KafkaTransaction(PostgresTransaction):
         )
         self.sequences = last
         return [(row.partition, row.seq) for row in self.rows]
+
+    async def put(self, outgoing: Sequence[Outgoing]) -> None:
+        # One statement can't change the owner's row twice: by the fence, and to count the rows.
+        await self.emit(outgoing)
 
 
 class KafkaClaim(PostgresClaim):
@@ -114,8 +120,8 @@ class KafkaClaim(PostgresClaim):
         with suppress(OwnershipLost, *DATABASE_ERRORS):
             await relay.note()
 
-    def _transaction(self, connection: Connection) -> KafkaTransaction:
-        return KafkaTransaction(self, connection)
+    def _transaction(self, connection: Connection, moves: Moves) -> KafkaTransaction:
+        return KafkaTransaction(self, connection, moves)
 
     def _committed(self, transaction: PostgresTransaction) -> None:
         if isinstance(transaction, KafkaTransaction) and transaction.rows and self._relay is not None:

@@ -5,23 +5,23 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
 
 from shared.db.faults import DATABASE_ERRORS
+from shared.db.statement import Refused, Write
 from shared.errors import OwnershipLost, PositionsMoved, Surroundings
-from shared.events.envelope import Event, Outgoing, Record
-from shared.events.topics import partition_of
+from shared.events.envelope import Event, Record
 from shared.stream import log_sql as sql
 from shared.stream import positions as positions_
 from shared.stream.breaker import Breaker
 from shared.stream.carrier import DeadLetter, Missing, Positions, Slot
+from shared.stream.emission import Places
 from shared.stream.handover import Handover
+from shared.stream.log_transaction import Moves, PostgresTransaction
 
 # However much is handed over, the log itself is looked at this often: other processes write to it too.
 LOOK_SECONDS = 0.25
 
 Connection = Any
-Places = dict[tuple[int, int], int]  # (topic id, partition) -> number
 
 
 class Names:
@@ -40,61 +40,6 @@ class Names:
     async def learn_emitters(self, connection: Connection, numbers: set[int]) -> None:
         if not numbers <= self.emitters.keys():
             self.emitters.update(await connection.fetch("SELECT emitter_id, name FROM stream.emitters"))
-
-
-class PostgresTransaction:
-    """Implements `Transaction` on the claim's own connection."""
-
-    def __init__(self, claim: "PostgresClaim", connection: Connection) -> None:
-        self._claim = claim
-        self._connection = connection
-        self.sequences: Places = {}
-        self.records: list[Record] = []
-        self.then: list[Callable[[], None]] = []
-
-    @property
-    def connection(self) -> Connection:
-        return self._connection
-
-    @property
-    def epoch(self) -> int:
-        return self._claim.epoch
-
-    def on_commit(self, then: Callable[[], None]) -> None:
-        self.then.append(then)
-
-    async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
-        if self.sequences:
-            raise RuntimeError("a transaction emits at most once: its numbers would be given twice")
-        if not outgoing:
-            return ()
-        claim, topic_ids = self._claim, self._claim.names.topic_ids
-        places = [(topic_ids[topic], partition_of(event.key, claim.partitions)) for topic, event in outgoing]
-        counts: Places = {}
-        ranks: list[int] = []
-        for place in places:
-            rank = counts.get(place, 0)
-            ranks.append(rank)
-            counts[place] = rank + 1
-        sequences = {place: claim.sequences.get(place, 0) for place in counts}
-        wanted = [(*place, counts[place], sequences[place]) for place in sorted(counts)]
-        columns = (*zip(*wanted, strict=True), *zip(*places, strict=True), ranks, *event_columns(outgoing))
-        rows = await self._connection.fetch(sql.EMIT, claim.emitter_id, *columns)
-        self.sequences = {(topic_id, partition): last_seq + count for topic_id, partition, count, last_seq in wanted}
-        first_offsets = {(row[0], row[1]): row[2] for row in rows}
-        self.records = [
-            Record(topic, place[1], first_offsets[place] + rank, claim.slot.emitter, sequences[place] + 1 + rank, event)
-            for (topic, event), place, rank in zip(outgoing, places, ranks, strict=True)
-        ]
-        return [(record.partition, record.seq or 0) for record in self.records]
-
-    async def bury(self, letters: Sequence[DeadLetter]) -> None:
-        await self._connection.executemany(
-            sql.BURY, [_letter_row(self._claim.slot.service, letter) for letter in letters]
-        )
-
-    async def mark_replayed(self, letter_id: UUID) -> None:
-        await self._connection.execute(sql.MARK_REPLAYED, letter_id)
 
 
 class PostgresClaim:
@@ -165,21 +110,24 @@ class PostgresClaim:
         ]
 
     @asynccontextmanager
-    async def step(self, positions: Positions, breaker: Breaker) -> AsyncIterator[PostgresTransaction]:
+    async def step(
+        self, positions: Positions, breaker: Breaker, *, at_once: bool = False
+    ) -> AsyncIterator[PostgresTransaction]:
         connection = self._connection
         if connection is None or connection.is_closed():
             raise Surroundings("the claim's connection is lost")
         moved = self._positions_json
         if positions is not self.positions:
             moved = json.dumps(positions_.to_json(positions))
-        transaction = self._transaction(connection)
+        transaction = self._transaction(connection, Moves(moved, breaker))
         try:
-            status = await connection.execute(sql.begin(self.slot, self.epoch, self._positions_json, moved, breaker))
-            if status != "UPDATE 1":
-                await self._explain_refusal(connection)
+            if not at_once:
+                await transaction.open()
             yield transaction
-            if await connection.execute("COMMIT") != "COMMIT":
-                raise Surroundings("Postgres rolled the step back")
+            await transaction.finish()
+        except Refused as refused:
+            await _roll_back(connection)
+            raise await refused.reason(connection) from None
         except BaseException:
             await _roll_back(connection)
             raise
@@ -191,17 +139,27 @@ class PostgresClaim:
             then()
         self._committed(transaction)
 
-    def _transaction(self, connection: Connection) -> PostgresTransaction:
-        return PostgresTransaction(self, connection)
+    def _transaction(self, connection: Connection, moves: Moves) -> PostgresTransaction:
+        return PostgresTransaction(self, connection, moves)
 
     def _committed(self, transaction: PostgresTransaction) -> None:
         self._handover.give(transaction.records)
 
-    async def _explain_refusal(self, connection: Connection) -> None:
+    async def begin(self, moves: Moves) -> None:
+        """Begins a transaction with the fence. Raises OwnershipLost or PositionsMoved."""
+        script = sql.begin(self.slot, self.epoch, self._positions_json, moves.positions, moves.breaker)
+        if await self._connection.execute(script) != "UPDATE 1":
+            raise await self._explain_refusal(self._connection)
+
+    def fence(self, moves: Moves) -> Write:
+        """The same as the first write of a step that is one statement."""
+        breaker = json.dumps(moves.breaker.to_json())
+        values = (moves.positions, breaker, *self.slot, self.epoch, self._positions_json)
+        return Write(sql.FENCE, values, sql.FENCED, 1, self._explain_refusal)
+
+    async def _explain_refusal(self, connection: Connection) -> Exception:
         epoch = await connection.fetchval(sql.EPOCH, *self.slot)
-        if epoch == self.epoch:
-            raise PositionsMoved
-        raise OwnershipLost
+        return PositionsMoved() if epoch == self.epoch else OwnershipLost()
 
     async def note_missing(self, missing: Missing | None) -> None:
         place = (self.slot.service, self.slot.number, self.epoch)
@@ -237,14 +195,3 @@ async def _roll_back(connection: Connection) -> None:
             await connection.execute("ROLLBACK")
     except DATABASE_ERRORS:
         connection.terminate()
-
-
-def event_columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
-    """The events' fields as columns, in the order of Event."""
-    return list(zip(*(event for _, event in outgoing), strict=True))
-
-
-def _letter_row(service: str, letter: DeadLetter) -> tuple[Any, ...]:
-    record = letter.record
-    place = (letter.id, service, record.topic, record.partition, record.offset, record.emitter, record.seq)
-    return (*place, *record.event, letter.kind, letter.message, letter.at)

@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (
 
 # One round trip: take offsets, count the emitter's numbers, append. Counter rows are locked in key order, so that two
 # emitters can't wait for each other; an event's place among those of its (topic, partition) is its `rank`, from 0.
-EMIT = f"""WITH wanted AS (
+EMIT = f"""wanted AS (
     SELECT * FROM unnest($2::smallint[], $3::smallint[], $4::integer[], $5::bigint[])
         AS w(topic_id, partition, events, last_seq)),
 locked AS (
@@ -52,8 +52,14 @@ logged AS (
     FROM unnest($6::smallint[], $7::smallint[], $8::integer[], $9::uuid[], $10::text[], $11::uuid[], $12::timestamptz[],
         $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[], $17::bigint[], $18::text[])
         AS e(topic_id, partition, rank, {_EVENT})
-    JOIN taken USING (topic_id, partition))
-SELECT topic_id, partition, first_offset FROM taken"""
+    JOIN taken USING (topic_id, partition))"""
+FIRST_OFFSETS = "(SELECT array_agg(first_offset ORDER BY topic_id, partition) FROM taken)"
+
+# The fence of a step that is one statement; `begin` makes that of the others.
+FENCE = """fence AS (
+    UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb
+    WHERE service = $3 AND kind = $4 AND number = $5 AND epoch = $6 AND positions = $7::jsonb RETURNING 1)"""
+FENCED = "SELECT count(*) FROM fence"
 
 BURY = f"""INSERT INTO stream.dead_letters
     (letter_id, service, topic, partition, log_offset, emitter, seq, {_EVENT}, kind, message, buried_at)

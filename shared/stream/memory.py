@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from shared.db.statement import Write
 from shared.errors import OwnershipLost, PositionsMoved
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
@@ -36,7 +37,7 @@ class MemoryTransaction:
     """Implements `Transaction`. `connection` is a copy of the tables, which replaces them when it commits."""
 
     def __init__(self, carrier: "MemoryCarrier", slot: Slot, epoch: int) -> None:
-        self.connection = copy.deepcopy(carrier.tables)
+        self.connection = self.reader = copy.deepcopy(carrier.tables)
         self.epoch = epoch
         self.then: list[Callable[[], None]] = []
         self.records: list[Record] = []
@@ -60,6 +61,15 @@ class MemoryTransaction:
             ends[place], seqs[place] = offset + 1, seq
             self.records.append(Record(topic, place[1], offset, self._slot.emitter, seq, event))
         return [(record.partition, record.seq or 0) for record in self.records]
+
+    async def put(self, outgoing: Sequence[Outgoing]) -> None:
+        await self.emit(outgoing)
+
+    def add(self, *writes: Write) -> None:
+        raise NotImplementedError("the memory carrier has tables without SQL")
+
+    async def open(self) -> Tables:
+        return self.connection
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         self.letters.extend(letters)
@@ -87,7 +97,9 @@ class MemoryClaim:
         return found
 
     @asynccontextmanager
-    async def step(self, positions: Positions, breaker: Breaker) -> AsyncIterator[MemoryTransaction]:
+    async def step(
+        self, positions: Positions, breaker: Breaker, *, at_once: bool = False
+    ) -> AsyncIterator[MemoryTransaction]:
         owned = self._carrier.owned[self.slot]
         # One writer at a time: the plain way to make numbers contiguous and copies of tables right.
         async with owned.lock, self._carrier.writing:

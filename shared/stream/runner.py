@@ -38,7 +38,9 @@ class Stopped(Exception):
 
 
 class Runner:
-    """`run` returns when `stop` was called or the ownership was lost; `state` says which, for readiness and people."""
+    """`run` returns when `stop` was called or the ownership was lost; `state` says which, for readiness and people.
+
+    `at_once`: the handler's steps are one statement each, unless it opens them."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Runner:
         release: str,
         ticker: Ticker | None = None,
         batch_events_max: int = BATCH_EVENTS_MAX,
+        at_once: bool = False,
     ) -> None:
         self.slot = slot
         self.state = "starting"
@@ -63,6 +66,7 @@ class Runner:
         self._metrics = metrics
         self._release = release
         self._limit = batch_events_max
+        self._at_once = at_once
         self._labels = (slot.service, str(slot.number))
         self._log = log.bind(service=slot.service, partition=slot.number)
         self._claim: Claim | None = None
@@ -165,7 +169,7 @@ class Runner:
         if admission.records:
             await self._step(claim, admission.records)
         if admission.positions != claim.positions:
-            async with claim.step(admission.positions, claim.breaker):
+            async with claim.step(admission.positions, claim.breaker, at_once=True):
                 pass
         self._metrics.duplicates.labels(self.slot.service).inc(admission.duplicates)
         missing = missing_before(claim.positions, admission.gap)
@@ -212,12 +216,11 @@ class Runner:
     async def _commit(self, claim: Claim, records: Sequence[Record]) -> None:
         service = self.slot.service
         with self._metrics.step_seconds.labels(service).time():
-            async with claim.step(
-                advance(claim.positions, records), claim.breaker.after_success(len(records))
-            ) as transaction:
+            positions, breaker = advance(claim.positions, records), claim.breaker.after_success(len(records))
+            async with claim.step(positions, breaker, at_once=self._at_once) as transaction:
                 raise_if_unreadable(records)
                 outgoing = await self._handler.handle(transaction, records)
-                await transaction.emit(outgoing)
+                await transaction.put(outgoing)
         self._metrics.batch_events.labels(service).observe(len(records))
         for type_, count in Counter([record.event.type for record in records]).items():
             self._metrics.events_in.labels(service, type_).inc(count)

@@ -9,7 +9,8 @@ import pytest
 from services.api.main import bootstrap_accord
 from shared.agreement.loading import default_accord_text
 from shared.db.accord_book import AccordBook
-from shared.errors import InvalidDocument, Surroundings
+from shared.db.statement import Refused, Write, write_all
+from shared.errors import InvalidDocument, PositionsMoved, Surroundings
 
 LATER = datetime(2026, 12, 1, tzinfo=UTC)
 ADD = """INSERT INTO api.accords (version, document, source_text, sha256, effective_at, state)
@@ -67,3 +68,33 @@ async def test_a_step_without_an_accord_is_a_fault_of_the_surroundings(pool: asy
         await connection.execute("""UPDATE api.accords SET document = '{"accord": 9}'""")
         with pytest.raises(Surroundings, match="version 1"):
             await book.refresh(connection)
+
+
+class Assuming:
+    """A step's transaction, as far as the book uses it."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.reader = connection
+        self.writes: list[Write] = []
+
+    def add(self, *writes: Write) -> None:
+        self.writes.extend(writes)
+
+
+async def test_a_step_that_decided_by_other_accords_than_are_signed_is_refused_and_the_next_one_knows_them(
+    pool: asyncpg.Pool,
+) -> None:
+    book = AccordBook()
+    async with pool.acquire() as connection:
+        await bootstrap_accord(connection, default_accord_text())
+        step = Assuming(connection)
+        first = await book.assume(step)
+        assert await book.assume(step) is first
+        await write_all(connection, step.writes[:1])
+        await connection.execute(ADD, 2, LATER, "scheduled")
+        with pytest.raises(Refused) as refused:
+            await write_all(connection, step.writes[:1])
+        assert isinstance(await refused.value.reason(connection), PositionsMoved)
+        step = Assuming(connection)
+        assert (await book.assume(step)).newest.version == 2
+        await write_all(connection, step.writes)
