@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import for_code
 from builders import eventually
 
@@ -71,6 +73,12 @@ async def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
             return not doomed & set(await admin.list_topics())
 
         await eventually(are_gone, WITHIN_SECONDS)
+
+
+async def delete_records(bootstrap: str, topic: str, partition: int, *, before: int) -> None:
+    """Cuts what lies before the offset, as a retention does."""
+    async with admin_client(bootstrap) as admin:
+        await admin.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=before)})
 
 
 @asynccontextmanager

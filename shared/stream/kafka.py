@@ -124,9 +124,10 @@ class KafkaClaim(PostgresClaim):
         return KafkaTransaction(self, connection, moves)
 
     def _committed(self, transaction: PostgresTransaction) -> None:
-        if isinstance(transaction, KafkaTransaction) and transaction.rows and self._relay is not None:
+        if isinstance(transaction, KafkaTransaction) and transaction.rows:
             self.next_row = transaction.rows[-1].number + 1
-            self._relay.give(transaction.rows)
+            if self._relay is not None:
+                self._relay.give(transaction.rows)
 
 
 class KafkaCarrier(PostgresCarrier):

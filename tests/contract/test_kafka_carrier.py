@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from contract.carrier_contract import CarrierContract
-from contract.kafka_world import KafkaWorld
+from contract.kafka_world import KafkaWorld, leaves_sockets
+
+pytestmark = leaves_sockets
 
 
 @pytest.fixture

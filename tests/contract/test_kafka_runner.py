@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from contract.kafka_world import KafkaWorld
+from contract.kafka_world import KafkaWorld, leaves_sockets
 from contract.runner_contract import RunnerContract
+
+pytestmark = leaves_sockets
 
 
 @pytest.fixture
