@@ -13,17 +13,19 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from services import process, skipping, standalone
+from services import process, renumbering, standalone
 from services.composition import SERVICES
 from services.doctor.main import examine, tell
 from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
 from services.process import ApartSettings
+from services.skipping import Skipping
 from services.standalone import StandaloneSettings, Start
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
 from shared.clock import SystemClock
 from shared.db.engine import dsn
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
+from shared.stream.kafka_client import KafkaClients, KafkaSettings
 from shared.stream.operations import resume_partition
 from shared.telemetry.logging import configure_logging, describe_error
 
@@ -131,13 +133,23 @@ def skip(
     yes: Annotated[bool, typer.Option("--yes", help="Give up what is missing, for good.")] = False,
 ) -> None:
     """Show what a partition in a gap waits for, and with --yes let it go on without."""
-    database_url = _database_of(data)
-    missing = asyncio.run(skipping.look(database_url, service, partition))
-    out.print(skipping.describe(service, partition, missing), markup=False)
-    if not yes:
-        raise AccordError(f"nothing was skipped: with --yes {service} never applies these events")
-    asyncio.run(skipping.skip(database_url, service, partition, missing))
-    out.print(f"{service}/{partition} goes on without them; stream.skips keeps a record.", markup=False)
+    asyncio.run(_skip(Skipping(_database_of(data), service, partition, _kafka()), yes=yes))
+
+
+@app.command()
+def renumber(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it, not only say what would be done.")] = False,
+) -> None:
+    """After Postgres was restored from a backup, let numbers go on after those that Kafka has."""
+    kafka = _kafka()
+    if kafka is None:
+        raise typer.BadParameter("set ACCORD_KAFKA; where the log is in Postgres, a backup has all of it")
+    ahead = asyncio.run(renumbering.renumber(_database_of(DEFAULT_DATA), kafka, carry_out=yes))
+    for (emitter, topic, partition), (given, found) in ahead.items():
+        out.print(f"{emitter} on {topic}/{partition}: given to {given}, on Kafka to {found}", markup=False)
+    if ahead and not yes:
+        raise AccordError("nothing was changed: with --yes the numbers go on after those on Kafka")
+    out.print("Numbers go on after what Kafka has." if ahead else "Postgres knows every number that Kafka has.")
 
 
 @app.command()
@@ -146,7 +158,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="As a list of JSON objects.")] = False,
 ) -> None:
     """Check everything that a running Accord leans on; says what to do about what is wrong."""
-    findings = asyncio.run(examine(_database_of(data), SystemClock()))
+    findings = asyncio.run(examine(_database_of(data), SystemClock(), _kafka()))
     if not tell(findings, out, as_json=as_json):
         raise typer.Exit(1)
 
@@ -206,6 +218,20 @@ def _database_of(data: Path) -> str:
             f"there is no Accord in {data}: name its folder with --data, or set ACCORD_DATABASE_URL"
         )
     return address.read_text().strip()
+
+
+def _kafka() -> KafkaClients | None:
+    settings = KafkaSettings()
+    return KafkaClients(settings) if settings.kafka else None
+
+
+async def _skip(skipping: Skipping, *, yes: bool) -> None:
+    missing = await skipping.look()
+    out.print(skipping.describe(missing), markup=False)
+    if not yes:
+        raise AccordError("nothing was skipped: with --yes the service goes on without what is missing, for good")
+    await skipping.skip(missing)
+    out.print("It goes on; stream.skips keeps a record.")
 
 
 async def _resume(database_url: str, service: str, partition: int) -> bool:

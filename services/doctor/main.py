@@ -10,16 +10,18 @@ from rich.console import Console
 
 from services.carriers import LogSettings
 from services.doctor.finding import Finding, State, failed
+from services.doctor.kafka import check_kafka
 from services.doctor.line import check_line
 from services.doctor.server import check_migrations, check_server
 from shared.clock import Clock
 from shared.db.engine import CannotConnect, connect
 from shared.db.faults import DATABASE_ERRORS
+from shared.stream.kafka_client import KafkaClients
 
 _SIGNS = {State.OK: "ok     ", State.WARNING: "warning", State.FAILED: "failed "}
 
 
-async def examine(database_url: str, clock: Clock) -> Sequence[Finding]:
+async def examine(database_url: str, clock: Clock, kafka: KafkaClients | None = None) -> Sequence[Finding]:
     """Every check that can be made; what rests on a check that failed is left out."""
     findings: list[Finding] = []
     try:
@@ -31,6 +33,8 @@ async def examine(database_url: str, clock: Clock) -> Sequence[Finding]:
         findings.append(migrations := await check_migrations(connection, database_url))
         if migrations.state is State.OK:
             findings.extend(await check_line(connection, log_bytes_max=LogSettings().log_bytes_max))
+            if kafka is not None:
+                findings.extend(await check_kafka(connection, kafka))
     except DATABASE_ERRORS as error:
         findings.append(_unreachable(error))
     finally:

@@ -1,10 +1,13 @@
 """What an operator does to the stream from outside: let a stopped partition go on, let one in a gap go on without what
 is missing, apply a dead letter again. Each is a row that the partition's owner finds by itself, within seconds."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from shared.stream.carrier import Missing
+from shared.stream.positions import from_json
 
 GAPS = """SELECT g.service, g.partition, g.topic, g.emitter, g.expected_seq, g.found_seq FROM stream.gaps g
 JOIN stream.ownership o ON (o.service, o.kind, o.number, o.epoch) = (g.service, 'partition', g.partition, g.epoch)
@@ -20,6 +23,34 @@ AND coalesce((o.positions #>> ARRAY[$3, '1', $4])::bigint, 0) = $5::bigint - 1""
 
 NOTE_SKIP = """INSERT INTO stream.skips (service, partition, topic, emitter, first_missing, last_missing, skipped_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+
+
+OFFSETS = "SELECT service, number, positions FROM stream.ownership WHERE kind = 'partition' ORDER BY 1, 2"
+NUMBERS = """SELECT e.name, t.name, s.partition, s.seq
+FROM stream.sequences s JOIN stream.topics t USING (topic_id) JOIN stream.emitters e USING (emitter_id)"""
+
+# As above; an offset is a place on the carrier only, the numbers go on deciding what was read.
+MOVE = """UPDATE stream.ownership SET positions = jsonb_set(positions, ARRAY[$3, '0'], to_jsonb($5::bigint))
+WHERE service = $1 AND kind = 'partition' AND number = $2 AND (positions #>> ARRAY[$3, '0'])::bigint = $4"""
+
+
+async def partitions_of(connection: Any) -> int:
+    """How many partitions this installation was made with."""
+    return int(await connection.fetchval("SELECT value FROM stream.settings WHERE name = 'partitions'"))
+
+
+async def offsets_read(connection: Any) -> Mapping[tuple[str, int, str], int]:
+    """By service, partition and topic, what is to be read next."""
+    return {
+        (service, partition, topic): position.offset
+        for service, partition, positions in await connection.fetch(OFFSETS)
+        for topic, position in from_json(json.loads(positions)).items()
+    }
+
+
+async def numbers_given(connection: Any) -> Mapping[tuple[str, str, int], int]:
+    """By emitter, topic and partition, the last number that was given."""
+    return {(emitter, topic, partition): seq for emitter, topic, partition, seq in await connection.fetch(NUMBERS)}
 
 
 async def resume_partition(connection: Any, service: str, partition: int) -> bool:
@@ -58,6 +89,18 @@ async def skip_gap(connection: Any, service: str, partition: int, *, missing: Mi
             by,
         )
         await connection.execute("DELETE FROM stream.gaps WHERE service = $1 AND partition = $2", service, partition)
+    return True
+
+
+async def move_offset(connection: Any, place: tuple[str, int, str], *, before: int, after: int, by: str) -> bool:
+    """Has a service read a topic on from another offset; False if it doesn't stand there any more. What lay between is
+    on record; if it was needed, the service finds a gap there."""
+    service, partition, topic = place
+    async with connection.transaction():
+        if await connection.execute(MOVE, service, partition, topic, before, after) != "UPDATE 1":
+            return False
+        if after > before:
+            await connection.execute(NOTE_SKIP, service, partition, topic, None, before, after - 1, by)
     return True
 
 

@@ -10,7 +10,7 @@ from contract.worlds import PostgresWorld
 from typer.testing import CliRunner
 
 from services.cli import app
-from services.skipping import Moved, NoGap, NotLost, look, skip
+from services.skipping import Moved, NothingToSkip, NotLost, Skipping
 from shared.events.topics import ACTIVITY
 from shared.stream.carrier import Missing, Slot
 
@@ -38,28 +38,29 @@ async def skips(world: PostgresWorld) -> list[tuple[Any, ...]]:
 
 
 async def test_what_is_missing_is_shown_and_given_up_only_when_told_so(world: PostgresWorld, database_url: str) -> None:
-    assert await look(database_url, "scoring", 0) == MISSING
+    skipping = Skipping(database_url, "scoring", 0)
+    assert await skipping.look() == MISSING
     assert await skips(world) == []
-    await skip(database_url, "scoring", 0, MISSING)
+    await skipping.skip(MISSING)
     [(*what, by)] = await skips(world)
     assert what == ["scoring", 0, ACTIVITY, "ingest/7", 2, 3]
     assert by.startswith(f"{getpass.getuser()}@")
-    with pytest.raises(NoGap):
-        await look(database_url, "scoring", 0)
+    with pytest.raises(NothingToSkip):
+        await skipping.look()
 
 
 async def test_there_is_nothing_to_skip_where_nothing_is_missing(world: PostgresWorld, database_url: str) -> None:
     for service, partition in (("scoring", 1), ("stages", 0)):
-        with pytest.raises(NoGap):
-            await look(database_url, service, partition)
+        with pytest.raises(NothingToSkip):
+            await Skipping(database_url, service, partition).look()
 
 
 async def test_what_still_lies_in_the_log_is_not_given_up(world: PostgresWorld, database_url: str) -> None:
     await world.put(ACTIVITY, 0, [("ingest/7", 3, an_event("c"))])
     with pytest.raises(NotLost, match="1 of the missing"):
-        await look(database_url, "scoring", 0)
+        await Skipping(database_url, "scoring", 0).look()
     with pytest.raises(NotLost):
-        await skip(database_url, "scoring", 0, MISSING)
+        await Skipping(database_url, "scoring", 0).skip(MISSING)
     assert await skips(world) == []
 
 
@@ -67,7 +68,7 @@ async def test_a_partition_that_moved_meanwhile_is_left_alone(world: PostgresWor
     claim = await world.carrier.claim(SLOT, [ACTIVITY])
     await claim.note_missing(MISSING._replace(expected=3))
     with pytest.raises(Moved):
-        await skip(database_url, "scoring", 0, MISSING)
+        await Skipping(database_url, "scoring", 0).skip(MISSING)
     assert await skips(world) == []
 
 
@@ -79,4 +80,4 @@ def test_the_command_asks_for_yes(world: PostgresWorld, database_url: str) -> No
     assert "with --yes" in str(asked.exception)
     done = run.invoke(app, ["skip", "scoring", "0", "--yes"])
     assert done.exit_code == 0
-    assert "scoring/0 goes on without them" in done.output
+    assert "It goes on" in done.output
