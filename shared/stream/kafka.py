@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 from shared.db.faults import DATABASE_ERRORS
+from shared.db.statement import Write
 from shared.errors import OwnershipLost
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream import outbox_sql as sql
 from shared.stream.carrier import Slot
-from shared.stream.emission import Places, event_columns
+from shared.stream.emission import event_columns
 from shared.stream.feed import Feed
 from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
@@ -29,39 +30,48 @@ ABANDONED_CHECK_SECONDS = 2.0
 class KafkaTransaction(PostgresTransaction):
     """Emits into the outbox."""
 
+    places = "NULL"
+
     def __init__(self, claim: "KafkaClaim", connection: Connection, moves: Moves) -> None:
         super().__init__(claim, connection, moves)
         self.rows: list[Row] = []
         self._owner = claim
 
-    async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
+    async def put(self, outgoing: Sequence[Outgoing]) -> None:
+        await super().put(outgoing)
+        self._make_rows(outgoing)
+        self.moves = self.moves._replace(next_row=self._owner.next_row + len(outgoing))
+
+    def _make_rows(self, outgoing: Sequence[Outgoing]) -> None:
         if self.rows:
             raise RuntimeError("a transaction emits at most once: its numbers would be given twice")
-        if not outgoing:
-            return ()
-        claim, topic_ids = self._owner, self._owner.names.topic_ids
-        last: Places = {}
+        claim, last = self._owner, self.sequences
         for number, (topic, event) in enumerate(outgoing, claim.next_row):
-            place = (topic_ids[topic], partition_of(event.key, claim.partitions))
+            place = (claim.names.topic_ids[topic], partition_of(event.key, claim.partitions))
             last[place] = seq = last.get(place, claim.sequences.get(place, 0)) + 1
             self.rows.append(Row(number, topic, place[1], seq, event))
-        counted = [(*place, seq) for place, seq in sorted(last.items())]
+
+    def _number(self, outgoing: Sequence[Outgoing]) -> Write:
+        if self.moves.next_row is None:
+            self._make_rows(outgoing)
+        claim, topic_ids = self._owner, self._owner.names.topic_ids
+        counted = [(*place, seq) for place, seq in sorted(self.sequences.items())]
         placed = [(row.number, topic_ids[row.topic], row.partition, row.seq) for row in self.rows]
-        await (await self.open()).execute(
-            sql.EMIT,
+        values = (
             claim.emitter_id,
             *zip(*counted, strict=True),
-            self.rows[-1].number + 1,
-            *claim.slot,
             *zip(*placed, strict=True),
             *event_columns(outgoing),
         )
-        self.sequences = last
+        if not self.is_open:
+            return Write(sql.EMIT, values)
+        return Write(sql.EMIT_OPEN, (*values, self.rows[-1].number + 1, *claim.slot))
+
+    def _numbers(self) -> Sequence[tuple[int, int]]:
         return [(row.partition, row.seq) for row in self.rows]
 
-    async def put(self, outgoing: Sequence[Outgoing]) -> None:
-        # One statement can't change the owner's row twice: by the fence, and to count the rows.
-        await self.emit(outgoing)
+    def _emitted(self, first_offsets: Any) -> None:
+        """Where the events lie, Kafka decides."""
 
 
 class KafkaClaim(PostgresClaim):
@@ -119,6 +129,12 @@ class KafkaClaim(PostgresClaim):
             await relaying
         with suppress(OwnershipLost, *DATABASE_ERRORS):
             await relay.note()
+
+    def fence(self, moves: Moves) -> Write:
+        if moves.next_row is None:
+            return super().fence(moves)
+        fence = super().fence(moves)
+        return fence._replace(tables=sql.FENCE, values=(*fence.values, moves.next_row))
 
     def _transaction(self, connection: Connection, moves: Moves) -> KafkaTransaction:
         return KafkaTransaction(self, connection, moves)

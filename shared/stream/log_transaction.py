@@ -16,10 +16,11 @@ Connection = Any  # asyncpg ships no types
 
 
 class Moves(NamedTuple):
-    """What a step moves in its owner's row."""
+    """What a step moves in its owner's row; `next_row` on the Kafka carrier alone."""
 
     positions: str
     breaker: Breaker
+    next_row: int | None = None
 
 
 class Topics(Protocol):
@@ -45,6 +46,8 @@ class Owner(Protocol):
 
 class PostgresTransaction:
     """Implements `Transaction` on the claim's own connection."""
+
+    places = sql.FIRST_OFFSETS  # what the last statement says of where the events lie
 
     def __init__(self, claim: Owner, connection: Connection, moves: Moves) -> None:
         self.moves = moves
@@ -85,7 +88,7 @@ class PostgresTransaction:
         writes = [*self._writes] if self.is_open else [self._claim.fence(self.moves), *self._writes]
         if self._last:
             writes.append(self._number(self._last))
-            self._emitted(await write_all(self._connection, writes, sql.FIRST_OFFSETS))
+            self._emitted(await write_all(self._connection, writes, self.places))
         elif writes:
             await write_all(self._connection, writes)
         if self.is_open and await self._connection.execute("COMMIT") != "COMMIT":
@@ -101,8 +104,12 @@ class PostgresTransaction:
     async def emit(self, outgoing: Sequence[Outgoing]) -> Sequence[tuple[int, int]]:
         if not outgoing:
             return ()
+        await self.open()
         write = self._number(outgoing)
-        self._emitted(await write_all(await self.open(), [write], sql.FIRST_OFFSETS))
+        self._emitted(await write_all(await self.open(), [write], self.places))
+        return self._numbers()
+
+    def _numbers(self) -> Sequence[tuple[int, int]]:
         return [(record.partition, record.seq or 0) for record in self.records]
 
     def _number(self, outgoing: Sequence[Outgoing]) -> Write:
@@ -118,7 +125,7 @@ class PostgresTransaction:
         write, self.sequences = self._emission.numbered(claim.sequences)
         return write
 
-    def _emitted(self, first_offsets: Sequence[int]) -> None:
+    def _emitted(self, first_offsets: Any) -> None:
         if self._emission is not None:
             self.records = self._emission.records(first_offsets)
 

@@ -2,17 +2,24 @@
 
 _EVENT = "event_id, type, key, occurred_at, received_at, value, accord, cause, after_seq, traceparent"
 
-# One round trip: count the emitter's numbers and the owner's rows, append. The owner's row is locked by the fence.
-EMIT = f"""WITH counted AS (
+# Count the emitter's numbers, append; `next_row` is counted by the fence of a step that is one statement.
+EMIT = f"""counted AS (
     INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
     SELECT $1::integer, * FROM unnest($2::smallint[], $3::smallint[], $4::bigint[])
     ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq),
-placed AS (
-    UPDATE stream.ownership SET next_row = $5 WHERE service = $6 AND kind = $7 AND number = $8)
-INSERT INTO stream.outbox (emitter_id, row_number, topic_id, partition, seq, {_EVENT})
-SELECT $1::integer, * FROM unnest($9::bigint[], $10::smallint[], $11::smallint[], $12::bigint[], $13::uuid[],
-    $14::text[], $15::uuid[], $16::timestamptz[], $17::timestamptz[], $18::bytea[], $19::integer[], $20::uuid[],
-    $21::bigint[], $22::text[])"""
+boxed AS (
+    INSERT INTO stream.outbox (emitter_id, row_number, topic_id, partition, seq, {_EVENT})
+    SELECT $1::integer, * FROM unnest($5::bigint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::uuid[],
+        $10::text[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[],
+        $17::bigint[], $18::text[]))"""
+
+# And by this write in one that is open: one statement can't change the owner's row twice.
+EMIT_OPEN = f"""{EMIT},
+placed AS (UPDATE stream.ownership SET next_row = $19 WHERE service = $20 AND kind = $21 AND number = $22)"""
+
+FENCE = """fence AS (
+    UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb, next_row = $8
+    WHERE service = $3 AND kind = $4 AND number = $5 AND epoch = $6 AND positions = $7::jsonb RETURNING 1)"""
 
 ROWS = "SELECT next_row, shipped_through FROM stream.ownership WHERE service = $1 AND kind = $2 AND number = $3"
 
