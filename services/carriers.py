@@ -3,13 +3,16 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
+import structlog
 from pydantic import Field
 
 from shared.clock import Clock
 from shared.db.engine import connect_options, dsn
+from shared.errors import Surroundings
 from shared.events.topics import READERS, TOPICS
 from shared.settings import Settings
 from shared.stream.crew import Alone, Assignment
@@ -35,6 +38,8 @@ DEFAULT_PARTITIONS = 4
 # No statement of an owner takes a second, unless it waits for the lock of a stopped owner (at most 10 s). One that
 # takes longer than this has lost its answer, and is retried like any fault of the surroundings.
 STATEMENT_SECONDS_MAX = 60.0
+
+log = structlog.get_logger(component="carriers")
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -137,7 +142,11 @@ class _Opening:
         return Log(carrier, lambda service: Members(self.connect, carrier.owner, self.partitions), upkeep)
 
     async def on_kafka(self, clients: KafkaClients, stack: AsyncExitStack) -> Log:
-        await check_topics(clients, self.partitions)
+        try:
+            await check_topics(clients, self.partitions)
+        except Surroundings as error:
+            # What is accepted waits in Postgres; each reader checks again before it joins its group.
+            log.warning("kafka_away_at_start", reason=str(error))
         shipper = Shipper(clients)
         stack.push_async_callback(shipper.close)
         feeds: dict[str, Feed] = {}
@@ -162,7 +171,8 @@ class _Opening:
 
         def assignment(service: str) -> Assignment:
             topics = READERS[service]
-            return Group(service, topics, clients=clients, feed=feed_of(service), metrics=self.metrics)
+            check = partial(check_topics, clients, self.partitions)
+            return Group(service, topics, clients=clients, feed=feed_of(service), metrics=self.metrics, check=check)
 
         return Log(carrier, assignment, upkeep)
 

@@ -5,7 +5,7 @@ Positions in Postgres decide; they are also committed to the group, so that lag 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
+from shared.errors import Surroundings
 from shared.stream.crew import Crew
 from shared.stream.feed import Feed
 from shared.stream.kafka_client import KafkaClients
@@ -31,8 +32,17 @@ class Group:
     """The membership of one service of this process in the group `accord-<service>`."""
 
     def __init__(
-        self, service: str, topics: Sequence[str], *, clients: KafkaClients, feed: Feed, metrics: Metrics
+        self,
+        service: str,
+        topics: Sequence[str],
+        *,
+        clients: KafkaClients,
+        feed: Feed,
+        metrics: Metrics,
+        check: Callable[[], Awaitable[object]],
     ) -> None:
+        """`check` raises when the topics don't fit this installation; it is asked before each joining."""
+        self._check = check
         self._service = service
         self._topics = [feed.topic_prefix + topic for topic in topics]
         self._clients = clients
@@ -46,13 +56,14 @@ class Group:
         while True:
             try:
                 await self._belong(crew)
-            except (KafkaError, TimeoutError, OSError) as error:
+            except (KafkaError, TimeoutError, OSError, Surroundings) as error:
                 self._log.warning("group_left", kind=type(error).__name__, failures=failures)
             await crew.hold(())
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             failures += 1
 
     async def _belong(self, crew: Crew) -> None:
+        await self._check()
         consumer = self._clients.consumer(f"{self._feed.topic_prefix}accord-{self._service}")
         consumer.subscribe(self._topics, listener=_Listener(self, crew))
         self._feed.attach(consumer)
