@@ -14,7 +14,7 @@ from shared.stream.kafka_places import Extent, extents, last_numbers
 from shared.stream.operations import numbers_given, offsets_read, partitions_of
 
 OWNERS: Final = """SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'accord-owner'"""
+WHERE datname = current_database() AND application_name ~ '^accord-(owner|lane) '"""
 EMITTERS: Final = "INSERT INTO stream.emitters (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING"
 RAISE: Final = """INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
 SELECT e.emitter_id, t.topic_id, w.partition, w.seq

@@ -109,8 +109,9 @@ class Skipping:
     async def _out_of_range(self, connection: Any) -> OutOfRange | None:
         if self.clients is None:
             return None
+        positions = await offsets_read(connection)  # before the ends, which move meanwhile
         there = await extents(self.clients, await partitions_of(connection), prefix=self.topic_prefix)
-        for (service, partition, topic), offset in (await offsets_read(connection)).items():
+        for (service, partition, topic), offset in positions.items():
             at = there[topic, partition]
             if (service, partition) == (self.service, self.partition) and not at.first <= offset <= at.end:
                 return OutOfRange(topic, offset, at)

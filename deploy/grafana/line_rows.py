@@ -52,7 +52,12 @@ GLANCE: Final = Row(
             width=3,
             red_from=0.5,
         ),
-        Panel("Breaches, 24 h", (Query("sum(increase(accord_sla_breaches_total[24h]))"),), kind="stat", width=3),
+        Panel(
+            "Breaches, 24 h",
+            (Query("sum(increase(accord_sla_breaches_total[24h])) or vector(0)"),),
+            kind="stat",
+            width=3,
+        ),
         Panel(
             "Accepted events",
             (

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.delivery.model.attempts import Outcome
+
 LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400)
 
 
@@ -10,6 +12,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.attempts = Counter("accord_delivery_attempts_total", "Tries made", ("outcome",), registry=registry)
+        for outcome in Outcome:  # Prometheus sees a first failure only if it knows the 0 before
+            self.attempts.labels(outcome)
         self.latency = Histogram(
             "accord_delivery_latency_seconds",
             "From the root event's receipt to the 2xx of the receiver",

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from services.doctor.finding import Finding, failed, ok, warning
 from shared.errors import Surroundings
-from shared.events.topics import READERS
 from shared.stream import kafka_topics
 from shared.stream.kafka_client import KafkaClients
-from shared.stream.kafka_places import Extent, Numbers, Place, extents, groups_without_members, last_numbers
+from shared.stream.kafka_places import Extent, Numbers, Place, extents, last_numbers
 from shared.stream.kafka_topics import Topic
 from shared.stream.operations import numbers_given, offsets_read, partitions_of
 from shared.stream.trim import RETENTION
@@ -27,16 +26,15 @@ async def check_kafka(connection: Any, clients: KafkaClients, *, prefix: str = "
         found = [ok("kafka", f"{address} answers"), fitting(topics, partitions, f"{address}")]
         if len(topics) < len(RETENTION) or any(topic.partitions != partitions for topic in topics.values()):
             return found
+        positions = await offsets_read(connection)  # before the ends, which move meanwhile
         there = await extents(clients, partitions, prefix=prefix)
-        positions = await offsets_read(connection)
         tails = {place: Extent(max(at.first, at.end - TAIL_EVENTS), at.end) for place, at in there.items()}
         numbers = await last_numbers(clients, tails, prefix=prefix)
         given = await numbers_given(connection)
-        idle = await groups_without_members(clients, [f"{prefix}accord-{service}" for service in READERS])
     except Surroundings as error:
         command = f"kafka-broker-api-versions.sh --bootstrap-server {address}"
         return [failed("kafka", str(error), f"check ACCORD_KAFKA and its security settings, then: {command}")]
-    return [*found, in_range(positions, there), in_step(given, numbers), groups(idle)]
+    return [*found, in_range(positions, there), in_step(given, numbers)]
 
 
 def fitting(topics: Mapping[str, Topic], partitions: int, address: str) -> Finding:
@@ -83,11 +81,3 @@ def in_step(given: Mapping[tuple[str, str, int], int], found: Numbers) -> Findin
     shown = ", ".join(f"{emitter} on {topic}/{number}" for emitter, topic, number in list(ahead)[:3])
     what = f"Postgres is older than Kafka ({shown}): numbers would be given twice, and what has them dropped"
     return failed("numbers", what, "stop every process, then: accord renumber")
-
-
-def groups(idle: Sequence[str]) -> Finding:
-    """Of the consumer groups that have no member."""
-    if not idle:
-        return ok("groups", "every consumer group has members")
-    commands = "; ".join(f"accord run {name.rpartition('accord-')[2]}" for name in idle)
-    return failed("groups", f"without members: {', '.join(idle)}", commands)

@@ -12,14 +12,10 @@ LOG_SHARE_WARNING: Final = 0.8
 ACCORD: Final = """SELECT max(version) FILTER (WHERE effective_at <= now()), count(*) FROM api.published_accords"""
 STOPPED: Final = """SELECT service, number, breaker ->> 'release' FROM stream.ownership
 WHERE kind = 'partition' AND (breaker ->> 'is_stopped')::boolean ORDER BY 1, 2"""
-# Every owner holds a connection of this name for each of its partitions; a member also says that it lives.
+# An owner's session says which partition it is for, and ends with its process.
 UNOWNED: Final = """SELECT service, array_agg(number ORDER BY number) FROM stream.ownership o
-WHERE kind = 'partition' AND (owner IS NULL
-    OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
-        AND application_name = 'accord-owner')
-    OR (EXISTS (SELECT FROM stream.members m WHERE m.service = o.service)
-        AND NOT EXISTS (SELECT FROM stream.members m WHERE m.service = o.service AND m.owner = o.owner
-            AND m.seen_at > now() - interval '15 seconds')))
+WHERE kind = 'partition' AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+    AND application_name = 'accord-owner ' || service || '/' || number)
 GROUP BY service ORDER BY service"""
 # By numbers and not by offsets, so that it is true on every carrier, and counts what was not shipped yet.
 UNREAD: Final = """SELECT o.service,

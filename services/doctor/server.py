@@ -27,17 +27,17 @@ async def check_server(connection: Any, clock: Clock) -> Sequence[Finding]:
     before = clock.now()
     there = await connection.fetchval("SELECT clock_timestamp()")
     return (
-        fitness(connection.get_server_version()),
+        fitness(connection.get_server_version().major, connection.get_settings().server_version),
         durability(settings),
         connections(used, allowed),
         skew(before, there, clock.now()),
     )
 
 
-def fitness(version: Any) -> Finding:
-    """Of this version of the server, as asyncpg tells it."""
-    said = f"PostgreSQL {version.major}.{version.minor}"
-    if version.major < VERSION_MIN:
+def fitness(major: int, version: str) -> Finding:
+    """Of this version of the server."""
+    said = f"PostgreSQL {version}"
+    if major < VERSION_MIN:
         return failed("database", said, f"upgrade the server to PostgreSQL {VERSION_MIN} or newer (pg_upgrade)")
     return ok("database", said)
 

@@ -10,7 +10,9 @@ _EVENT = "event_id, type, key, occurred_at, received_at, value, accord, cause, a
 
 EPOCH = "SELECT epoch FROM stream.ownership WHERE service = $1 AND kind = $2 AND number = $3"
 
-OWNED = """SELECT epoch, positions, breaker FROM stream.ownership
+# The session says whose it is from now on, as long as it lives: pg_stat_activity tells operators who runs what.
+OWNED = """SELECT epoch, positions, breaker, set_config('application_name', CASE kind
+    WHEN 'lane' THEN 'accord-lane ' ELSE 'accord-owner ' END || service || '/' || number, false) FROM stream.ownership
 WHERE service = $1 AND kind = $2 AND number = $3 FOR UPDATE"""
 
 RELEASE = """UPDATE stream.ownership SET owner = NULL, leased_until = NULL

@@ -4,11 +4,10 @@ import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from builders import an_event
+from builders import an_event, eventually
 from contract.worlds import PARTITIONS, PostgresWorld, emit
 from rich.console import Console
 
@@ -34,9 +33,10 @@ async def world(database_url: str, pool: Any) -> AsyncIterator[PostgresWorld]:
     async with pool.acquire() as connection:
         await register_readers(connection, READERS, PARTITIONS)
         await bootstrap_accord(connection, default_accord_text())
-        await connection.execute("SET application_name = 'accord-owner'")
-        await connection.execute("UPDATE stream.ownership SET owner = 'here/1' WHERE kind = 'partition'")
-        yield world
+    for service, topics in READERS.items():
+        for number in range(PARTITIONS):
+            await world.carrier.claim(Slot(service, "partition", number), topics)
+    yield world
     world.close()
 
 
@@ -110,19 +110,29 @@ async def test_a_gap_is_told_with_what_is_missing(world: PostgresWorld, database
 
 
 async def test_partitions_that_nobody_runs_are_told(world: PostgresWorld, database_url: str) -> None:
-    await world.pool.execute("UPDATE stream.ownership SET owner = NULL WHERE service = 'delivery' AND number IN (1, 3)")
+    for number in (1, 3):
+        slot = Slot("delivery", "partition", number)
+        former = await world.carrier.claim(slot)
+        await world.pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
+            f"accord-owner {former.slot.emitter}",
+        )
+
+    async def are_told() -> bool:
+        return (await found(database_url))["owners"].found == "nobody runs delivery: 1, 3"
+
+    await eventually(are_told)
     finding = (await found(database_url))["owners"]
     assert finding.state is State.FAILED
-    assert finding.found == "nobody runs delivery: 1, 3"
     assert "accord run delivery" in (finding.fix or "")
 
 
-async def test_a_member_that_says_nothing_more_runs_nothing(world: PostgresWorld, database_url: str) -> None:
-    await world.pool.execute(
-        """INSERT INTO stream.members (service, owner, seen_at)
-        VALUES ('delivery', 'here/1', now() - interval '1 minute'), ('scoring', 'here/1', now())"""
+async def test_a_session_says_what_it_owns(world: PostgresWorld) -> None:
+    await world.carrier.claim_lane("ingest")
+    names = await world.pool.fetch(
+        "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() ORDER BY 1"
     )
-    assert (await found(database_url))["owners"].found == "nobody runs delivery: 0, 1, 2, 3"
+    assert {"accord-lane ingest/0", "accord-owner scoring/0", "accord-owner delivery/3"} <= {row[0] for row in names}
 
 
 async def test_events_not_read_are_counted(world: PostgresWorld, database_url: str) -> None:
@@ -151,8 +161,8 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("finding", "state"),
     [
-        (fitness(SimpleNamespace(major=14, minor=9)), State.FAILED),
-        (fitness(SimpleNamespace(major=15, minor=0)), State.OK),
+        (fitness(14, "14.9"), State.FAILED),
+        (fitness(15, "15.0 (Debian)"), State.OK),
         (durability([("fsync", "on"), ("synchronous_commit", "remote_write")]), State.OK),
         (durability([("fsync", "on"), ("synchronous_commit", "off")]), State.FAILED),
         (connections(80, 100), State.OK),

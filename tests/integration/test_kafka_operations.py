@@ -17,7 +17,7 @@ from contract.worlds import PARTITIONS
 from kafka_topics import admin_client
 
 from services.doctor.finding import Finding, State
-from services.doctor.kafka import check_kafka, fitting, groups, in_range, in_step
+from services.doctor.kafka import check_kafka, fitting, in_range, in_step
 from services.renumbering import Ahead, StillRunning, renumber
 from services.skipping import NothingToSkip, OutOfRange, Skipping
 from shared.events.topics import ACTIVITY, READERS
@@ -60,9 +60,7 @@ async def test_kafka_and_postgres_agree(world: KafkaWorld) -> None:
         "topics": State.WARNING,  # one broker has one copy
         "offsets": State.OK,
         "numbers": State.OK,
-        "groups": State.FAILED,  # the world's readers belong to none
     }
-    assert "accord run scoring" in (findings["groups"].fix or "")
 
 
 async def test_a_kafka_that_is_away_is_the_only_finding(pool: Any) -> None:
@@ -97,10 +95,11 @@ async def test_numbers_of_an_emitter_that_the_backup_did_not_know_are_kept(
 
 
 async def test_nothing_is_renumbered_while_anything_runs(world: KafkaWorld, database_url: str) -> None:
-    async with world.pool.acquire() as connection:
-        await connection.execute("SET application_name = 'accord-owner'")
+    for claim in (await world.carrier.claim_lane("ingest"), await world.carrier.claim(SLOT, [ACTIVITY])):
         with pytest.raises(StillRunning):
             await renumber(database_url, world.clients, prefix=world.prefix, carry_out=True)
+        await claim.release()
+    assert await renumber(database_url, world.clients, prefix=world.prefix, carry_out=True) == {}
 
 
 async def test_a_reader_goes_on_where_kafka_begins_once_told_so(
@@ -187,8 +186,6 @@ OF = ("ingest/0", ACTIVITY, 0)
         (in_step({OF: 5}, {OF: 5}), State.OK),
         (in_step({OF: 5}, {OF: 6}), State.FAILED),
         (in_step({}, {OF: 1}), State.FAILED),
-        (groups([]), State.OK),
-        (groups(["accord-stages"]), State.FAILED),
     ],
 )
 def test_limits(finding: Finding, state: State) -> None:
