@@ -164,6 +164,18 @@ def doctor(
 
 
 @app.command()
+def audit(
+    data: Annotated[Path, typer.Option(help="The data folder of `accord up`, running or not.")] = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines: one JSON object.")] = False,
+    processes: Annotated[int | None, typer.Option(help="How many may work at once; all cores.", min=1, max=64)] = None,
+) -> None:
+    """Check that nothing was lost or counted twice, and that every state is the fold of its history."""
+    from services.audit.main import run_audit
+
+    raise typer.Exit(run_audit(data, as_json=as_json, processes=processes))
+
+
+@app.command()
 def version() -> None:
     """Say which release this is."""
     out.print(package_version("accord"))

@@ -56,7 +56,7 @@ Announce = Callable[[str, Prepared], None]  # its address, and what the start ma
 def up(start: Start, settings: StandaloneSettings, announce: Announce) -> None:
     """Runs until SIGINT or SIGTERM. Raises AccordError or OSError when it can't start."""
     start.data.mkdir(parents=True, exist_ok=True)
-    with _locked(start.data), listening(start.host, start.port) as listener:
+    with locked(start.data), listening(start.host, start.port) as listener:
         if settings.database_url is not None:
             uvloop.run(_run(start, settings, listener, announce, database=settings.database_url.get_secret_value()))
             return
@@ -103,8 +103,18 @@ def _write_address(data: Path, database_url: str) -> None:
     path.write_text(database_url + "\n")
 
 
+def is_in_use(data: Path) -> bool:
+    """Whether an Accord runs on this data folder."""
+    try:
+        with locked(data):
+            return False
+    except FolderInUse:
+        return True
+
+
 @contextmanager
-def _locked(data: Path) -> Iterator[None]:
+def locked(data: Path) -> Iterator[None]:
+    """Raises FolderInUse when another process has the folder."""
     with (data / "accord.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,7 +6,7 @@ ACCORD_TEST_DATABASE_URL names a server to use instead of the embedded one (its 
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -64,12 +64,8 @@ async def template_database(postgres_url: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def database_url(postgres_url: str, template_database: str) -> AsyncIterator[str]:
     """A fresh migrated database of this test's own."""
-    name = f"accord_test_{new_id().hex}"
-    await _administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    try:
-        yield _on(postgres_url, name)
-    finally:
-        await _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async for address in cloned(postgres_url, template_database):
+        yield address
 
 
 @pytest.fixture
@@ -80,6 +76,16 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         yield pool
     finally:
         pool.terminate()
+
+
+async def cloned(server: str, template: str) -> AsyncGenerator[str]:
+    """The address of a copy of a database to which nobody is connected; dropped when this is closed."""
+    name = f"accord_test_{new_id().hex}"
+    await _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _on(server, name)
+    finally:
+        await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _on(server: str, database: str) -> str:

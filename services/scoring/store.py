@@ -12,6 +12,8 @@ from shared.errors import AlreadyApplied
 from shared.events.activity import Activity
 from shared.events.codec import encode
 
+STATE_COLUMNS = ("lead_id", "engagement", "fit", "grade", "state")
+
 _STATES = "SELECT lead_id, state FROM scoring.leads WHERE lead_id = ANY($1::uuid[])"
 
 # One write for all three tables. Keys come sorted, so that no two writers wait for each other.
@@ -87,10 +89,12 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
 
 def _state_rows(states: dict[UUID, State]) -> list[tuple[Any, ...]]:
     # In key order, so that no two writers wait for each other.
-    return [
-        (lead_id, state.engagement, state.fit, state.grade, encode_state(state))
-        for lead_id, state in sorted(states.items(), key=lambda item: item[0].int)
-    ]
+    return [state_row(lead_id, state) for lead_id, state in sorted(states.items(), key=lambda item: item[0].int)]
+
+
+def state_row(lead_id: UUID, state: State) -> tuple[Any, ...]:
+    """The state as it stands in the table: a value for each of STATE_COLUMNS."""
+    return lead_id, state.engagement, state.fit, state.grade, encode_state(state)
 
 
 def encode_state(state: State) -> str:

@@ -45,6 +45,10 @@ _CLOCK_TYPES: Final = {
 }
 assert tuple(_CLOCK_TYPES) == Clock._fields
 _CLOCK_COLUMNS: Final = ", ".join(_CLOCK_TYPES)
+LEAD_COLUMNS: Final = (
+    *("lead_id", "entry", "stage", "owner", "team", "accord", "inputs", "after_seq"),
+    *("touches", "snapshot"),
+)
 
 LOAD_LEADS: Final = f"SELECT {_LEAD_COLUMNS} FROM sla.leads WHERE lead_id = ANY($1::uuid[])"
 LOAD_CLOCKS: Final = (
@@ -108,7 +112,7 @@ async def save(connection: Connection, partition: int, leads: Iterable[Lead], un
     ordered = sorted(leads, key=lambda lead: lead.lead_id)
     if not ordered:
         return
-    await connection.execute(SAVE_LEADS, *zip(*(_lead_row(lead) for lead in ordered), strict=True))
+    await connection.execute(SAVE_LEADS, *zip(*(lead_row(lead) for lead in ordered), strict=True))
     changed = (clock for lead in ordered for clock in lead.clocks if clock not in unchanged)
     clocks = sorted(changed, key=lambda clock: clock[:2])
     if clocks:
@@ -139,7 +143,7 @@ async def append(connection: Connection, entries: Sequence[HistoryEntry]) -> set
 
 async def history(connection: Connection, lead_id: UUID) -> list[Input]:
     """Every input of a lead in the order applied: what the fold of the model replays."""
-    return [_input(lead_id, row) for row in await connection.fetch(HISTORY, lead_id)]
+    return [input_of(lead_id, row) for row in await connection.fetch(HISTORY, lead_id)]
 
 
 async def earliest_due(connection: Connection, partition: int) -> datetime | None:
@@ -169,12 +173,14 @@ def _lead(row: Any, clocks: Iterable[Clock]) -> Lead:
     return Lead._make((*row[:8], touches, _SNAPSHOT.decode(row[9]), tuple(clocks)))
 
 
-def _lead_row(lead: Lead) -> tuple[Any, ...]:
+def lead_row(lead: Lead) -> tuple[Any, ...]:
+    """The lead as it stands in the table: a value for each of LEAD_COLUMNS."""
     touches = json.dumps({action: at.isoformat() for action, at in lead.touches.items()})
     return (*lead[:8], touches, encode(lead.snapshot).decode())
 
 
-def _input(lead_id: UUID, row: Any) -> Input:
+def input_of(lead_id: UUID, row: Any) -> Input:
+    """From a row of the history: event_id, type, received_at, seq, and body as text."""
     if row["type"] == TICK:
         body = from_json(row["body"])
         until = datetime.fromisoformat(body["until"])

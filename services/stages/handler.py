@@ -23,6 +23,7 @@ from services.stages.model import (
     Told,
     TransitionLine,
     apply,
+    told_id,
 )
 from shared.agreement.versions import Accords
 from shared.clock import Clock
@@ -30,7 +31,7 @@ from shared.db.statement import Write
 from shared.errors import Poison
 from shared.events.codec import decode, describe
 from shared.events.codec import event as make_event
-from shared.events.envelope import Event, Outgoing, Record, derived_id
+from shared.events.envelope import Event, Outgoing, Record
 from shared.events.lifecycle import LeadQualified, StageChanged
 from shared.events.sales import SalesAction
 from shared.events.score import ScoreChanged
@@ -193,11 +194,9 @@ def _read(event: Event) -> Input | None:
 
 
 def _event(cause: Event, payload: Told, accord: int) -> Event:
-    # Several transitions of one cause are told apart by the stage they lead to.
-    discriminator = payload.to_stage if isinstance(payload, StageChanged) and payload.implied else ""
     return make_event(
         payload,
-        id=derived_id(cause.id, payload.TYPE, discriminator),
+        id=told_id(cause.id, payload),
         time=payload.occurred_at,
         received_at=cause.received_at,
         accord=accord,

@@ -23,6 +23,16 @@ from shared.events.base import LeadSnapshot
 from shared.events.codec import encode
 from shared.events.lifecycle import IgnoredReason, Stage
 
+STATE_COLUMNS = (
+    *("lead_id", "stage", "version", "owner", "team", "engagement", "fit", "grade"),
+    *("updated_at", "entered_at", "email", "state"),
+)
+HISTORY_COLUMNS = ("lead_id", "event_id", "number", "received_at", "body", "stamp", "ignored")
+TRANSITION_COLUMNS = (
+    *("lead_id", "version", "event_id", "cause_id", "occurred_at"),
+    *("from_stage", "to_stage", "reason", "action", "is_implied", "owner"),
+)
+
 _STATES = """
 SELECT lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, state
 FROM stages.leads WHERE lead_id = ANY($1::uuid[])
@@ -80,12 +90,10 @@ UPDATE stages.turns SET turn = now.turn FROM unnest($1::text[], $2::bigint[]) AS
 WHERE turns.team = now.team)
 """
 
-_HISTORY = """
-SELECT lead_id, event_id, number, received_at, body, stamp, ignored
-FROM stages.history WHERE lead_id = $1 ORDER BY number
-"""
+_HISTORY = f"SELECT {', '.join(HISTORY_COLUMNS)} FROM stages.history WHERE lead_id = $1 ORDER BY number"
 
-# What of a state is no column: number, accord, created_at, entered_at, is_scored, lead.
+# What of a state is no column.
+REST_FIELDS = ("number", "accord", "created_at", "entered_at", "is_scored", "lead")
 _REST = msgspec.json.Decoder(tuple[int, int, datetime | None, datetime | None, bool, LeadSnapshot])
 
 
@@ -110,14 +118,14 @@ class PostgresStore:
     def save(self, batch: Batch) -> list[Write]:
         """Refused with AlreadyApplied when the history has some of these events."""
         history = _columns([_history_row(line) for line in batch.history])
-        rows = [_state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
+        rows = [state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
 
         async def explain(connection: Any) -> Exception:
             return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
 
         writes = [Write(_SAVE, (*history, *_columns(rows)), _KEPT, len(batch.history), explain)]
         if batch.transitions:
-            writes.append(Write(_SAVE_TRANSITIONS, _columns([_transition_row(line) for line in batch.transitions])))
+            writes.append(Write(_SAVE_TRANSITIONS, _columns([transition_row(line) for line in batch.transitions])))
         if batch.routing.sticky:
             values = [(value, *sticky) for value, sticky in batch.routing.sticky.items()]
             writes.append(Write(_SAVE_STICKY, _columns(values)))
@@ -135,14 +143,16 @@ def _history_row(line: HistoryLine) -> tuple[Any, ...]:
     return (*plain, stamp and encode(stamp_to_json(stamp)).decode(), ignored)
 
 
-def _transition_row(line: TransitionLine) -> tuple[Any, ...]:
+def transition_row(line: TransitionLine) -> tuple[Any, ...]:
+    """A value for each of TRANSITION_COLUMNS."""
     event_id, cause_id, changed = line
     where = (changed.lead_id, changed.version, event_id, cause_id, changed.occurred_at)
     what = (changed.from_stage, changed.to_stage, changed.reason, changed.action, changed.implied, changed.owner)
     return (*where, *what)
 
 
-def _state_row(state: State) -> tuple[Any, ...]:
+def state_row(state: State) -> tuple[Any, ...]:
+    """The state as it stands in the table: a value for each of STATE_COLUMNS."""
     rest = (state.number, state.accord, state.created_at, state.entered_at, state.is_scored, state.lead)
     return (
         state.lead_id,
@@ -184,10 +194,11 @@ def _state(row: Any) -> State:
 
 async def history_of(connection: Any, lead_id: UUID) -> list[HistoryLine]:
     """One lead's whole history in its order: with the scores that scoring's history gives, what a replay folds."""
-    return [_history_line(row) for row in await connection.fetch(_HISTORY, lead_id)]
+    return [history_line(row) for row in await connection.fetch(_HISTORY, lead_id)]
 
 
-def _history_line(row: Any) -> HistoryLine:
+def history_line(row: Any) -> HistoryLine:
+    """From the values of HISTORY_COLUMNS."""
     lead_id, event_id, number, received_at, body, stamp, ignored = row
     return HistoryLine(
         lead_id,

@@ -14,8 +14,9 @@ from uuid import UUID
 
 import aiohttp
 from builders import eventually
-from line_audit import Audit, assert_line_is_whole, is_quiet
+from line_audit import assert_line_is_whole, is_quiet
 
+from services.audit.run import Audit
 from services.demo.process import AccordProcess
 from services.demo.settings import ALLOWED_NETWORKS, HOST
 

@@ -70,7 +70,7 @@ async def folded_state(pool: asyncpg.Pool, lead_id: Any = ADA) -> State:
     kinds: dict[str, type[Input]] = {"activity": Activity, "profile": ProfileUpdated}
     assert [line.number for line in lines] == list(range(1, len(lines) + 1))
     history = [(msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in lines]
-    return fold(history, accords_of(ACCORD))[-1].state
+    return list(fold(history, accords_of(ACCORD)))[-1].state
 
 
 def scores(outgoing: Sequence[Outgoing]) -> list[ScoreChanged]:

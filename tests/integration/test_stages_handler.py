@@ -106,7 +106,7 @@ async def refolded(pool: asyncpg.Pool, lead_id: UUID) -> State:
         )
         for line in lines
     ]
-    return fold(lead_id, rows, accords_of(ACCORD))[-1].state
+    return list(fold(lead_id, rows, accords_of(ACCORD)))[-1].state
 
 
 async def test_what_is_stored_is_the_fold_of_both_histories(line: Line, pool: asyncpg.Pool) -> None:

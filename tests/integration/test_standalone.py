@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.serving import CannotListen
-from services.standalone import FolderInUse, StandaloneSettings, Start, _locked, up
+from services.standalone import FolderInUse, StandaloneSettings, Start, locked, up
 
 
 def never(*started: object) -> None:
@@ -21,5 +21,5 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_a_data_folder_that_is_in_use_is_named(tmp_path: Path) -> None:
-    with _locked(tmp_path), pytest.raises(FolderInUse, match=str(tmp_path)):
+    with locked(tmp_path), pytest.raises(FolderInUse, match=str(tmp_path)):
         up(Start(tmp_path, "127.0.0.1", 0, None), StandaloneSettings(), never)

@@ -1,6 +1,6 @@
 """One event after another: the state, the score that is told, and its reasons in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from math import fsum
 from typing import Any, NamedTuple
@@ -58,16 +58,15 @@ def apply(
     return Decision(after, score, granted.grants)
 
 
-def fold(history: Iterable[tuple[Input, datetime]], accords: Accords) -> list[Decision]:
+def fold(history: Iterable[tuple[Input, datetime]], accords: Accords) -> Iterator[Decision]:
     """Every decision on a lead's whole history, given as (input, received_at) in its order; the last has the state."""
-    state, older, decisions = State(), Older([], []), []
+    state, older = State(), Older([], [])
     for item, received_at in history:
         accord = accords.at(received_at, at_least=state.accord or None)
         decision = apply(state, item, received_at=received_at, accord=accord, older=older)
         older.remember(item, received_at, decision.grants)
-        decisions.append(decision)
         state = decision.state
-    return decisions
+        yield decision
 
 
 class _About(NamedTuple):

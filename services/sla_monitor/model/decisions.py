@@ -3,7 +3,7 @@
 Every announcement of a clock is made at most once, so its id can derive from the clock, its type and its level alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
@@ -42,12 +42,13 @@ def tick_id(clock: Clock) -> UUID:
     return derived_id(clock.clock_id, "tick", str(clock.ladder_steps))
 
 
-def fold(inputs: Iterable[Input], accords: Accords) -> Lead | None:
-    """The lead after these inputs of its own, in the order of its history."""
+def fold(inputs: Iterable[Input], accords: Accords) -> Iterator[Decision]:
+    """Every decision on a lead's whole history in its order; the last has the lead with all its clocks."""
     lead: Lead | None = None
     for given in inputs:
-        lead = apply(lead, given, accords).lead
-    return lead
+        decision = apply(lead, given, accords)
+        lead = decision.lead
+        yield decision
 
 
 def apply(lead: Lead | None, given: Input, accords: Accords) -> Decision:

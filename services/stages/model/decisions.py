@@ -1,6 +1,6 @@
 """One event after another: scores that qualify, actions that move, touches that are only recorded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,15 +37,14 @@ class HistoryRow(NamedTuple):
     stamp: Stamp | None = None
 
 
-def fold(lead_id: UUID, history: Iterable[HistoryRow], accords: Accords) -> list[Decision]:
+def fold(lead_id: UUID, history: Iterable[HistoryRow], accords: Accords) -> Iterator[Decision]:
     """Every decision on a lead's whole history in its order; the last has the state."""
-    state, decisions = State(lead_id), []
+    state = State(lead_id)
     for item, received_at, stamp in history:
         accord = accords.at(received_at, at_least=state.accord or None)
         decision = apply(state, item, received_at=received_at, accord=accord, routing=stamp or Routing())
-        decisions.append(decision)
         state = decision.state
-    return decisions
+        yield decision
 
 
 class _Context(NamedTuple):

@@ -1,13 +1,15 @@
 """The lifecycle events of a decision, as other services and sales tools read them."""
 
 from datetime import datetime
+from uuid import UUID
 
 from services.stages.model.routing import Stamp
-from services.stages.model.state import Score, State
+from services.stages.model.state import Score, State, Told
 from services.stages.model.transitions import USUAL_ACTION, TransitionReason
 from shared.agreement.clocks import clocks_starting, moment
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import Facts
+from shared.events.envelope import derived_id
 from shared.events.lifecycle import (
     ClockPreview,
     IgnoredReason,
@@ -20,6 +22,12 @@ from shared.events.lifecycle import (
 from shared.events.sales import SalesAction
 
 _WITH_AMOUNT = frozenset({Stage.OPPORTUNITY, Stage.CUSTOMER})
+
+
+def told_id(cause_id: UUID, payload: Told) -> UUID:
+    """The id of one lifecycle event; several transitions of one cause are told apart by the stage they lead to."""
+    discriminator = payload.to_stage if isinstance(payload, StageChanged) and payload.implied else ""
+    return derived_id(cause_id, payload.TYPE, discriminator)
 
 
 def changed(

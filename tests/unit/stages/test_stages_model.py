@@ -189,6 +189,6 @@ def test_the_fold_of_a_history_needs_no_rows_but_its_stamps() -> None:
         state, routing = decision.state, decision.routing
         history.append(HistoryRow(item, at, decision.stamp))
         told += decision.payloads
-    refolded = fold(ADA, history, accords_of(ACCORD))
+    refolded = list(fold(ADA, history, accords_of(ACCORD)))
     assert refolded[-1].state == state
     assert [payload for decision in refolded for payload in decision.payloads] == told

@@ -1,0 +1,155 @@
+"""A range of leads, one after the other: every stored state beside the fold of its history, and every event that a
+service told beside what the next one has read. What isn't there yet must be in flight, or a dead letter."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from services.audit import line_sql
+from services.audit.findings import Check, Findings
+from services.audit.scoring_fold import HISTORY_COLUMNS as SCORING_HISTORY
+from services.audit.scoring_fold import LEDGER_COLUMNS, ScoringFold
+from services.audit.sla_fold import ANNOUNCEMENT_COLUMNS, CLOCK_COLUMNS, LEAD_COLUMNS, SlaFold
+from services.audit.sla_fold import HISTORY_COLUMNS as SLA_HISTORY
+from services.audit.stages_fold import OF_CLOCKS, StagesFold
+from services.audit.tables import Range, Table, by_lead
+from services.scoring import store as scoring_store
+from services.sla_monitor.store import TICK
+from services.stages import store as stages_store
+from shared.agreement.versions import Accords
+
+SOUGHT_MAX = 5_000
+
+Row = Any
+
+# Table, columns, and what orders the rows of one lead.
+TABLES = (
+    ("scoring.history", SCORING_HISTORY, "number"),
+    ("scoring.leads", scoring_store.STATE_COLUMNS),
+    ("scoring.grants", LEDGER_COLUMNS),
+    ("stages.history", stages_store.HISTORY_COLUMNS, "number"),
+    ("stages.leads", stages_store.STATE_COLUMNS),
+    ("stages.transitions", stages_store.TRANSITION_COLUMNS, "version"),
+    ("sla.history", SLA_HISTORY, "number"),
+    ("sla.leads", LEAD_COLUMNS),
+    ("sla.clocks", CLOCK_COLUMNS),
+    ("sla.clock_events", ANNOUNCEMENT_COLUMNS),
+    ("delivery.events", ("lead_id", "event_id")),
+)
+
+
+class Rows(NamedTuple):
+    """One lead's rows, in the order of TABLES."""
+
+    scoring_history: list[Row]
+    scoring_leads: list[Row]
+    grants: list[Row]
+    stages_history: list[Row]
+    stages_leads: list[Row]
+    transitions: list[Row]
+    sla_history: list[Row]
+    sla_leads: list[Row]
+    clocks: list[Row]
+    clock_events: list[Row]
+    delivery_events: list[Row]
+
+
+class Sought(NamedTuple):
+    """An event that was told to a service and isn't in its history."""
+
+    check: Check
+    service: str
+    table: str
+    lead_id: UUID
+    event_id: UUID
+
+
+async def fold_range(connection: Any, leads: Range, line: line_sql.Line, accords: Accords) -> Findings:
+    """In the connection's open transaction."""
+    folds = _Folds(accords, line)
+    tables = [await Table.open(connection, name, columns, leads, *order) for name, columns, *order in TABLES]
+    async for lead_id, rows in by_lead(tables):
+        folds.look_at(lead_id, Rows(*rows))
+        if len(folds.sought) >= SOUGHT_MAX:
+            await folds.seek(connection)
+    await folds.seek(connection)
+    return folds.findings
+
+
+class _Folds:
+    def __init__(self, accords: Accords, line: line_sql.Line) -> None:
+        self.findings = Findings()
+        self.sought: list[Sought] = []
+        self._accords = accords
+        self._line = line
+
+    def look_at(self, lead_id: UUID, rows: Rows) -> None:
+        """One lead, through all services."""
+        findings = self.findings
+        findings.tally("leads", 1)
+        scoring = ScoringFold(lead_id, rows.scoring_history, self._accords)
+        stages = StagesFold(lead_id, rows.stages_history, scoring)
+        stages.compare(_one(rows.stages_leads), rows.transitions, self._accords, findings)
+        unread = scoring.finish()
+        if not stages.is_whole:
+            unread = sorted(set(unread) - {row["event_id"] for row in rows.stages_history})
+        scoring.compare(_one(rows.scoring_leads), rows.grants, findings)
+        findings.saw(Check.SCORES, len(rows.scoring_history))
+        self._seek(unread, lead_id, Check.SCORES)
+        if stages.is_qualified:
+            findings.tally("qualified", 1)
+        if rows.sla_history or rows.sla_leads or rows.clocks or rows.clock_events:
+            self._compare_clocks(lead_id, rows)
+        if stages.is_whole:
+            self._compare_told(lead_id, stages, rows)
+
+    def _compare_clocks(self, lead_id: UUID, rows: Rows) -> None:
+        sla = SlaFold(lead_id, rows.sla_history)
+        if sla.go(self._accords, self.findings):
+            sla.compare_lead(_one(rows.sla_leads), self.findings)
+            sla.compare_clocks(rows.clocks, self._line.partitions, self.findings)
+            sla.compare_announcements(rows.clock_events, self.findings)
+
+    def _compare_told(self, lead_id: UUID, stages: StagesFold, rows: Rows) -> None:
+        to_clocks = {event_id for event_id, type_ in stages.told if type_ in OF_CLOCKS}
+        applied = {row["event_id"] for row in rows.sla_history if row["type"] != TICK}
+        self._beside(Check.LIFECYCLE, lead_id, to_clocks, applied)
+        to_tell = {event_id for event_id, _ in stages.told} | {row["event_id"] for row in rows.clock_events}
+        self._beside(Check.DELIVERY, lead_id, to_tell, {row["event_id"] for row in rows.delivery_events})
+
+    def _beside(self, check: Check, lead_id: UUID, told: set[UUID], kept: set[UUID]) -> None:
+        if told:
+            self.findings.saw(check, len(told))
+        if told == kept:
+            return
+        for event_id in sorted(kept - told):
+            what = f"lead {lead_id} has {event_id}, which nobody told"
+            self.findings.note(check, f"{_READER[check][1]}: {what}")
+        self._seek(sorted(told - kept), lead_id, check)
+
+    def _seek(self, event_ids: Iterable[UUID], lead_id: UUID, check: Check) -> None:
+        self.sought += [Sought(check, *_READER[check], lead_id, event_id) for event_id in event_ids]
+
+    async def seek(self, connection: Any) -> None:
+        """Looks for what wasn't in a history: in flight or a dead letter it is no difference."""
+        sought, self.sought = self.sought, []
+        for service in {one.service for one in sought}:
+            of_service = [one for one in sought if one.service == service]
+            ids = [one.event_id for one in of_service]
+            elsewhere = {row[0] for row in await connection.fetch(line_sql.BURIED, service, ids)}
+            elsewhere |= {row[0] for row in await connection.fetch(line_sql.still_to_read(self._line), service, ids)}
+            for one in of_service:
+                if one.event_id not in elsewhere:
+                    what = f"lead {one.lead_id} lacks {one.event_id}, which was told to {service}"
+                    self.findings.lack(one.check, f"{one.table}: {what} and is neither in flight nor a dead letter")
+
+
+_READER = {
+    Check.SCORES: ("stages", "stages.history"),
+    Check.LIFECYCLE: ("sla-monitor", "sla.history"),
+    Check.DELIVERY: ("delivery", "delivery.events"),
+}
+
+
+def _one(rows: list[Row]) -> Row | None:
+    return rows[0] if rows else None

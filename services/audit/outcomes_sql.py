@@ -1,0 +1,87 @@
+"""SQL of what became of each accepted id, of clocks and of turns. Like line_sql: a sentence per difference."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from services.audit.findings import Check
+from services.audit.line_sql import READS, Line, Statement, in_flight
+from shared.events.topics import ACTIVITY, SALES
+
+
+def statements(line: Line) -> Iterator[Statement]:
+    """The checks of ids, clocks and turns."""
+    yield Statement(Check.ACCEPTED, _accepted(line), "SELECT count(*) FROM ingest.events_seen", is_lack=True)
+    yield Statement(Check.ACCEPTED, _TWICE)
+    yield Statement(Check.ACCEPTED, _BURIED_AND_APPLIED)
+    if not line.is_on_kafka:
+        yield Statement(Check.ORIGINS, _ORIGINS, _INPUTS)
+    yield Statement(Check.ONE_CLOCK, _CLOCKS_TWICE, "SELECT count(*) FROM sla.clocks")
+    yield Statement(Check.OUTCOMES, _ENDED_TWICE, "SELECT count(*) FROM sla.clock_events")
+    yield Statement(Check.OUTCOMES, _TOLD_TWICE)
+    yield Statement(Check.TURNS, _TURNS, "SELECT count(*) FROM stages.history WHERE stamp::jsonb ? 'turn'")
+    yield Statement(Check.TURNS, _TURN_TWICE)
+
+
+def _accepted(line: Line) -> str:
+    return f"""WITH {READS}, {in_flight(line)}
+SELECT format('ingest.events_seen: %s was accepted, but is in no history, no dead letter and not in flight', s.event_id)
+FROM ingest.events_seen s
+WHERE NOT EXISTS (SELECT FROM scoring.history h WHERE h.event_id = s.event_id)
+    AND NOT EXISTS (SELECT FROM stages.history h WHERE h.event_id = s.event_id AND h.body IS NOT NULL)
+    AND NOT EXISTS (SELECT FROM stream.dead_letters d WHERE d.event_id = s.event_id
+        AND d.service IN ('scoring', 'stages') AND d.state <> 'replayed')
+    AND NOT EXISTS (SELECT FROM in_flight f WHERE f.event_id = s.event_id)"""
+
+
+_INPUTS_OF_LEADS: Final = """SELECT lead_id, event_id, received_at, 'scoring' AS schema FROM scoring.history
+    UNION ALL SELECT lead_id, event_id, received_at, 'stages' FROM stages.history WHERE body IS NOT NULL"""
+
+_INPUTS: Final = f"SELECT count(*) FROM ({_INPUTS_OF_LEADS}) AS inputs"
+
+_TWICE: Final = f"""SELECT format('%s.history: %s was applied %s times', min(schema), event_id, count(*))
+FROM ({_INPUTS_OF_LEADS}) AS inputs GROUP BY event_id HAVING count(*) > 1"""
+
+_BURIED_AND_APPLIED: Final = """SELECT format('stream.dead_letters: %s is a dead letter of %s, and in its history',
+    event_id, service)
+FROM stream.dead_letters d WHERE state <> 'replayed' AND CASE service
+    WHEN 'scoring' THEN EXISTS (SELECT FROM scoring.history h WHERE h.lead_id = d.key AND h.event_id = d.event_id)
+    WHEN 'stages' THEN EXISTS (SELECT FROM stages.history h WHERE h.lead_id = d.key AND h.event_id = d.event_id)
+    WHEN 'sla-monitor' THEN EXISTS (SELECT FROM sla.history h WHERE h.lead_id = d.key AND h.event_id = d.event_id)
+    WHEN 'delivery' THEN EXISTS (SELECT FROM delivery.events h WHERE h.lead_id = d.key AND h.event_id = d.event_id)
+    END"""
+
+# Looked at is what was received since the oldest event that lies on the log, and an hour for clocks that differ.
+_ORIGINS: Final = f"""WITH topics AS (SELECT topic_id FROM stream.topics WHERE name IN ('{ACTIVITY}', '{SALES}')),
+    since AS (SELECT max(CASE WHEN first_offset = 0 THEN '-infinity'::timestamptz
+        ELSE coalesce((SELECT appended_at + interval '1 hour' FROM stream.log l
+            WHERE l.topic_id = f.topic_id AND l.partition = f.partition AND l.log_offset = f.first_offset), now()) END)
+        AS at FROM stream.offsets f JOIN topics USING (topic_id))
+SELECT format('%s.history: lead %s has %s, which was neither accepted nor on the log', schema, lead_id, event_id)
+FROM ({_INPUTS_OF_LEADS}) AS inputs
+WHERE received_at >= (SELECT at FROM since)
+    AND NOT EXISTS (SELECT FROM ingest.events_seen s WHERE s.event_id = inputs.event_id)
+    AND NOT EXISTS (SELECT FROM stream.log l JOIN topics USING (topic_id) WHERE l.event_id = inputs.event_id)"""
+
+_CLOCKS_TWICE: Final = """SELECT format('sla.clocks: lead %s has %s clocks of promise %s, entry %s, attempt %s',
+    lead_id, count(*), rule, entry, attempt)
+FROM sla.clocks GROUP BY lead_id, rule, entry, attempt HAVING count(*) > 1"""
+
+_ENDED_TWICE: Final = """SELECT format('sla.clock_events: clock %s of lead %s has %s outcomes: %s', clock_id, lead_id,
+    count(*), string_agg(type, ', ' ORDER BY type))
+FROM sla.clock_events WHERE type IN ('accord.clock.met', 'accord.clock.breached')
+GROUP BY lead_id, clock_id HAVING count(*) > 1"""
+
+_TOLD_TWICE: Final = """SELECT format('sla.clock_events: %s%s of clock %s, lead %s, was told %s times', type,
+    ' at level ' || level, clock_id, lead_id, count(*))
+FROM sla.clock_events GROUP BY lead_id, clock_id, type, level HAVING count(*) > 1"""
+
+_STAMPED: Final = """SELECT stamp::jsonb ->> 'team' AS team, (stamp::jsonb ->> 'turn')::bigint AS turn
+    FROM stages.history WHERE stamp::jsonb ? 'turn'"""
+
+_TURNS: Final = f"""SELECT format('stages.turns: team %s is at turn %s, its last decision took turn %s', team,
+    t.turn, last)
+FROM stages.turns t JOIN (SELECT team, max(turn) AS last FROM ({_STAMPED}) AS stamped GROUP BY team) AS s USING (team)
+WHERE t.turn <> last + 1"""
+
+_TURN_TWICE: Final = f"""SELECT format('stages.history: turn %s of team %s was taken %s times', turn, team, count(*))
+FROM ({_STAMPED}) AS stamped GROUP BY team, turn HAVING count(*) > 1"""

@@ -1,0 +1,114 @@
+"""One lead of scoring: its stored state and its ledger beside the fold of its history, and the scores that it told."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from services.audit.comparing import describe, misnumbered
+from services.audit.findings import Check, Findings
+from services.scoring import model, store
+from services.stages.model import Score
+from shared.agreement.versions import Accords
+from shared.events.activity import Activity, ProfileUpdated
+from shared.events.base import LeadSnapshot
+from shared.events.envelope import derived_id
+from shared.events.score import ScoreChanged
+
+HISTORY_COLUMNS = ("lead_id", "event_id", "number", "kind", "received_at", "body")
+LEDGER_COLUMNS = ("lead_id", "event_id", "rule", "points", "withheld", "accord")
+_KINDS: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "activity": msgspec.json.Decoder(Activity),
+    "profile": msgspec.json.Decoder(ProfileUpdated),
+}
+_PACKED = {"state": lambda text: store.decode_state(text)._asdict()}
+
+Row = Any
+
+
+class ScoringFold:
+    """Folds as far as it is asked to: a lead's scores are never all in memory, only those not taken yet."""
+
+    def __init__(self, lead_id: UUID, history: Sequence[Row], accords: Accords) -> None:
+        self.broken: str | None = None
+        self._lead_id = lead_id
+        self._history = history
+        self._decisions = model.fold(self._inputs(), accords)
+        self._state: model.State | None = None
+        self._grants: list[tuple[Any, ...]] = []
+        self._folded = 0
+        self._told: dict[UUID, Score] = {}
+
+    def score(self, event_id: UUID) -> Score | None:
+        """The score that this event told, once; None if the history gives no such score."""
+        while event_id not in self._told:
+            if not self._go_on():
+                return None
+        return self._told.pop(event_id)
+
+    def finish(self) -> list[UUID]:
+        """Folds the rest. Returns the ids of the scores that nobody took."""
+        while self._go_on():
+            pass
+        return list(self._told)
+
+    def compare(self, stored: Row | None, ledger: Sequence[Row], findings: Findings) -> None:
+        """After `finish`."""
+        findings.saw(Check.SCORING, 1)
+        findings.saw(Check.LEDGER, len(ledger))
+        subject = f"scoring.leads: lead {self._lead_id}"
+        if self.broken:
+            findings.note(Check.SCORING, f"scoring.history: the inputs of lead {self._lead_id} {self.broken}")
+            return
+        folded = self._state and store.state_row(self._lead_id, self._state)
+        if found := describe(store.STATE_COLUMNS, stored, folded, packed=_PACKED):
+            findings.note(Check.SCORING, f"{subject}: {found}, by the fold of its {len(self._history)} inputs")
+        if found := misnumbered([row[2] for row in self._history]):
+            findings.note(Check.SCORING, f"scoring.history: lead {self._lead_id}: {found}")
+        missing, unknown = _beside([tuple(row)[1:] for row in ledger], self._grants)
+        if missing or unknown:
+            what = f"{len(ledger)} lines: {missing} that the fold grants are missing, {unknown} it doesn't grant"
+            findings.note(Check.LEDGER, f"scoring.grants: lead {self._lead_id} has {what}")
+
+    def _inputs(self) -> Iterator[tuple[model.Input, datetime]]:
+        for _, _, _, kind, received_at, body in self._history:
+            yield _KINDS[kind].decode(body), received_at
+
+    def _go_on(self) -> bool:
+        """Folds one more input; False at the end, or at an input that can't be folded."""
+        try:
+            decision = next(self._decisions, None)
+        except Exception as error:
+            self.broken = f"can't be folded: number {self._folded + 1} raises {type(error).__name__}"
+            return False
+        if decision is None:
+            return False
+        event_id = self._history[self._folded][1]
+        self._folded += 1
+        self._state = decision.state
+        for grant in decision.grants:
+            self._grants.append((event_id, grant["rule"], grant["points"], grant["withheld"], decision.state.accord))
+        self._told[derived_id(event_id, ScoreChanged.TYPE)] = _score_of(decision.score)
+        return True
+
+
+def _score_of(told: Mapping[str, Any]) -> Score:
+    """What stages decides on: its values come from JSON already. The reasons in words decide nothing."""
+    return Score(
+        engagement=told["engagement"],
+        fit=told["fit"],
+        grade=told["grade"],
+        activity=told.get("activity"),
+        activity_received_at=told.get("activity_received_at"),
+        lead=LeadSnapshot(**told["lead"]),
+    )
+
+
+def _beside(stored: list[tuple[Any, ...]], folded: list[tuple[Any, ...]]) -> tuple[int, int]:
+    """How many are missing in the table, and how many stand there that the fold doesn't give."""
+    if sorted(stored) == sorted(folded):
+        return 0, 0
+    return (Counter(folded) - Counter(stored)).total(), (Counter(stored) - Counter(folded)).total()
