@@ -46,6 +46,7 @@ class Node:
         self.number = number
         self.port = free_port()
         self.controller_port = free_port()
+        self.secure_port = free_port()
         self._kafka = kafka
         self._folder = folder
         self._java_options = tuple(java_options)
@@ -62,6 +63,11 @@ class Node:
         return f"{self.number}@127.0.0.1:{self.controller_port}"
 
     @property
+    def secure_address(self) -> str:
+        """Where clients find its listener SECURE, if its settings map one."""
+        return f"127.0.0.1:{self.secure_port}"
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         if self._process is None:
@@ -76,10 +82,13 @@ class Node:
     def prepare(self, cluster_id: str, settings: Mapping[str, str]) -> None:
         """Writes its configuration and formats its storage, if that was not done before."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        # A map that names SECURE has a third listener, for clients that prove who they are.
+        is_secure = "SECURE:" in settings["listener.security.protocol.map"]
+        secure = f",SECURE://{self.secure_address}" if is_secure else ""
         mine = {
             "node.id": str(self.number),
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller_port}{secure}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}{secure}",
             "log.dirs": str(self._folder / "data"),
         }
         lines = (f"{name}={value}\n" for name, value in {**settings, **mine}.items())
