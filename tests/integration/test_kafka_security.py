@@ -1,5 +1,6 @@
 """Kafka behind TLS and a password: the settings reach it, and nothing less than the right ones does."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,8 @@ def _make_authority(folder: Path, name: str) -> None:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority `ours`, another one `theirs`, and what a broker on 127.0.0.1 shows, signed by ours."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make certificates with")
     folder = tmp_path_factory.mktemp("certificates")
     _make_authority(folder, "ours")
     _make_authority(folder, "theirs")
