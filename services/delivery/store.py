@@ -57,7 +57,8 @@ WITH due AS (
 UPDATE delivery.deliveries c SET claimed_until = $4
 FROM due JOIN delivery.deliveries o USING (lead_id, delivery_id) JOIN delivery.events e USING (lead_id, event_id)
 WHERE c.lead_id = due.lead_id AND c.delivery_id = due.delivery_id
-RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, e.body::text, c.number"""
+RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, e.body::text,
+    e.body ->> 'traceparent', c.number"""
 
 RECORD: Final = """
 UPDATE delivery.deliveries SET state = $3, attempts = $4, next_attempt_at = $5, claimed_until = NULL, status = $6,
@@ -84,6 +85,7 @@ class Claimed(NamedTuple):
     attempts: int
     received_at: datetime
     body: str
+    traceparent: str | None
 
 
 class SubscriptionBook:
@@ -134,7 +136,7 @@ async def add_deliveries(connection: Connection, rows: Sequence[DeliveryRow]) ->
 async def claim(pool: Connection, room: dict[UUID, int], *, now: datetime, lease: timedelta) -> list[Claimed]:
     """What is due, oldest first, at most `room` of each subscription; nobody else gets it until the lease ends."""
     rows = await pool.fetch(CLAIM, list(room), list(room.values()), now, now + lease)
-    return [Claimed(*row[:6]) for row in sorted(rows, key=lambda row: row["number"])]
+    return [Claimed(*row[:7]) for row in sorted(rows, key=lambda row: row["number"])]
 
 
 async def record(pool: Connection, claimed: Claimed, tried: Try, verdict: Verdict, now: datetime) -> bool:

@@ -21,6 +21,7 @@ from services.delivery.sweeper.sender import Sender
 from shared.clock import ManualClock, SystemClock
 from shared.errors import AlreadyApplied
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OpenDesk = Callable[..., Awaitable[Desk]]
 
 
@@ -71,6 +72,20 @@ async def test_a_delivery_verifies_with_the_reference_implementation_and_is_reco
     assert (attempt["outcome"], len(attempt["answer"])) == ("delivered", 1024)
     assert await desk.pool.fetchval("SELECT count(*) FROM delivery.events") == 2
     assert await desk.sends() == 0
+
+
+@pytest.mark.parametrize(("carried", "sent"), [(TRACE, TRACE), (None, None), ("00-junk-01\r\nx-injected: yes", None)])
+async def test_a_trace_goes_on_to_the_receiver(
+    open_desk: OpenDesk, receiver: Receiver, carried: str | None, sent: str | None
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    record = desk.record("traced")
+    await desk.handle(record._replace(event=record.event._replace(traceparent=carried)))
+    assert await desk.sends() == 1
+    got = receiver.received[0]
+    assert (got.headers.get("traceparent"), got.event.get("traceparent")) == (sent, carried)
+    assert "x-injected" not in got.headers
 
 
 async def test_a_failure_is_retried_on_schedule_with_the_same_id(open_desk: OpenDesk, receiver: Receiver) -> None:

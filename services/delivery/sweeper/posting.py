@@ -6,16 +6,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from uuid import UUID
 
 import aiohttp
 
+from services.delivery import store
 from services.delivery.model.attempts import Outcome, Try, outcome_of, retry_after
 from services.delivery.model.messages import Subscription
 from services.delivery.model.signatures import InvalidSecret, headers
 from services.delivery.model.targets import Network, is_allowed
 from services.delivery.settings import Settings
 from shared.clock import Clock
+from shared.telemetry.tracing import valid_traceparent
 
 ANSWER_BYTES_MAX: Final = 1024
 HEADERS_MAX_BYTES: Final = 16_384
@@ -64,18 +65,20 @@ class HttpPost:
         self._client = client
         self._clock = clock
 
-    async def __call__(self, subscription: Subscription, message_id: UUID, body: bytes) -> Try:
+    async def __call__(self, subscription: Subscription, delivery: store.Claimed) -> Try:
         started_at = self._clock.now()
+        body = delivery.body.encode()
         began = asyncio.get_running_loop().time()
 
         def tried(outcome: Outcome, **answer: Any) -> Try:
             return Try(outcome, started_at, asyncio.get_running_loop().time() - began, **answer)
 
         try:
-            signed = headers(str(message_id), int(started_at.timestamp()), body, subscription.secrets)
-            async with self._client.post(
-                subscription.url, data=body, headers=signed, allow_redirects=False
-            ) as response:
+            sent = headers(str(delivery.delivery_id), int(started_at.timestamp()), body, subscription.secrets)
+            # Foreign producers may have put anything into theirs.
+            if traceparent := valid_traceparent(delivery.traceparent):
+                sent["traceparent"] = traceparent
+            async with self._client.post(subscription.url, data=body, headers=sent, allow_redirects=False) as response:
                 answer = await response.content.read(ANSWER_BYTES_MAX)
                 wait = retry_after(response.headers.get("retry-after"), started_at)
                 return tried(outcome_of(response.status), status=response.status, answer=answer, retry_after=wait)

@@ -34,7 +34,7 @@ DRAIN_SECONDS: Final = 2.0
 class Post(Protocol):
     """Sends one delivery and says how it went; raises nothing that a receiver can cause."""
 
-    async def __call__(self, subscription: Subscription, message_id: UUID, body: bytes) -> Try: ...
+    async def __call__(self, subscription: Subscription, delivery: store.Claimed) -> Try: ...
 
 
 class Sender:
@@ -131,7 +131,7 @@ class Sender:
         task.add_done_callback(end)
 
     async def _deliver(self, subscription: Subscription, delivery: store.Claimed) -> None:
-        tried = await self._post(subscription, delivery.delivery_id, delivery.body.encode())
+        tried = await self._post(subscription, delivery)
         now = self._clock.now()
         verdict = judge(tried, attempts=delivery.attempts + 1, now=now, roll=self._roll())
         try:
