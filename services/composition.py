@@ -31,10 +31,13 @@ from shared.events.topics import READERS
 from shared.lifecycle import Resources, Service
 from shared.stream.carrier import Slot
 from shared.stream.crew import Assignment, Crew
-from shared.stream.handler import Handler
+from shared.stream.handler import Handler, Ticker
+from shared.stream.kafka import KafkaCarrier
 from shared.stream.metrics import Metrics
 from shared.stream.runner import Runner
+from shared.stream.traced import TracedHandler, TracedTicker
 from shared.telemetry.metrics import watch_readiness
+from shared.telemetry.spans import open_spans
 
 SERVICES: Mapping[str, Callable[[Resources], Service]] = {
     "ingest": ingest.wire,
@@ -99,6 +102,7 @@ async def _for_ever(loop: Loop) -> None:
 
 async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry, stack: AsyncExitStack) -> House:
     """Opens what the named services need; `stack` closes it again."""
+    spans = open_spans(f"accord-{names[0]}" if len(names) == 1 else "accord", stack)
     pool = await create_pool(site.database_url, max_size=site.pool_size)
     stack.push_async_callback(_close_pool, pool)
     watch_pool(pool, registry)
@@ -119,6 +123,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         stream_metrics=metrics,
         clock=clock,
         public_url=site.public_url,
+        spans=spans,
     )
     services = [SERVICES[name](resources) for name in names]
     crews = [(crew, opened.assignment(crew.service)) for crew in _crews(services, resources)]
@@ -134,12 +139,15 @@ def _crews(services: Sequence[Service], resources: Resources) -> list[Crew]:
 
 def _crew(service: Service, make_handler: Callable[[int], Handler], resources: Resources) -> Crew:
     def make_runner(partition: int) -> Runner:
+        slot = Slot(service.name, "partition", partition)
+        ticker = service.ticker(partition) if service.ticker else None
+        handler, ticker = _traced(make_handler(partition), ticker, slot, resources)
         return Runner(
             carrier=resources.carrier,
-            slot=Slot(service.name, "partition", partition),
+            slot=slot,
             topics=READERS[service.name],
-            handler=make_handler(partition),
-            ticker=service.ticker(partition) if service.ticker else None,
+            handler=handler,
+            ticker=ticker,
             clock=resources.clock,
             metrics=resources.stream_metrics,
             release=version("accord"),
@@ -147,6 +155,14 @@ def _crew(service: Service, make_handler: Callable[[int], Handler], resources: R
         )
 
     return Crew(service.name, make_runner, resources.stream_metrics)
+
+
+def _traced(handler: Handler, ticker: Ticker | None, slot: Slot, resources: Resources) -> tuple[Handler, Ticker | None]:
+    spans = resources.spans
+    if spans is None:
+        return handler, ticker
+    system = "kafka" if isinstance(resources.carrier, KafkaCarrier) else "postgresql"
+    return TracedHandler(handler, spans, slot, system), ticker and TracedTicker(ticker, spans, slot)
 
 
 async def _wait_for_accord(pool: asyncpg.Pool, accords: AccordBook) -> None:

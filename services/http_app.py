@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
@@ -11,9 +13,13 @@ from services.composition import House
 from shared.http.direct import Direct
 from shared.http.health import health_routes
 from shared.http.problems import install_problem_handlers
+from shared.http.spans import ServerSpans
 from shared.http.trace import Traceparent
 from shared.lifecycle import Service
 from shared.telemetry.metrics import metrics_route
+
+# FastAPI's own spans and logs would hold paths with addresses of leads, and messages of exceptions.
+_NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def build_app(house: House, registry: CollectorRegistry, services: Sequence[Service]) -> ASGIApp:
@@ -22,10 +28,13 @@ def build_app(house: House, registry: CollectorRegistry, services: Sequence[Serv
     async def readiness() -> tuple[bool, dict[str, object]]:
         return house.readiness()
 
-    app = FastAPI(title="Accord", version=version("accord"), redoc_url=None)
+    app = FastAPI(title="Accord", version=version("accord"), redoc_url=None, telemetry=_NO_TELEMETRY)
     app.router.routes.extend([*health_routes(readiness), metrics_route(registry)])
     for service in services:
         app.router.routes.extend([*service.routes, *service.direct_routes])
     install_problem_handlers(app)
     app.add_middleware(Traceparent)
-    return Direct(app, [route for service in services for route in service.direct_routes])
+    direct_routes = [route for service in services for route in service.direct_routes]
+    direct = Direct(app, direct_routes)
+    spans = house.resources.spans
+    return direct if spans is None else ServerSpans(direct, spans, {route.path for route in direct_routes})

@@ -13,11 +13,12 @@ from shared.db.accord_book import AccordBook
 from shared.stream.carrier import Carrier
 from shared.stream.handler import Handler, Ticker
 from shared.stream.metrics import Metrics
+from shared.telemetry.spans import Spans
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the composition gives to each service's `wire`."""
+    """What the composition gives to each service's `wire`. Without `spans` none are made."""
 
     pool: asyncpg.Pool
     engine: AsyncEngine
@@ -27,6 +28,7 @@ class Resources:
     stream_metrics: Metrics
     clock: Clock
     public_url: str
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from services.delivery.handler import EventHandler, Nudge
 from services.delivery.metrics import Metrics
 from services.delivery.settings import Settings
 from services.delivery.sweeper.posting import HttpPost, session
-from services.delivery.sweeper.sender import Sender, watch_pending
+from services.delivery.sweeper.sender import Post, Sender, watch_pending
+from services.delivery.sweeper.traced import TracedPost
 from shared.lifecycle import Resources, Service
 
 
@@ -20,9 +21,12 @@ def wire(resources: Resources) -> Service:
 
     async def send() -> None:
         async with session(settings) as client:
+            post: Post = HttpPost(client, resources.clock)
+            if resources.spans is not None:
+                post = TracedPost(post, resources.spans)
             sender = Sender(
                 pool=resources.pool,
-                post=HttpPost(client, resources.clock),
+                post=post,
                 clock=resources.clock,
                 roll=random.random,
                 nudge=nudge,

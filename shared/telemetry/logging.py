@@ -17,7 +17,7 @@ from shared.errors import AccordError
 LogFormat = Literal["auto", "json", "console"]
 
 _FRAMES_MAX: Final = 8
-_QUIET: Final = ("alembic", "sqlalchemy", "asyncio", "aiohttp", "aiokafka", "uvicorn")
+_QUIET: Final = ("alembic", "sqlalchemy", "asyncio", "aiohttp", "aiokafka", "uvicorn", "opentelemetry", "urllib3")
 
 
 def configure_logging(level: str = "info", form: LogFormat = "auto", *, stream: TextIO | None = None) -> None:

@@ -1,4 +1,4 @@
-"""W3C trace context: Accord carries `traceparent` from the request through the log, and makes no spans of its own."""
+"""W3C trace context: Accord carries `traceparent` from the request through the log to what it delivers."""
 
 import re
 from typing import Final
@@ -21,3 +21,8 @@ def valid_traceparent(value: str | None) -> str | None:
 def trace_id(traceparent: str) -> str:
     """The trace that a valid `traceparent` belongs to."""
     return traceparent.split("-")[1]
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether the spans of this trace are recorded, as far as its sender knows."""
+    return bool(int(traceparent.split("-")[3], 16) & 1)
