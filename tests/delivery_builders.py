@@ -14,6 +14,7 @@ import asyncpg
 import standardwebhooks
 from aiohttp import web
 from builders import lead_in
+from line_builders import open_step
 from sla_builders import NAMES, stage_changed
 
 from services.delivery import store
@@ -89,13 +90,6 @@ async def listening(receiver: Receiver) -> AsyncIterator[Receiver]:
         await runner.cleanup()
 
 
-class _Transaction:
-    """What a handler uses of a step: its connection."""
-
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
-
-
 @dataclass
 class Desk:
     """delivery without a runner: the test decides what happens when. The clock runs ahead of events by a second."""
@@ -130,8 +124,8 @@ class Desk:
 
     async def handle(self, *records: Record) -> None:
         handler = EventHandler(store=store, subscriptions=store.SubscriptionBook(), nudge=self.nudge)
-        async with self.pool.acquire() as connection, connection.transaction():
-            await handler.handle(_Transaction(connection), records)  # type: ignore[arg-type]
+        async with open_step(self.pool) as transaction:
+            await handler.handle(transaction, records)
 
     async def sends(self) -> int:
         """One look for work, with all that it starts ended."""

@@ -56,6 +56,7 @@ class OpenTransaction:
     """A step's transaction without a log: what a handler returns is looked at, not put on a topic."""
 
     epoch = 1
+    is_open = True
 
     def __init__(self, connection: Any) -> None:
         self.connection = self.reader = connection

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from services.delivery.model.messages import Facts, Subscription, body_of, delivery_id, receivers, standing_of
-from shared.errors import AlreadyApplied
+from shared.db.statement import Write
 from shared.events.envelope import Outgoing, Record
 from shared.events.lifecycle import StageChanged
 from shared.stream.carrier import Transaction
@@ -20,8 +20,7 @@ DeliveryRow = tuple[UUID, UUID, UUID, UUID, str, datetime]
 
 
 class Nudge:
-    """Tells the sender of this process that work is about to be committed: it can't be told of the commit itself, so
-    it looks more often for a moment."""
+    """Tells the sender of this process that there is work."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -49,10 +48,9 @@ class Subscriptions(Protocol):
 class Store(Protocol):
     """What a step needs of the tables."""
 
-    async def append_events(self, connection: Any, rows: Sequence[EventRow]) -> set[UUID]:
-        """Returns the ids of those that stood there before."""
+    def append_events(self, rows: Sequence[EventRow]) -> Write: ...
 
-    async def add_deliveries(self, connection: Any, rows: Sequence[DeliveryRow]) -> None: ...
+    def add_deliveries(self, rows: Sequence[DeliveryRow]) -> Sequence[Write]: ...
 
     async def last_of_type(self, connection: Any, event_type: str, leads: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
         """The data of each lead's last event of this type."""
@@ -67,7 +65,7 @@ class EventHandler:
         self._nudge = nudge
 
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
-        connection = transaction.connection
+        connection = transaction.reader
         events: dict[tuple[UUID, UUID], EventRow] = {}
         deliveries: list[DeliveryRow] = []
         subscriptions = await self._subscriptions.refresh(connection)
@@ -85,11 +83,11 @@ class EventHandler:
                 deliveries.append(
                     (event.key, delivery_id(event.id, told), told, event.id, event.type, event.received_at)
                 )
-        if known := await self._store.append_events(connection, list(events.values())):
-            raise AlreadyApplied(known)
-        await self._store.add_deliveries(connection, deliveries)
+        if events:
+            transaction.add(self._store.append_events(list(events.values())))
         if deliveries:
-            self._nudge.give()
+            transaction.add(*self._store.add_deliveries(deliveries))
+            transaction.on_commit(self._nudge.give)
         return ()
 
     async def _standings(

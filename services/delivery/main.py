@@ -36,4 +36,4 @@ def wire(resources: Resources) -> Service:
             await sender.run()
 
     count_pending = partial(watch_pending, resources.pool, metrics, settings.pending_interval_seconds)
-    return Service("delivery", handler, background=(send, count_pending))
+    return Service("delivery", handler, background=(send, count_pending), at_once=True)

@@ -12,6 +12,8 @@ from services.delivery.model.attempts import ORDERED_TRIES, Try, Verdict
 from services.delivery.model.messages import Subscription
 from shared.agreement.condition_parsing import InvalidCondition, parse_condition
 from shared.agreement.conditions import compile_condition
+from shared.db.statement import Write
+from shared.errors import AlreadyApplied
 
 log = structlog.get_logger()
 
@@ -22,24 +24,28 @@ SELECT subscription_id, url, types, condition::text, secret, state = 'active' AN
     SELECT FROM delivery.disabled_subscriptions d WHERE d.subscription_id = s.subscription_id)
 FROM api.published_subscriptions s ORDER BY subscription_id"""
 
-APPEND_EVENTS: Final = """
+APPEND_EVENTS: Final = """appended AS (
 INSERT INTO delivery.events (lead_id, event_id, type, received_at, body)
 SELECT e.lead_id, e.event_id, e.type, e.received_at, e.body::json
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[]) WITH ORDINALITY
     AS e(lead_id, event_id, type, received_at, body, place)
 ORDER BY e.place
-ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING event_id"""
+ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1)"""
+APPENDED: Final = "SELECT count(*) FROM appended"
+APPLIED: Final = """
+SELECT event_id FROM unnest($1::uuid[], $2::uuid[]) AS sent (lead_id, event_id)
+JOIN delivery.events USING (lead_id, event_id)"""
 
 LAST_OF_TYPE: Final = """
 SELECT DISTINCT ON (lead_id) lead_id, (body -> 'data')::text FROM delivery.events
 WHERE lead_id = ANY($1::uuid[]) AND type = $2 ORDER BY lead_id, number DESC"""
 
-ADD_DELIVERIES: Final = """
+ADD_DELIVERIES: Final = """added AS (
 INSERT INTO delivery.deliveries (lead_id, delivery_id, subscription_id, event_id, type, received_at, next_attempt_at)
 SELECT d.lead_id, d.delivery_id, d.subscription_id, d.event_id, d.type, d.received_at, d.received_at
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[]) WITH ORDINALITY
     AS d(lead_id, delivery_id, subscription_id, event_id, type, received_at, place)
-ORDER BY d.place"""
+ORDER BY d.place)"""
 
 # Each subscription gets as much as it has room for, so a slow one can't take another's place. What is claimed counts
 # as an earlier pending delivery of its lead, so the order holds in flight too.
@@ -114,12 +120,14 @@ def _subscription(row: tuple[Any, ...]) -> Subscription:
     return Subscription(subscription_id, url, tuple(types), matches, tuple(secret.split()), is_active)
 
 
-async def append_events(connection: Connection, rows: Sequence[EventRow]) -> set[UUID]:
-    """Adds events to the history; returns the ids of those that stood there before."""
-    if not rows:
-        return set()
-    inserted = await connection.fetch(APPEND_EVENTS, *zip(*rows, strict=True))
-    return {row[1] for row in rows} - {record["event_id"] for record in inserted}
+def append_events(rows: Sequence[EventRow]) -> Write:
+    """Adds events to the history. Refused with AlreadyApplied when some stood there before."""
+    columns = list(zip(*rows, strict=True))
+
+    async def explain(connection: Connection) -> Exception:
+        return AlreadyApplied([row[0] for row in await connection.fetch(APPLIED, *columns[:2])])
+
+    return Write(APPEND_EVENTS, columns, APPENDED, len(rows), explain)
 
 
 async def last_of_type(connection: Connection, event_type: str, leads: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
@@ -128,9 +136,8 @@ async def last_of_type(connection: Connection, event_type: str, leads: Iterable[
     return {lead_id: from_json(data) for lead_id, data in rows}
 
 
-async def add_deliveries(connection: Connection, rows: Sequence[DeliveryRow]) -> None:
-    if rows:
-        await connection.execute(ADD_DELIVERIES, *zip(*rows, strict=True))
+def add_deliveries(rows: Sequence[DeliveryRow]) -> list[Write]:
+    return [Write(ADD_DELIVERIES, list(zip(*rows, strict=True)))] if rows else []
 
 
 async def claim(pool: Connection, room: dict[UUID, int], *, now: datetime, lease: timedelta) -> list[Claimed]:

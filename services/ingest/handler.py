@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.ingest.metrics import Metrics
 from services.ingest.model import Identifier, Known, Posted, Resolution, resolve
-from shared.errors import Raced
+from shared.db.statement import Write, write_all
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.codec import encode
 from shared.events.envelope import Event, Outgoing, derived_id
@@ -23,8 +23,9 @@ class Identities(Protocol):
     def cached(self) -> int: ...
     async def see(self, connection: Any, ids: Iterable[UUID], received_at: datetime) -> set[UUID]: ...
     async def find(self, connection: Any, identifiers: Iterable[Identifier]) -> dict[Identifier, Known]: ...
-    async def claim_emails(self, connection: Any, emails: Mapping[str, UUID]) -> bool: ...
-    async def write(self, connection: Any, rows: Sequence[tuple[str, str, UUID, bool]]) -> None: ...
+    def see_all(self, ids: Iterable[UUID], received_at: datetime) -> Write: ...
+    def claim_emails(self, emails: Mapping[str, UUID]) -> Write: ...
+    def write(self, rows: Sequence[tuple[str, str, UUID, bool]]) -> Write: ...
     async def tie(self, connection: Any, lead_ids: Iterable[UUID]) -> None: ...
 
 
@@ -53,10 +54,13 @@ class IngestHandler:
     async def prepare(
         self, transaction: Transaction, submissions: Sequence[Submission]
     ) -> tuple[Sequence[Outgoing], Sequence[Outcome]]:
-        connection = transaction.connection
         posted = {event.id: event for submission in submissions for event in reversed(submission.events)}
         received_at = max(event.received_at for event in posted.values())
-        unseen = await self._store.see(connection, posted, received_at)
+        if transaction.is_open:
+            unseen = await self._store.see(transaction.connection, posted, received_at)
+        else:
+            unseen = set(posted)
+            transaction.add(self._store.see_all(unseen, received_at))
         fresh: list[tuple[Posted, str | None]] = []
         outcomes: list[Outcome] = []
         for submission in submissions:
@@ -69,33 +73,38 @@ class IngestHandler:
             outcomes.append(Outcome(accepted, len(submission.events) - accepted))
         if not fresh:
             return (), outcomes
-        resolution = await self._resolve(connection, [event for event, _ in fresh])
-        self._metrics.leads.inc(len(resolution.fresh))
+        resolution = await self._resolve(transaction, [event for event, _ in fresh])
+        transaction.on_commit(lambda: self._metrics.leads.inc(len(resolution.fresh)))
         self._metrics.identities_cached.set(self._store.cached)
         return list(_outgoing(fresh, resolution)), outcomes
 
-    async def _resolve(self, connection: Any, posted: Sequence[Posted]) -> Resolution:
+    async def _resolve(self, transaction: Transaction, posted: Sequence[Posted]) -> Resolution:
         """Finds or makes the leads. Who is first to write an email decides; who was slower runs the commit again."""
         identifiers = {identifier for event in posted for identifier in event.identifiers}
-        known = await self._store.find(connection, identifiers)
+        known = await self._store.find(transaction.reader, identifiers)
         resolution = resolve(posted, known, iter(self._new_id, None))
         emails = {value: lead for (kind, value), lead in resolution.identities.items() if kind == "email"}
-        if emails and not await self._store.claim_emails(connection, emails):
-            raise Raced
-        await self._write_others(connection, posted, resolution)
+        writes = [self._store.claim_emails(emails)] if emails else []
+        if others := self._others(posted, resolution):
+            writes.append(self._store.write(others))
+        if resolution.tied:
+            # A statement of its own, since it must see what the others wrote.
+            connection = await transaction.open()
+            if writes:
+                await write_all(connection, writes)
+            await self._store.tie(connection, resolution.tied)
+        else:
+            transaction.add(*writes)
         return resolution
 
-    async def _write_others(self, connection: Any, posted: Sequence[Posted], resolution: Resolution) -> None:
+    def _others(self, posted: Sequence[Posted], resolution: Resolution) -> list[tuple[str, str, UUID, bool]]:
+        """Identifiers other than emails, and whether they were posted with one."""
         with_email = {identifier for event in posted if event.email for identifier in event.identifiers}
-        rows = [
+        return [
             (kind, value, lead, (kind, value) in with_email)
             for (kind, value), lead in resolution.identities.items()
             if kind != "email"
         ]
-        if rows:
-            await self._store.write(connection, rows)
-        if resolution.tied:
-            await self._store.tie(connection, resolution.tied)
 
 
 def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution) -> Iterator[Outgoing]:

@@ -26,6 +26,7 @@ def wire(resources: Resources) -> Service:
         handler.prepare,
         metrics=resources.stream_metrics,
         weigh=lambda submission: len(submission.events),
+        at_once=True,
     )
     route = EventsRoute(
         keys=KeyRing(resources.pool, resources.clock),

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from services.ingest.model import Identifier, Known
+from shared.db.statement import Write
+from shared.errors import Raced
 
 Connection = Any
 
@@ -13,20 +15,23 @@ EMAILS_CACHED_MAX = 200_000
 TRIM_ROWS = 10_000
 
 SEE = """INSERT INTO ingest.events_seen (event_id, received_at)
-SELECT event_id, $2 FROM unnest($1::uuid[]) AS event_id ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
+SELECT event_id, $2::timestamptz FROM unnest($1::uuid[]) AS event_id
+ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
 
 FIND = """SELECT kind, value, lead_id, is_tied FROM ingest.identities
 JOIN unnest($1::text[], $2::text[]) AS wanted(kind, value) USING (kind, value)"""
 
-CLAIM_EMAILS = """INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
+CLAIM_EMAILS = """claimed AS (
+INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
 SELECT 'email', value, lead_id, true FROM unnest($1::text[], $2::uuid[]) AS n(value, lead_id)
-ON CONFLICT (kind, value) DO NOTHING"""
+ON CONFLICT (kind, value) DO NOTHING RETURNING 1)"""
 
-WRITE = """INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
+WRITE = """written AS (
+INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::boolean[])
-ON CONFLICT (kind, value) DO UPDATE SET lead_id = EXCLUDED.lead_id, is_tied = true WHERE EXCLUDED.is_tied"""
+ON CONFLICT (kind, value) DO UPDATE SET lead_id = EXCLUDED.lead_id, is_tied = true WHERE EXCLUDED.is_tied)"""
 
-TIE = "UPDATE ingest.identities SET is_tied = true WHERE lead_id = ANY($1::uuid[])"
+TIE = "UPDATE ingest.identities SET is_tied = true WHERE lead_id = ANY($1::uuid[]) AND NOT is_tied"
 
 FORGET = """DELETE FROM ingest.events_seen WHERE event_id IN (
     SELECT event_id FROM ingest.events_seen WHERE received_at < $1 LIMIT $2)"""
@@ -48,6 +53,11 @@ class IdentityStore:
         rows = await connection.fetch(SEE, sorted(ids), received_at)
         return {row[0] for row in rows}
 
+    def see_all(self, ids: Iterable[UUID], received_at: datetime) -> Write:
+        """None of these was seen before. Refused with Raced if one was."""
+        ordered = sorted(ids)
+        return Write(f"seen AS ({SEE})", (ordered, received_at), "SELECT count(*) FROM seen", len(ordered), _raced)
+
     async def find(self, connection: Connection, identifiers: Iterable[Identifier]) -> dict[Identifier, Known]:
         """What is on file of these identifiers; one look-up for those that are not in memory."""
         found: dict[Identifier, Known] = {}
@@ -66,15 +76,14 @@ class IdentityStore:
                     self._keep(value, known)
         return found
 
-    async def claim_emails(self, connection: Connection, emails: Mapping[str, UUID]) -> bool:
-        """Writes new emails. False if another publisher was faster with one of them: look up again."""
-        rows = sorted(emails.items())
-        status = await connection.execute(CLAIM_EMAILS, [value for value, _ in rows], [lead_id for _, lead_id in rows])
-        return bool(status == f"INSERT 0 {len(rows)}")
+    def claim_emails(self, emails: Mapping[str, UUID]) -> Write:
+        """Writes new emails. Refused with Raced if another publisher was faster with one of them: look up again."""
+        columns = list(zip(*sorted(emails.items()), strict=True))
+        return Write(CLAIM_EMAILS, columns, "SELECT count(*) FROM claimed", len(emails), _raced)
 
-    async def write(self, connection: Connection, rows: Sequence[tuple[str, str, UUID, bool]]) -> None:
+    def write(self, rows: Sequence[tuple[str, str, UUID, bool]]) -> Write:
         """Writes other identifiers; those posted with an email (the last column) go to that email's lead."""
-        await connection.execute(WRITE, *zip(*sorted(rows), strict=True))
+        return Write(WRITE, list(zip(*sorted(rows), strict=True)))
 
     async def tie(self, connection: Connection, lead_ids: Iterable[UUID]) -> None:
         """Marks all identifiers of leads that now have an email."""
@@ -89,3 +98,7 @@ class IdentityStore:
         if len(self._emails) >= EMAILS_CACHED_MAX:
             del self._emails[next(iter(self._emails))]
         self._emails[email] = known
+
+
+async def _raced(connection: Connection) -> Exception:
+    return Raced()

@@ -10,7 +10,8 @@ from services.sla_monitor.model.decisions import announcement_id, apply
 from services.sla_monitor.model.states import Clock, HistoryEntry, Input, Lead, Received, Tick
 from shared.agreement.versions import Accords
 from shared.db.accord_book import AccordBook
-from shared.errors import AlreadyApplied, Poison
+from shared.db.statement import Write
+from shared.errors import Poison
 from shared.events import codec, sla, topics
 from shared.events.envelope import Outgoing, Record
 from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
@@ -46,14 +47,11 @@ class Store(Protocol):
 
     async def load(self, connection: Any, lead_ids: Iterable[UUID]) -> dict[UUID, Lead]: ...
 
-    async def append(self, connection: Any, entries: Sequence[HistoryEntry]) -> set[UUID]:
-        """Returns the ids of those that stood there before."""
+    def append(self, entries: Sequence[HistoryEntry]) -> Sequence[Write]: ...
 
-    async def save(
-        self, connection: Any, partition: int, leads: Iterable[Lead], unchanged: Container[Clock]
-    ) -> None: ...
+    def save(self, partition: int, leads: Iterable[Lead], unchanged: Container[Clock]) -> Sequence[Write]: ...
 
-    async def save_announcements(self, connection: Any, announcements: Sequence[ClockEvent]) -> None: ...
+    def save_announcements(self, announcements: Sequence[ClockEvent]) -> Sequence[Write]: ...
 
 
 class LeadStep:
@@ -81,12 +79,13 @@ class LeadStep:
         lead = self._apply(tick.lead_id, tick, tick.at, None)
         self._history.append(HistoryEntry(tick.lead_id, lead.inputs, tick))
 
-    async def save(self, connection: Any, partition: int) -> None:
-        """Raises AlreadyApplied before anything else is written."""
-        if known := await self._store.append(connection, self._history):
-            raise AlreadyApplied(known)
-        await self._store.save(connection, partition, self.leads.values(), self._loaded)
-        await self._store.save_announcements(connection, self.announcements)
+    def writes(self, partition: int) -> list[Write]:
+        """All that changed. Refused with AlreadyApplied when the history has some of the inputs."""
+        return [
+            *self._store.append(self._history),
+            *self._store.save(partition, self.leads.values(), self._loaded),
+            *self._store.save_announcements(self.announcements),
+        ]
 
     def _apply(self, lead_id: UUID, given: Input, received_at: datetime, traceparent: str | None) -> Lead:
         lead, announced = apply(self.leads.get(lead_id), given, self._accords)
@@ -120,20 +119,19 @@ class LifecycleHandler:
         self._metrics = metrics
 
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
-        connection = transaction.connection
         inputs = _inputs(records)
         if not inputs:
             return ()
-        step = LeadStep(self._store, await self._accords.refresh(connection))
-        await step.load(connection, (record.event.key for record, _ in inputs))
+        step = LeadStep(self._store, await self._accords.assume(transaction))
+        await step.load(transaction.reader, (record.event.key for record, _ in inputs))
         for record, given in inputs:
             step.apply_record(record, given)
-        await step.save(connection, self._partition)
+        transaction.add(*step.writes(self._partition))
         for lead in step.leads.values():
             for clock in lead.clocks:
                 if clock.next_due_at is not None:
                     self._next_due.lower(clock.next_due_at)
-        count(self._metrics, step.announcements)
+        transaction.on_commit(lambda: count(self._metrics, step.announcements))
         return step.outgoing
 
 

@@ -32,4 +32,4 @@ def wire(resources: Resources) -> Service:
         )
 
     count_open = partial(watch_open_clocks, resources.pool, metrics, settings.open_clocks_interval_seconds)
-    return Service(SERVICE, handler, ticker, background=(count_open,))
+    return Service(SERVICE, handler, ticker, background=(count_open,), at_once=True)

@@ -1,4 +1,4 @@
-"""The tables of schema `sla`: a batch of leads in, a batch out. Every statement runs in the caller's transaction."""
+"""The tables of schema `sla`: a batch of leads in, a batch out. What is written is part of the caller's step."""
 
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 from services.sla_monitor.model.decisions import announcement_id
 from services.sla_monitor.model.states import UNSETTLED, Clock, ClockState, HistoryEntry, Input, Lead, Received, Tick
+from shared.db.statement import Write
+from shared.errors import AlreadyApplied
 from shared.events.base import LeadSnapshot
 from shared.events.codec import DECODERS, encode
 from shared.events.sla import ClockEvent
@@ -55,32 +57,37 @@ LOAD_CLOCKS: Final = (
     f"SELECT {_CLOCK_COLUMNS} FROM sla.clocks WHERE lead_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
 )
 
-SAVE_LEADS: Final = """
+SAVE_LEADS: Final = """kept_leads AS (
 INSERT INTO sla.leads (lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches, snapshot)
 SELECT l.lead_id, l.entry, l.stage, l.owner, l.team, l.accord, l.inputs, l.after_seq, l.touches::json, l.snapshot::json
 FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::integer[], $8::bigint[],
     $9::text[], $10::text[]) AS l(lead_id, entry, stage, owner, team, accord, inputs, after_seq, touches, snapshot)
 ON CONFLICT (lead_id) DO UPDATE SET entry = EXCLUDED.entry, stage = EXCLUDED.stage, owner = EXCLUDED.owner,
     team = EXCLUDED.team, accord = EXCLUDED.accord, inputs = EXCLUDED.inputs, after_seq = EXCLUDED.after_seq,
-    touches = EXCLUDED.touches, snapshot = EXCLUDED.snapshot"""
+    touches = EXCLUDED.touches, snapshot = EXCLUDED.snapshot)"""
 
-SAVE_CLOCKS: Final = f"""
+SAVE_CLOCKS: Final = f"""kept_clocks AS (
 INSERT INTO sla.clocks (partition, {_CLOCK_COLUMNS})
 SELECT $1::smallint, c.* FROM unnest({", ".join(f"${n}::{t}[]" for n, t in enumerate(_CLOCK_TYPES.values(), 2))}) AS c
 ON CONFLICT (lead_id, clock_id) DO UPDATE SET
-    {", ".join(f"{name} = EXCLUDED.{name}" for name in _CLOCK_TYPES if name not in ("lead_id", "clock_id"))}"""
+    {", ".join(f"{name} = EXCLUDED.{name}" for name in _CLOCK_TYPES if name not in ("lead_id", "clock_id"))})"""
 
-SAVE_ANNOUNCEMENTS: Final = """
+# Fails on one that was made before: nothing is announced twice.
+SAVE_ANNOUNCEMENTS: Final = """announced AS (
 INSERT INTO sla.clock_events (lead_id, event_id, clock_id, type, occurred_at, rule, owner, level)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
-    $8::integer[])"""
+    $8::integer[]))"""
 
-APPEND: Final = """
+APPEND: Final = """appended AS (
 INSERT INTO sla.history (lead_id, number, event_id, type, received_at, seq, body)
 SELECT h.lead_id, h.number, h.event_id, h.type, h.received_at, h.seq, h.body::json
 FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::timestamptz[], $6::bigint[], $7::text[])
     AS h(lead_id, number, event_id, type, received_at, seq, body)
-ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING event_id"""
+ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1)"""
+APPENDED: Final = "SELECT count(*) FROM appended"
+APPLIED: Final = """
+SELECT event_id FROM unnest($1::uuid[], $2::uuid[]) AS sent (lead_id, event_id)
+JOIN sla.history USING (lead_id, event_id)"""
 
 HISTORY: Final = """
 SELECT event_id, type, received_at, seq, body::text AS body FROM sla.history WHERE lead_id = $1 ORDER BY number"""
@@ -107,38 +114,36 @@ async def load(connection: Connection, lead_ids: Iterable[UUID]) -> dict[UUID, L
     return {row[0]: _lead(row, clocks.get(row[0], ())) for row in rows}
 
 
-async def save(connection: Connection, partition: int, leads: Iterable[Lead], unchanged: Container[Clock]) -> None:
+def save(partition: int, leads: Iterable[Lead], unchanged: Container[Clock]) -> list[Write]:
     """Leads with those of their clocks that changed, in key order."""
     ordered = sorted(leads, key=lambda lead: lead.lead_id)
     if not ordered:
-        return
-    await connection.execute(SAVE_LEADS, *zip(*(lead_row(lead) for lead in ordered), strict=True))
+        return []
+    writes = [Write(SAVE_LEADS, list(zip(*[lead_row(lead) for lead in ordered], strict=True)))]
     changed = (clock for lead in ordered for clock in lead.clocks if clock not in unchanged)
     clocks = sorted(changed, key=lambda clock: clock[:2])
     if clocks:
-        await connection.execute(SAVE_CLOCKS, partition, *zip(*clocks, strict=True))
+        writes.append(Write(SAVE_CLOCKS, (partition, *zip(*clocks, strict=True))))
+    return writes
 
 
-async def save_announcements(connection: Connection, announcements: Sequence[ClockEvent]) -> None:
-    """Fails on one that was made before: nothing is announced twice."""
-    if not announcements:
-        return
+def save_announcements(announcements: Sequence[ClockEvent]) -> list[Write]:
     rows = [
         (e.lead_id, announcement_id(e), e.clock_id, e.TYPE, e.occurred_at, e.rule, e.owner, e.level)
         for e in announcements
     ]
-    await connection.execute(SAVE_ANNOUNCEMENTS, *zip(*rows, strict=True))
+    return [Write(SAVE_ANNOUNCEMENTS, list(zip(*rows, strict=True)))] if rows else []
 
 
-async def append(connection: Connection, entries: Sequence[HistoryEntry]) -> set[UUID]:
-    """Adds inputs to the history; returns the ids of those that stood there before."""
-    if not entries:
-        return set()
+def append(entries: Sequence[HistoryEntry]) -> list[Write]:
+    """Adds inputs to the history. Refused with AlreadyApplied when some stood there before."""
     rows = [_history_row(entry) for entry in entries]
-    inserted = await connection.fetch(APPEND, *zip(*rows, strict=True))
-    if len(inserted) == len(rows):
-        return set()
-    return {row[2] for row in rows} - {record["event_id"] for record in inserted}
+
+    async def explain(connection: Connection) -> Exception:
+        keys = ([row[0] for row in rows], [row[2] for row in rows])
+        return AlreadyApplied([row[0] for row in await connection.fetch(APPLIED, *keys)])
+
+    return [Write(APPEND, list(zip(*rows, strict=True)), APPENDED, len(rows), explain)] if rows else []
 
 
 async def history(connection: Connection, lead_id: UUID) -> list[Input]:

@@ -85,13 +85,13 @@ class Sweeper:
         due = await store.due(connection, self._partition, clearance.until, self._limit)
         if len(due) >= self._limit:
             self._metrics.sweep_limit_reached.inc()
-        step = LeadStep(store, await self._accords.refresh(connection))
+        step = LeadStep(store, await self._accords.assume(transaction))
         await step.load(connection, (lead_id for lead_id, _ in due))
         for lead_id, clock_id in due:
             clock = next(clock for clock in step.leads[lead_id].clocks if clock.clock_id == clock_id)
             step.apply_tick(Tick(tick_id(clock), lead_id, clock_id, now, clearance.until, clearance.is_lagging))
-        await step.save(connection, self._partition)
-        count(self._metrics, step.announcements)
+        transaction.add(*step.writes(self._partition))
+        transaction.on_commit(lambda: count(self._metrics, step.announcements))
         if clearance.is_lagging and due:
             self._metrics.gate_lagging.inc()
             log.warning("announced_while_line_lags", partition=self._partition, clocks=len(due))

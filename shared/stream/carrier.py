@@ -63,6 +63,10 @@ class Transaction(Protocol):
         the step isn't open."""
 
     @property
+    def is_open(self) -> bool:
+        """False for a step that will be one statement: what must be known must be read before, or be expected."""
+
+    @property
     def reader(self) -> Any:
         """The same connection, for reading what only this owner writes: good before the step is open too, since the
         fence finds it unchanged later."""

@@ -31,7 +31,9 @@ RECONNECT_SECONDS = 0.2
 
 
 class LanePublisher(Generic[Item, Result]):
-    """`prepare` turns the items of one group commit into events and one result per item, inside the transaction."""
+    """`prepare` turns the items of one group commit into events and one result per item, inside the transaction.
+
+    `at_once`: a commit is one statement, unless `prepare` opens it or the statement is refused as Raced."""
 
     def __init__(
         self,
@@ -41,12 +43,14 @@ class LanePublisher(Generic[Item, Result]):
         *,
         metrics: Metrics,
         weigh: Callable[[Item], int] = lambda item: 1,
+        at_once: bool = False,
     ) -> None:
         self._carrier = carrier
         self._service = service
         self._prepare = prepare
         self._metrics = metrics
         self._weigh = weigh
+        self._at_once = at_once
         self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._queued_events = 0
         self._arrived = asyncio.Event()
@@ -154,11 +158,14 @@ class LanePublisher(Generic[Item, Result]):
                 future.set_result(result)
 
     async def _run_prepare(self, claim: Claim, items: Sequence[Item]) -> tuple[Sequence[Outgoing], Sequence[Result]]:
-        for _ in range(RACES_MAX):
+        for attempt in range(RACES_MAX):
             try:
-                async with claim.step(claim.positions, claim.breaker) as transaction:
+                # Mostly nothing stands in the way of one statement; else the next attempt looks first.
+                async with claim.step(
+                    claim.positions, claim.breaker, at_once=self._at_once and attempt == 0
+                ) as transaction:
                     outgoing, results = await self._prepare(transaction, items)
-                    await transaction.emit(outgoing)
+                    await transaction.put(outgoing)
                 return outgoing, results
             except Raced:
                 continue

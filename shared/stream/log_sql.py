@@ -59,7 +59,8 @@ FIRST_OFFSETS = "(SELECT array_agg(first_offset ORDER BY topic_id, partition) FR
 
 # The fence of a step that is one statement; `begin` makes that of the others.
 FENCE = """fence AS (
-    UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb
+    UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb,
+        leased_until = CASE WHEN kind = 'lane' THEN now() + interval '15 seconds' ELSE leased_until END
     WHERE service = $3 AND kind = $4 AND number = $5 AND epoch = $6 AND positions = $7::jsonb RETURNING 1)"""
 FENCED = "SELECT count(*) FROM fence"
 

@@ -39,6 +39,7 @@ class MemoryTransaction:
     def __init__(self, carrier: "MemoryCarrier", slot: Slot, epoch: int) -> None:
         self.connection = self.reader = copy.deepcopy(carrier.tables)
         self.epoch = epoch
+        self.is_open = True
         self.then: list[Callable[[], None]] = []
         self.records: list[Record] = []
         self.letters: list[DeadLetter] = []

@@ -18,7 +18,8 @@ EMIT_OPEN = f"""{EMIT},
 placed AS (UPDATE stream.ownership SET next_row = $19 WHERE service = $20 AND kind = $21 AND number = $22)"""
 
 FENCE = """fence AS (
-    UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb, next_row = $8
+    UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb, next_row = $8,
+        leased_until = CASE WHEN kind = 'lane' THEN now() + interval '15 seconds' ELSE leased_until END
     WHERE service = $3 AND kind = $4 AND number = $5 AND epoch = $6 AND positions = $7::jsonb RETURNING 1)"""
 
 ROWS = "SELECT next_row, shipped_through FROM stream.ownership WHERE service = $1 AND kind = $2 AND number = $3"

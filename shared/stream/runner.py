@@ -254,7 +254,7 @@ class Runner:
             return due_in
         async with claim.step(claim.positions, claim.breaker) as transaction:
             outgoing = await self._ticker.tick(transaction, now)
-            await transaction.emit(outgoing)
+            await transaction.put(outgoing)
         self._count_out(outgoing)
         return 0
 

@@ -38,10 +38,11 @@ PLACES = """SELECT t.topic_id, t.name, f.partition, f.first_offset, f.next_offse
     ORDER BY log_offset LIMIT 1) AS oldest_at
 FROM stream.offsets f JOIN stream.topics t USING (topic_id)"""
 
+# By offset and without ORDER BY, which Postgres answers by sorting the whole partition while it has no statistics.
 ROW_BYTES = """SELECT coalesce(avg(octet_length(value)), 0)::bigint
 FROM stream.offsets f CROSS JOIN LATERAL (
     SELECT value FROM stream.log l WHERE l.topic_id = f.topic_id AND l.partition = f.partition
-    ORDER BY log_offset DESC LIMIT $1) AS newest"""
+        AND l.log_offset >= f.next_offset - $1::integer) AS newest"""
 
 OLD = """SELECT max(log_offset) FROM (
     SELECT log_offset, appended_at FROM stream.log WHERE topic_id = $1 AND partition = $2 AND log_offset >= $3

@@ -167,3 +167,11 @@ async def test_it_emits_at_most_once(world: PostgresWorld) -> None:
             await transaction.emit([Outgoing(SCORE, an_event("once"))])
             await transaction.put([Outgoing(SCORE, an_event("twice"))])
     await assert_nothing_changed(world)
+
+
+async def test_one_of_a_lane_renews_its_lease(world: PostgresWorld) -> None:
+    lane = await world.carrier.claim_lane("ingest")
+    await world.pool.execute("UPDATE stream.ownership SET leased_until = now() - interval '1 second'")
+    async with lane.step(lane.positions, lane.breaker, at_once=True) as transaction:
+        await change_everything(transaction)
+    assert await world.pool.fetchval("SELECT leased_until > now() + interval '10 seconds' FROM stream.ownership")

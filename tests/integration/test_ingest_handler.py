@@ -53,7 +53,12 @@ def publisher(carrier: PostgresCarrier) -> Publisher:
     registry = CollectorRegistry()
     handler = IngestHandler(IdentityStore(), Metrics(registry), new_id)
     return Publisher(
-        carrier, "ingest", handler.prepare, metrics=StreamMetrics(registry), weigh=lambda one: len(one.events)
+        carrier,
+        "ingest",
+        handler.prepare,
+        metrics=StreamMetrics(registry),
+        weigh=lambda one: len(one.events),
+        at_once=True,
     )
 
 

@@ -78,7 +78,7 @@ class Sender:
                 is_busy = bool(sent) or self._clock.now() < busy_until
                 if await self._nudge.wait(BUSY_SECONDS if is_busy else IDLE_SECONDS):
                     busy_until = self._clock.now() + BUSY_FOR
-                    await asyncio.sleep(BUSY_SECONDS / 4)  # the commit follows within milliseconds
+                    await asyncio.sleep(BUSY_SECONDS / 4)  # what is committed meanwhile goes along
         finally:
             await self.drain(DRAIN_SECONDS)
 
