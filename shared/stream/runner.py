@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 BATCH_EVENTS_MAX = 500
 POLL_SECONDS = 0.25
-BUSY_POLL_SECONDS = 0.02
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 RESUME_CHECK_SECONDS = 1.0
 # While a number is missing it is looked for so far ahead: its emitter's relay sends it again, with what followed.
@@ -147,9 +146,8 @@ class Runner:
         if await self._replay_if_asked(claim) or due_in == 0:
             return
         if len(fetched) < self._limit:
-            # Commits of this process wake us at once; those of others are looked for, soon if the line is busy.
-            poll = BUSY_POLL_SECONDS if fetched else POLL_SECONDS
-            await self._carrier.wait(self.slot, self._topics, min(poll, due_in or poll))
+            # Commits wake us, those of other processes by a notice; a look at the log is for a notice that was lost.
+            await self._carrier.wait(self.slot, self._topics, min(POLL_SECONDS, due_in or POLL_SECONDS))
 
     async def _fetch(self, claim: Claim) -> Sequence[Record]:
         if self.state == "gap":
