@@ -104,7 +104,7 @@ class Group:
             await asyncio.sleep(COMMIT_SECONDS)
             moved = {place: at for place, at in self._feed.positions.items() if committed.get(place) != at}
             if moved and await self._commit(consumer, moved):
-                committed = dict(self._feed.positions)
+                committed |= moved
 
     async def _commit(self, consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int]) -> bool:
         """Best effort: what a rebalance refuses, the next owner commits."""
