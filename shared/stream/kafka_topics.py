@@ -15,6 +15,8 @@ from shared.stream.kafka_client import MESSAGE_BYTES_MAX, KafkaClients
 from shared.stream.trim import RETENTION
 
 ADMIN_SECONDS = 30
+KNOWN_CHECK_SECONDS = 0.2
+KNOWN_CHECKS_MAX = 100
 REPLICATION_WANTED = 3
 
 
@@ -43,7 +45,16 @@ async def create_topics(clients: KafkaClients, partitions: int, *, prefix: str =
         ]
         if wanted:
             _raise_for(await admin.create_topics(wanted))
+    await _until_known(clients, prefix)
     await check_topics(clients, partitions, prefix=prefix)
+
+
+async def _until_known(clients: KafkaClients, prefix: str) -> None:
+    """A topic is made once the controller has written it down; a busy broker hears of it later."""
+    for _ in range(KNOWN_CHECKS_MAX):
+        if len(await describe_topics(clients, prefix=prefix)) == len(RETENTION):
+            return
+        await asyncio.sleep(KNOWN_CHECK_SECONDS)
 
 
 async def check_topics(clients: KafkaClients, partitions: int, *, prefix: str = "") -> Mapping[str, Topic]:
