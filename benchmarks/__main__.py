@@ -10,21 +10,33 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from rich.console import Console
 
+from benchmarks.apart import Apart
 from benchmarks.broken import Broken
-from benchmarks.house import running_house
-from benchmarks.report import print_result, result_of
-from benchmarks.run import FULL, QUICK, Scale, measure, profile_line
+from benchmarks.broker import Broker, running_broker
+from benchmarks.contestants import accord, rivals
+from benchmarks.house import new_database, running_house
+from benchmarks.report import contest_result, joined, line_result, recovery_result
+from benchmarks.rivals_venv import rivals_bin
+from benchmarks.run import Tell, measure_lines, profile_line
+from benchmarks.run_apart import measure_contest, measure_recovery
+from benchmarks.scale import FULL, QUICK, Scale
+from benchmarks.surroundings import surroundings
+from benchmarks.tables import print_result
+from deploy.kafka.jars import KafkaUnusable, find_kafka
+from shared.db.embedded import EmbeddedPostgres
 from shared.errors import AccordError
 from shared.telemetry.logging import configure_logging
 
 PROFILE_LINES = 25
+PARTS = ("line", "recovery", "rivals")
 
 
 def main() -> None:
@@ -39,24 +51,89 @@ def main() -> None:
             if options.profile:
                 _profile(scale, data, out)
             else:
-                _measure(scale, data, out, progress)
+                _measure(Bench(scale, data, out, lambda said: progress.print(said, markup=False)), options)
     except (Broken, AccordError) as error:
         progress.print(f"broken: {error}", style="red", markup=False)
         sys.exit(1)
 
 
-def _measure(scale: Scale, data: Path, out: Path, progress: Console) -> None:
-    with running_house(data, out / "accord.log", None) as house:
-        measured, surroundings = uvloop.run(measure(house, scale, lambda said: progress.print(said, markup=False)))
-    result = result_of(measured, {"scale": asdict(scale), "is_quick": scale == QUICK, **surroundings})
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+class Bench:
+    """The parts of a run, each with processes of its own on one Postgres."""
+
+    def __init__(self, scale: Scale, data: Path, out: Path, tell: Tell) -> None:
+        self._scale = scale
+        self._data = data
+        self._out = out
+        self._tell = tell
+        self.scale = scale
+
+    def measure(self, parts: list[str], *, has_kafka: bool) -> dict[str, Any]:
+        """What belongs to the parts."""
+        with EmbeddedPostgres(self._data) as postgres:
+            found = [uvloop.run(surroundings(postgres.dsn))]
+            if "line" in parts:
+                found.append(self._line(postgres, has_kafka=has_kafka))
+            if has_kafka and "recovery" in parts:
+                found.append(self._recovery(postgres))
+            if has_kafka and "rivals" in parts:
+                found.append(self._contest(postgres))
+        return joined(found)
+
+    def _line(self, postgres: EmbeddedPostgres, *, has_kafka: bool) -> dict[str, Any]:
+        with ExitStack() as stack:
+            log = self._out / "accord.log"
+            houses = [stack.enter_context(running_house(postgres, self._data / "line", log))]
+            if has_kafka:
+                broker = stack.enter_context(running_broker())
+                house = running_house(postgres, self._data / "line_on_kafka", log, broker=broker)
+                houses.append(stack.enter_context(house))
+            ordinary_url = new_database(postgres, "bench_ordinary")
+            return line_result(uvloop.run(measure_lines(houses, self._scale, ordinary_url, self._tell)))
+
+    def _recovery(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
+        with running_broker() as broker:
+            apart = self._apart(new_database(postgres, "bench_recovery"), broker)
+            return recovery_result(uvloop.run(measure_recovery(apart, self._scale, self._tell)))
+
+    def _contest(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
+        bin, database_url = rivals_bin(self._tell), new_database(postgres, "bench_rivals")
+        with running_broker() as broker:
+            apart = self._apart(new_database(postgres, "bench_scoring"), broker)
+            surroundings = {"BENCH_KAFKA": broker.bootstrap, "BENCH_DATABASE_URL": database_url}
+            contestants = [accord(apart), *rivals(bin, self._data, self._out, surroundings)]
+            return contest_result(
+                uvloop.run(measure_contest(apart, postgres.pid, contestants, self._scale, self._tell))
+            )
+
+    def _apart(self, database_url: str, broker: Broker) -> Apart:
+        return Apart(database_url, broker, self._out / "apart.log", self._scale.session_timeout)
+
+
+def _measure(bench: Bench, options: argparse.Namespace) -> None:
+    parts = options.only or [part for part in PARTS if part != "rivals" or options.rivals]
+    why_no_kafka = _why_no_kafka()
+    result = bench.measure(parts, has_kafka=why_no_kafka is None)
+    result = {"scale": asdict(bench.scale), "is_quick": bench.scale == QUICK, "parts": parts, **result}
+    if why_no_kafka:
+        result["warnings"].append(f"nothing was measured on Kafka: {why_no_kafka}")
+    path = options.out / "result.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
     print_result(Console(width=None if sys.stdout.isatty() else 120, highlight=False), result)
-    print(f"Written to {out / 'result.json'}")
+    print(f"Written to {path}")
+
+
+def _why_no_kafka() -> str | None:
+    try:
+        find_kafka()
+    except KafkaUnusable as unusable:
+        return str(unusable)
+    return None
 
 
 def _profile(scale: Scale, data: Path, out: Path) -> None:
     path = out / "accord.prof"
-    with running_house(data, out / "accord.log", path) as house:
+    with EmbeddedPostgres(data) as postgres, ExitStack() as stack:
+        house = stack.enter_context(running_house(postgres, data / "line", out / "accord.log", profile=path))
         found = uvloop.run(profile_line(house, scale))
     print(f"Under cProfile: {found.per_second:,.0f} activities/s (not a measurement). Times in {path}:")
     pstats.Stats(str(path)).strip_dirs().sort_stats("tottime").print_stats(PROFILE_LINES)
@@ -67,12 +144,21 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a small run, to see that it works; its numbers mean little"
     )
+    parser.add_argument("--rivals", action="store_true", help="scoring alone beside other frameworks, too")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
     parser.add_argument("--profile", action="store_true", help="run Accord under cProfile and print the top of it")
-    parser.add_argument("--activities", type=int, help=f"of each round of the line (default {FULL.activities})")
-    parser.add_argument("--leads", type=int, help=f"of each round of the line (default {FULL.leads})")
-    parser.add_argument("--rounds", type=int, help=f"of line, ordinary way and ceiling in turn (default {FULL.rounds})")
-    parser.add_argument("--per-second", type=float, help=f"posts of the latency part (default {FULL.per_second:.0f})")
-    parser.add_argument("--seconds", type=float, help=f"of the latency part (default {FULL.seconds:.0f})")
+    for name, kind, of in (
+        ("activities", int, "of each round of the line"),
+        ("leads", int, "of each round of the line"),
+        ("rounds", int, "of all that takes turns"),
+        ("per-second", float, "posts of the latency part"),
+        ("seconds", float, "of the latency part"),
+        ("burst-events", int, "of the burst"),
+        ("session-timeout", int, "seconds after which Kafka gives up a silent process, in the recovery part"),
+        ("contest-activities", int, "of each round of the contest"),
+    ):
+        default = getattr(FULL, name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=kind, help=f"{of} (default {default:g})")
     parser.add_argument("--data", type=Path, help="an empty folder for the database (default: a temporary one)")
     parser.add_argument("--out", type=Path, default=Path(".bench"), help="where results go (default .bench)")
     return parser.parse_args()

@@ -1,60 +1,87 @@
-"""What is measured: a real `accord up` process, and an embedded Postgres with its normal durable settings beside it.
+"""What is measured: a real `accord up` process on a database of its own, its log in Postgres or on Kafka.
 
-The benchmark starts Postgres itself so that its CPU time and memory can be told from Accord's; Accord gets it as
-ACCORD_DATABASE_URL and does everything else as always. Start it from the main thread.
+The benchmark starts Postgres and the broker itself so that their CPU time and memory can be told from Accord's; Accord
+gets their addresses and does everything else as always. Start it all from the main thread.
 """
 
+import asyncio
 import http.client
 import json
-import os
 import secrets
-import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
 
 from benchmarks.broken import Broken
+from benchmarks.broker import Broker
+from benchmarks.child import Child
 from benchmarks.load import Target
 from shared.db.embedded import EmbeddedPostgres
 
 _HOST = "127.0.0.1"
 _READY_SECONDS = 60
-_STOP_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class House:
-    """The running processes, and the key to post with."""
+    """The running processes, and the key to post with. `broker` is None where the log lies in Postgres."""
 
     accord_pid: int
     postgres_pid: int
     database_url: str
     target: Target
+    broker: Broker | None = None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Of all processes whose CPU time counts."""
+        return (self.accord_pid, self.postgres_pid, *((self.broker.pid,) if self.broker else ()))
+
+
+def new_database(postgres: EmbeddedPostgres, name: str) -> str:
+    """Makes a database and returns its address."""
+
+    async def make() -> None:
+        connection = await asyncpg.connect(postgres.dsn)
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+
+    asyncio.run(make())
+    return urlunsplit(urlsplit(postgres.dsn)._replace(path=f"/{name}"))
 
 
 @contextmanager
-def running_house(data: Path, log: Path, profile: Path | None) -> Iterator[House]:
-    """Starts both on an empty folder, stops both. With `profile`, Accord runs under cProfile, its times end there."""
+def running_house(
+    postgres: EmbeddedPostgres, folder: Path, log: Path, *, broker: Broker | None = None, profile: Path | None = None
+) -> Iterator[House]:
+    """Starts it, stops it. With `profile`, Accord runs under cProfile, its times end there."""
+    folder.mkdir()
     admin_key = f"acc_bench_{secrets.token_urlsafe(24)}"
-    with EmbeddedPostgres(data) as postgres:
-        target = Target(_HOST, _free_port(), admin_key)
-        module = ("benchmarks.profiled", str(profile)) if profile else ("services.cli",)
-        command = [sys.executable, "-m", *module, "up", "--data", str(data), "--port", str(target.port)]
-        environment = os.environ | {"ACCORD_DATABASE_URL": postgres.dsn, "ACCORD_ADMIN_KEY": admin_key}
-        with log.open("wb") as said:
-            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        try:
-            _wait_until_ready(process, target, log)
-            key = _call(target, "POST", "/v1/keys", {"name": "bench", "role": "marketing", "scopes": ["events:write"]})
-            yield House(process.pid, postgres.pid, postgres.dsn, Target(_HOST, target.port, json.loads(key)["key"]))
-        finally:
-            _stop(process)
+    database_url = new_database(postgres, f"bench_{folder.name}")
+    target = Target(_HOST, _free_port(), admin_key)
+    module = ("benchmarks.profiled", str(profile)) if profile else ("services.cli",)
+    command = [sys.executable, "-m", *module, "up", "--data", str(folder), "--port", str(target.port)]
+    environment = {"ACCORD_ADMIN_KEY": admin_key, **where(database_url, broker)}
+    with Child(command, log, environment) as accord:
+        _wait_until_ready(accord, target)
+        key = _call(target, "POST", "/v1/keys", {"name": "bench", "role": "marketing", "scopes": ["events:write"]})
+        target = Target(_HOST, target.port, json.loads(key)["key"])
+        yield House(accord.pid, postgres.pid, database_url, target, broker)
+
+
+def where(database_url: str, broker: Broker | None) -> Mapping[str, str]:
+    """What Accord is told about its surroundings."""
+    return {"ACCORD_DATABASE_URL": database_url, **({"ACCORD_KAFKA": broker.bootstrap} if broker else {})}
 
 
 def metrics_text(target: Target) -> str:
@@ -62,18 +89,17 @@ def metrics_text(target: Target) -> str:
     return _call(target, "GET", "/metrics", None).decode()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], target: Target, log: Path) -> None:
+def _wait_until_ready(accord: Child, target: Target) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
+        accord.check()
         try:
             _call(target, "GET", "/readyz", None)
         except (OSError, Broken):
             time.sleep(0.1)
         else:
             return
-    raise Broken(f"accord up was not ready within {_READY_SECONDS} s: {log.read_text(errors='replace')[-2_000:]}")
+    raise Broken(f"accord up was not ready within {_READY_SECONDS} s: {accord.said()}")
 
 
 def _call(target: Target, method: str, path: str, body: dict[str, Any] | None) -> bytes:
@@ -88,15 +114,6 @@ def _call(target: Target, method: str, path: str, body: dict[str, Any] | None) -
     if answer.status >= 300:
         raise Broken(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
     return content
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _free_port() -> int:

@@ -1,5 +1,6 @@
 """The whole line: batches over HTTP into `accord up`, until stages has read everything that followed from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class LineRound:
     all_read_seconds: float
     python_cpu_seconds_per_1000: float
     postgres_cpu_seconds_per_1000: float
+    broker_cpu_seconds_per_1000: float
     transitions: int
     refused: int
     answer: dict[str, float]
@@ -42,11 +44,11 @@ async def measure_line(house: House, connection: Any, plan: Plan) -> LineRound:
     patience_seconds = 60 + plan.activities / 200
     async with loader(plan) as generator:
         before = await connection.fetchrow(_COUNTS)
-        python, postgres = cpu_seconds(house.accord_pid), cpu_seconds(house.postgres_pid)
+        spent = _cpu_seconds(house)
         posted = await generator.go(patience_seconds)
     read_at = await until_read(connection, _TO_STAGES, patience_seconds)
     all_read_at = await until_read(connection, None, patience_seconds)
-    python, postgres = cpu_seconds(house.accord_pid) - python, cpu_seconds(house.postgres_pid) - postgres
+    python, postgres, broker = (now - then for now, then in zip(_cpu_seconds(house), spent, strict=True))
     after = await connection.fetchrow(_COUNTS)
     _check(plan, posted, before, after)
     started_at = posted["started_at"]
@@ -59,6 +61,7 @@ async def measure_line(house: House, connection: Any, plan: Plan) -> LineRound:
         all_read_seconds=all_read_at - started_at,
         python_cpu_seconds_per_1000=python / plan.activities * 1_000,
         postgres_cpu_seconds_per_1000=postgres / plan.activities * 1_000,
+        broker_cpu_seconds_per_1000=broker / plan.activities * 1_000,
         transitions=after["transitions"] - before["transitions"],
         refused=posted["refused"],
         answer=posted["answer"],
@@ -70,6 +73,11 @@ async def warm_up(connection: Any, plan: Plan) -> None:
     async with loader(plan) as generator:
         await generator.go(60)
     await until_read(connection, None, 60)
+
+
+def _cpu_seconds(house: House) -> Sequence[float]:
+    pids = (house.accord_pid, house.postgres_pid, house.broker.pid if house.broker else None)
+    return [cpu_seconds(pid) if pid else 0.0 for pid in pids]
 
 
 def _check(plan: Plan, posted: dict[str, Any], before: Any, after: Any) -> None:

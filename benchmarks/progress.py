@@ -9,13 +9,19 @@ from benchmarks.broken import Broken
 POLL_SECONDS = 0.02
 _QUIET_SECONDS_MAX = 10
 
-# One snapshot: what a step emitted and how far it had read moved in one transaction.
-_UNREAD = """SELECT o.service, sum(f.next_offset - (read.position ->> 0)::bigint)::bigint AS events
+# One snapshot: what a step emitted and how far it had read moved in one transaction. The same on both carriers: numbers
+# are counted when an event is committed, whether or not Kafka has it already.
+_UNREAD = """SELECT o.service, coalesce(sum(greatest(
+    s.seq - coalesce((o.positions #>> ARRAY[t.name, '1', e.name])::bigint, 0), 0)), 0)::bigint AS events
 FROM stream.ownership o
-CROSS JOIN LATERAL jsonb_each(o.positions) AS read(topic, position)
+CROSS JOIN LATERAL jsonb_object_keys(o.positions) AS read(topic)
 JOIN stream.topics t ON t.name = read.topic
-JOIN stream.offsets f ON f.topic_id = t.topic_id AND f.partition = o.number
+LEFT JOIN stream.sequences s ON s.topic_id = t.topic_id AND s.partition = o.number
+LEFT JOIN stream.emitters e USING (emitter_id)
 WHERE o.kind = 'partition' GROUP BY o.service"""
+
+_OFFSETS = """SELECT number, coalesce((positions #>> ARRAY[$2, '0'])::bigint, 0)
+FROM stream.ownership WHERE kind = 'partition' AND service = $1"""
 
 _VACUUMS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
 
@@ -23,6 +29,11 @@ _VACUUMS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacu
 async def unread(connection: Any) -> dict[str, int]:
     """Events not read yet, by service."""
     return {row["service"]: row["events"] for row in await connection.fetch(_UNREAD)}
+
+
+async def read_offsets(connection: Any, service: str, topic: str) -> dict[int, int]:
+    """The next offset that a service will read, by partition."""
+    return dict(await connection.fetch(_OFFSETS, service, topic))
 
 
 async def until_read(connection: Any, services: frozenset[str] | None, patience_seconds: float) -> float:

@@ -1,23 +1,24 @@
-"""What the benchmark says: the result as JSON, and as tables. Targets are shown beside, never asserted."""
+"""What the benchmark says, as JSON: medians with every round beside them. Targets are shown beside, never asserted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.burst import Burst
+from benchmarks.contest import Turn
+from benchmarks.contestants import ACCORD
 from benchmarks.latency import Latency
 from benchmarks.line import LineRound
 from benchmarks.ordinary import Ordinary
+from benchmarks.recovery import Recovery
 
 Result = dict[str, Any]
 
 TIMES_ORDINARY_MIN = 25
 PER_SECOND_MIN = 8_000
-QUALIFIED_P99_MS_MAX = 30
-_MIB = 1024 * 1024
+QUALIFIED_P99_MS_MAX = {"on_postgres": 30, "on_kafka": 80}
+TIMES_BEST_RIVAL_MIN = 3
 
 
 @dataclass(frozen=True)
@@ -28,100 +29,88 @@ class Memory:
     postgres_bytes: int
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Everything that one run measured."""
+@dataclass
+class LineMeasured:
+    """Of the whole line, by house (`on_postgres`, `on_kafka`)."""
 
-    line: Sequence[LineRound]
-    ordinary: Sequence[Ordinary]
-    ceiling: Sequence[float]
-    latency: Latency
-    memory: Memory
+    lines: dict[str, list[LineRound]]
+    ordinary: list[Ordinary]
+    ceiling: list[float]
+    latency: dict[str, Latency]
+    memory: dict[str, Memory]
+    burst: Burst | None
 
 
-def result_of(measured: Measured, surroundings: Result) -> Result:
-    """Medians of the rounds, with every round beside them."""
-    line = median(found.per_second for found in measured.line)
-    ordinary = median(found.per_second for found in measured.ordinary)
-    ceiling = median(measured.ceiling)
-    ratios = {"line_to_ordinary": round(line / ordinary, 1), "line_to_ceiling": round(line / ceiling, 3)}
+def line_result(found: LineMeasured) -> Result:
+    """Rates, latency, memory and burst, with the ratios between them."""
+    rates = {house: median(one.per_second for one in rounds) for house, rounds in found.lines.items()}
+    ordinary, ceiling = median(one.per_second for one in found.ordinary), median(found.ceiling)
+    ratios = {f"{house}_to_ordinary": round(rate / ordinary, 1) for house, rate in rates.items()}
+    ratios |= {f"{house}_to_ceiling": round(rate / ceiling, 3) for house, rate in rates.items()}
+    if "on_kafka" in rates:
+        ratios["on_kafka_to_on_postgres"] = round(rates["on_kafka"] / rates["on_postgres"], 2)
+    targets = [
+        _target("line on Postgres, times the ordinary way", ratios["on_postgres_to_ordinary"], TIMES_ORDINARY_MIN),
+        _target("line on Postgres, activities/s", round(rates["on_postgres"]), PER_SECOND_MIN),
+    ]
+    for house, latency in found.latency.items():
+        name, most = house.removeprefix("on_").title(), QUALIFIED_P99_MS_MAX[house]
+        targets.append(_target(f"webhook to qualified on {name}, p99 ms", latency.qualified["p99_ms"], below=most))
     return {
-        **surroundings,
-        "line": {**_medians(measured.line), "rounds": [asdict(found) for found in measured.line]},
-        "ordinary": {**_medians(measured.ordinary), "rounds": [asdict(found) for found in measured.ordinary]},
-        "ceiling": {"per_second": ceiling, "rounds": list(measured.ceiling)},
-        "latency": asdict(measured.latency),
-        "memory": asdict(measured.memory),
+        "lines": {house: _with_rounds(rounds) for house, rounds in found.lines.items()},
+        "ordinary": _with_rounds(found.ordinary),
+        "ceiling": {"per_second": ceiling, "rounds": list(found.ceiling)},
+        "latency": {house: asdict(latency) for house, latency in found.latency.items()},
+        "memory": {house: asdict(memory) for house, memory in found.memory.items()},
+        "burst": asdict(found.burst) if found.burst else None,
         "ratios": ratios,
+        "targets": targets,
+    }
+
+
+def recovery_result(found: Sequence[Recovery]) -> Result:
+    return {"recovery": [asdict(one) for one in found]}
+
+
+def contest_result(turns: Sequence[Turn]) -> Result:
+    """Each contestant's medians, and Accord beside the quickest rival and beside the one with the least CPU time."""
+    names = dict.fromkeys(turn.name for turn in turns)
+    contest = {name: _with_rounds([turn for turn in turns if turn.name == name]) for name in names}
+    rivals = {name: of for name, of in contest.items() if name != ACCORD}
+    quickest = max(rivals, key=lambda name: rivals[name]["per_second"])
+    cheapest = min(rivals, key=lambda name: rivals[name]["cpu_seconds_per_1000"])
+    times = contest[ACCORD]["per_second"] / rivals[quickest]["per_second"]
+    cpu = contest[ACCORD]["cpu_seconds_per_1000"] / rivals[cheapest]["cpu_seconds_per_1000"]
+    return {
+        "contest": contest,
+        "ratios": {"scoring_to_best_rival": round(times, 2), "scoring_cpu_to_best_rival": round(cpu, 2)},
         "targets": [
-            _target("line, times the ordinary way", ratios["line_to_ordinary"], at_least=TIMES_ORDINARY_MIN),
-            _target("line, activities/s", round(line), at_least=PER_SECOND_MIN),
-            _target("webhook to qualified, p99 ms", measured.latency.qualified["p99_ms"], below=QUALIFIED_P99_MS_MAX),
+            _target(f"scoring, times the best rival ({quickest})", round(times, 2), TIMES_BEST_RIVAL_MIN),
+            _target(f"CPU per activity, times the least of a rival ({cheapest})", round(cpu, 2), below=1),
         ],
     }
 
 
-def print_result(console: Console, result: Result) -> None:
-    """Three tables: rates, latency, targets."""
-    console.print(_rates(result), _latency(result), _targets(result), sep="\n")
-    memory, ratios = result["memory"], result["ratios"]
-    console.print(
-        f"The line is {ratios['line_to_ordinary']} times the ordinary way and {ratios['line_to_ceiling']:.1%} of the "
-        f"ceiling. Peak memory: Accord {memory['accord_bytes'] / _MIB:.0f} MiB, "
-        f"Postgres {memory['postgres_bytes'] / _MIB:.0f} MiB."
-    )
-    for warning in result["warnings"]:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
+def joined(results: Sequence[Result]) -> Result:
+    """One result of all parts."""
+    whole: Result = {"ratios": {}, "targets": []}
+    for result in results:
+        ratios, targets = result.get("ratios", {}), result.get("targets", [])
+        whole |= {**result, "ratios": whole["ratios"] | ratios, "targets": whole["targets"] + targets}
+    return whole
 
 
-def _rates(result: Result) -> Table:
-    table = Table("", "activities/s", "of rounds", "CPU s/1,000 Python", "Postgres", "both", title="Rates (medians)")
-    names = {"line": "the whole line", "ordinary": "the ordinary way", "ceiling": "the ceiling (COPY)"}
-    for part, name in names.items():
-        found = result[part]
-        rates = [one if part == "ceiling" else one["per_second"] for one in found["rounds"]]
-        spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
-        python, postgres = found.get("python_cpu_seconds_per_1000"), found.get("postgres_cpu_seconds_per_1000")
-        spent = [f"{python:.3f}", f"{postgres:.3f}", f"{python + postgres:.3f}"] if python is not None else []
-        table.add_row(name, f"{found['per_second']:,.0f}", spread, *spent)
-    return table
+def _with_rounds(found: Sequence[LineRound] | Sequence[Ordinary] | Sequence[Turn]) -> Result:
+    rounds = [asdict(one) for one in found]
+    medians = {name: median(_values(rounds, name)) for name, value in rounds[0].items() if isinstance(value, float)}
+    return {**medians, "rounds": rounds}
 
 
-def _latency(result: Result) -> Table:
-    found = result["latency"]
-    title = (
-        f"Latency at {found['per_second']:.0f} posts/s ({found['samples']} leads qualified by {found['posts']} posts)"
-    )
-    table = Table("ms", "p50", "p90", "p99", "max", title=title)
-    names = {
-        "qualified": "webhook to qualified, committed and read",
-        "accord_says": "the same, by Accord's own histogram",
-        "answer": "webhook to 202",
-        "late": "of which: generator late",
-    }
-    for part, name in names.items():
-        table.add_row(name, *(_number(found[part].get(f"{share}_ms")) for share in ("p50", "p90", "p99", "max")))
-    return table
+def _values(rounds: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    return [one[name] for one in rounds]
 
 
-def _targets(result: Result) -> Table:
-    table = Table("target", "wanted", "found", "", title="Targets")
-    for target in result["targets"]:
-        met = "[green]met[/]" if target["is_met"] else "[red]not met[/]"
-        table.add_row(target["name"], target["wanted"], f"{target['found']:,}", met)
-    return table
-
-
-def _medians(rounds: Sequence[LineRound] | Sequence[Ordinary]) -> dict[str, float]:
-    found = [asdict(one) for one in rounds]
-    return {name: median(one[name] for one in found) for name, value in found[0].items() if isinstance(value, float)}
-
-
-def _target(name: str, found: float, *, at_least: float | None = None, below: float | None = None) -> Result:
+def _target(name: str, found: float, at_least: float | None = None, *, below: float | None = None) -> Result:
     is_met = (at_least is None or found >= at_least) and (below is None or found < below)
     wanted = f"at least {at_least:,}" if at_least is not None else f"below {below:,}"
     return {"name": name, "wanted": wanted, "found": found, "is_met": is_met}
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.1f}"

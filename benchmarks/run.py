@@ -1,17 +1,17 @@
-"""The order of a run: ordinary way, line and ceiling in turn, round by round, on one Postgres; then the latency."""
+"""The order of a run: ordinary way, line and ceiling in turn, round by round, on one Postgres; then latency and burst.
 
-import os
-import platform
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+A second house does the same on Kafka, where there is one; the two take turns too, and rest while the other works.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from benchmarks.burst import Burst, measure_burst
 from benchmarks.ceiling import measure_ceiling
+from benchmarks.fill import Filler
 from benchmarks.house import House
 from benchmarks.latency import Latency, measure_latency
 from benchmarks.line import LineRound, measure_line, warm_up
@@ -19,37 +19,20 @@ from benchmarks.load import Plan
 from benchmarks.ordinary import Ordinary, measure_ordinary
 from benchmarks.processes import peak_bytes, watched_memory
 from benchmarks.progress import until_quiet
-from benchmarks.report import Measured, Memory
+from benchmarks.report import LineMeasured, Memory
+from benchmarks.scale import Scale
+from benchmarks.subscribers import subscriber
 from benchmarks.traffic import Traffic
-from shared.clock import SystemClock
+from services.carriers import DEFAULT_PARTITIONS
 
 Tell = Callable[[str], None]
 
-_ORDINARY_DATABASE = "bench_ordinary"
-_SEED = 1
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much of everything."""
-
-    activities: int
-    leads: int
-    rounds: int
-    ordinary_events: int
-    per_second: float
-    seconds: float
-    warm_up_seconds: float
-
-
-FULL = Scale(
-    activities=60_000, leads=5_000, rounds=3, ordinary_events=1_000, per_second=300, seconds=20, warm_up_seconds=4
-)
-QUICK = Scale(activities=4_000, leads=330, rounds=1, ordinary_events=200, per_second=100, seconds=4, warm_up_seconds=1)
+SEED = 1
+_BURST_LEADS_SHARE = 12
 
 
 class Run:
-    """The measurements, one method each."""
+    """The measurements in one house, one method each."""
 
     def __init__(self, house: House, scale: Scale, connection: Any) -> None:
         self._house = house
@@ -57,18 +40,21 @@ class Run:
         self._connection = connection
         self._postgres_bytes = 0
 
+    @property
+    def name(self) -> str:
+        """As the result calls it."""
+        return "on_kafka" if self._house.broker else "on_postgres"
+
     async def prepare(self) -> None:
         """What comes first isn't measured."""
-        await self._connection.execute(f"CREATE DATABASE {_ORDINARY_DATABASE}")
         await warm_up(self._connection, self._batches("warmup", min(self._scale.activities, 2_000)))
 
-    async def ordinary(self, number: int) -> Ordinary:
+    async def ordinary(self, number: int, database_url: str) -> Ordinary:
         await until_quiet(self._connection)
-        address = urlsplit(self._house.database_url)._replace(path=f"/{_ORDINARY_DATABASE}")
         events, scale = self._scale.ordinary_events, self._scale
         # As many activities per lead as on the line.
-        traffic = Traffic(f"ordinary{number}", leads=max(events * scale.leads // scale.activities, 1), seed=_SEED)
-        return await measure_ordinary(urlunsplit(address), self._house.postgres_pid, traffic, events)
+        traffic = Traffic(f"ordinary{number}", leads=max(events * scale.leads // scale.activities, 1), seed=SEED)
+        return await measure_ordinary(database_url, self._house.postgres_pid, traffic, events)
 
     async def line(self, number: int) -> LineRound:
         await until_quiet(self._connection)
@@ -88,25 +74,29 @@ class Run:
             target=self._house.target,
             run="latency",
             leads=round((scale.seconds + scale.warm_up_seconds) * scale.per_second / 5),
-            seed=_SEED,
+            seed=SEED,
             per_second=scale.per_second,
             seconds=scale.seconds,
             warm_up_seconds=scale.warm_up_seconds,
         )
         await until_quiet(self._connection)
-        reading = await asyncpg.connect(self._house.database_url)
-        try:
-            async with self._watched():
-                return await measure_latency(self._house, self._connection, reading, plan)
-        finally:
-            await reading.close()
+        async with subscriber(self._house, DEFAULT_PARTITIONS) as subscribing, self._watched():
+            return await measure_latency(self._house, self._connection, subscribing, plan)
+
+    async def burst(self) -> Burst:
+        assert self._house.broker
+        events = self._scale.burst_events
+        traffic = Traffic("burst", leads=max(events // _BURST_LEADS_SHARE, 1), seed=SEED)
+        await until_quiet(self._connection)
+        async with Filler(self._house.broker.bootstrap, DEFAULT_PARTITIONS) as filler:
+            return await measure_burst(self._connection, filler, traffic, events)
 
     def memory(self) -> Memory:
         return Memory(peak_bytes(self._house.accord_pid), self._postgres_bytes)
 
     def _batches(self, run: str, activities: int) -> Plan:
         leads = max(self._scale.leads * activities // self._scale.activities, 1)
-        return Plan("batches", self._house.target, run, leads, seed=_SEED, activities=activities)
+        return Plan("batches", self._house.target, run, leads, seed=SEED, activities=activities)
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
@@ -115,64 +105,40 @@ class Run:
         self._postgres_bytes = max(self._postgres_bytes, peak.bytes)
 
 
-async def measure(house: House, scale: Scale, tell: Tell) -> tuple[Measured, dict[str, Any]]:
-    """Everything, and what surrounds it."""
-    connection = await asyncpg.connect(house.database_url)
-    try:
-        surroundings = await _surroundings(connection)
-        run = Run(house, scale, connection)
-        await run.prepare()
-        line: list[LineRound] = []
-        ordinary: list[Ordinary] = []
-        ceiling: list[float] = []
+async def measure_lines(houses: Sequence[House], scale: Scale, ordinary_url: str, tell: Tell) -> LineMeasured:
+    """Everything about the whole line."""
+    async with AsyncExitStack() as stack:
+        runs = [Run(house, scale, await _connected(stack, house)) for house in houses]
+        for run in runs:
+            await run.prepare()
+        found = LineMeasured({run.name: [] for run in runs}, [], [], {}, {}, None)
         for number in range(1, scale.rounds + 1):
-            ordinary.append(await run.ordinary(number))
-            line.append(await run.line(number))
-            ceiling.append(await run.ceiling())
-            tell(
-                f"round {number} of {scale.rounds}: line {line[-1].per_second:,.0f}/s, "
-                f"ordinary way {ordinary[-1].per_second:,.0f}/s, ceiling {ceiling[-1]:,.0f}/s"
-            )
-        latency = await run.latency()
-        return Measured(line, ordinary, ceiling, latency, run.memory()), surroundings
-    finally:
-        await connection.close()
+            found.ordinary.append(await runs[0].ordinary(number, ordinary_url))
+            said = [f"ordinary way {found.ordinary[-1].per_second:,.0f}/s"]
+            for run in runs:
+                found.lines[run.name].append(await run.line(number))
+                said.append(f"line {run.name} {found.lines[run.name][-1].per_second:,.0f}/s")
+            found.ceiling.append(await runs[0].ceiling())
+            tell(f"round {number} of {scale.rounds}: {', '.join(said)}, ceiling {found.ceiling[-1]:,.0f}/s")
+        for run in runs:
+            found.latency[run.name] = await run.latency()
+            found.memory[run.name] = run.memory()
+            tell(f"latency {run.name}: p99 {found.latency[run.name].qualified['p99_ms']} ms")
+        if houses[-1].broker:
+            found.burst = await runs[-1].burst()
+            tell(f"burst of {found.burst.events:,}: read after {found.burst.seconds:.1f} s")
+        return found
 
 
 async def profile_line(house: House, scale: Scale) -> LineRound:
     """One round of the line alone."""
-    connection = await asyncpg.connect(house.database_url)
-    try:
-        run = Run(house, scale, connection)
+    async with AsyncExitStack() as stack:
+        run = Run(house, scale, await _connected(stack, house))
         await run.prepare()
         return await run.line(1)
-    finally:
-        await connection.close()
 
 
-async def _surroundings(connection: Any) -> dict[str, Any]:
-    folder, cpus, load = await connection.fetchval("SHOW data_directory"), os.cpu_count() or 1, os.getloadavg()[0]
-    filesystem, fsync = _filesystem(Path(folder)), await connection.fetchval("SHOW fsync")
-    warnings = []
-    if load > cpus / 4:
-        warnings.append(f"the machine was busy before the run began (load {load:.1f} on {cpus} CPUs)")
-    if filesystem == "tmpfs" or fsync != "on":
-        warnings.append("commits weren't durable: the database lies in memory")
-    return {
-        "at": SystemClock().now().isoformat(),
-        "machine": {
-            "cpus": cpus,
-            "load_before": round(load, 2),
-            "kernel": platform.release(),
-            "python": platform.python_version(),
-            "postgres": await connection.fetchval("SHOW server_version"),
-            "filesystem": filesystem,
-        },
-        "warnings": warnings,
-    }
-
-
-def _filesystem(folder: Path) -> str:
-    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    above = {str(path) for path in (folder, *folder.parents)}
-    return max(((point, kind) for point, kind in mounts if point in above), key=lambda found: len(found[0]))[1]
+async def _connected(stack: AsyncExitStack, house: House) -> Any:
+    connection = await asyncpg.connect(house.database_url)
+    stack.push_async_callback(connection.close)
+    return connection
