@@ -11,7 +11,7 @@ PYTHON ?= $(shell for found in /usr/bin/python3 python3; do \
 VENV := .venv
 STAMP := $(VENV)/.installed
 ONCE ?=
-CHAOS_ROUNDS ?= 20
+N ?= 20
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -45,8 +45,8 @@ check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentati
 bench: $(STAMP)  ## Measure the line in Postgres and on Kafka (ARGS=--rivals: scoring beside other frameworks too)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
-chaos: $(STAMP)  ## Kill and pause things under load for longer than `make test` does
-	@ACCORD_CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
+chaos: $(STAMP)  ## Kill and freeze things under load for N rounds on both carriers (N=1000 ARGS= for pytest)
+	@ACCORD_CHAOS_ROUNDS=$(N) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
 
 kafka: $(STAMP)  ## Start a Kafka to try Accord on, without Docker (Java 17; Maven the first time; Ctrl-C ends it)
 	@$(VENV)/bin/python -m deploy.kafka.rig $(ARGS)

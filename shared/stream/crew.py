@@ -19,7 +19,7 @@ STOP_SECONDS: Final = 10.0
 RENEW_SECONDS: Final = 1.0
 RENEW_SECONDS_MAX: Final = 10.0
 # In these states a runner has its partition: it works, or knows why not.
-OWNING: Final = frozenset({"running", "gap", "stopped"})
+OWNING: Final = frozenset({"running", "gap", "out of range", "stopped"})
 
 
 class Assignment(Protocol):

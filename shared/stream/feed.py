@@ -17,6 +17,7 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, Offset
 from shared.errors import OutOfRange
 from shared.events.envelope import Record
 from shared.stream.carrier import Positions
+from shared.stream.kafka_client import raise_if_ended
 from shared.stream.kafka_codec import record_of
 from shared.stream.metrics import Metrics
 from shared.stream.positions import START
@@ -28,6 +29,7 @@ RECORDS_PER_READ = 500
 READ_SECONDS = 0.25
 # While a mailbox is full, the others are waited for only so long.
 SHORT_READ_SECONDS = 0.02
+NOTHING = TopicPartition("", 0)
 
 
 class Mailbox:
@@ -88,6 +90,9 @@ class Feed:
 
     def assigned(self, places: Sequence[TopicPartition]) -> None:
         """These are this process's: every one is sought when its owner first asks for it."""
+        for place, box in self._boxes.items():
+            if box.is_out_of_range:  # its next owner says whether it still is
+                self._metrics.kafka_out_of_range.labels(self.service, str(place.partition)).set(0)
         self._boxes = {place: Mailbox(place.topic.removeprefix(self.topic_prefix), place.partition) for place in places}
         self.positions = {}
 
@@ -129,13 +134,19 @@ class Feed:
     async def pump(self) -> None:
         """Fills the mailboxes until cancelled. Raises what the consumer can't recover from by itself."""
         while True:
-            consumer, wanted = self._consumer, self._wanted()
-            if consumer is None or not wanted:
+            consumer = self._consumer
+            if consumer is None:
                 await asyncio.sleep(SHORT_READ_SECONDS)
                 continue
-            seconds = READ_SECONDS if len(wanted) == len(self._boxes) else SHORT_READ_SECONDS
+            wanted = self._wanted()
+            seconds = READ_SECONDS if wanted and len(wanted) == len(self._boxes) else SHORT_READ_SECONDS
+            raise_if_ended(consumer)
             try:
-                read = await consumer.getmany(*wanted, timeout_ms=int(seconds * 1_000), max_records=RECORDS_PER_READ)
+                # Only a read tells what went wrong in the group, and that this member is alive: one that wants nothing
+                # reads too.
+                read = await consumer.getmany(
+                    *(wanted or [NOTHING]), timeout_ms=int(seconds * 1_000), max_records=RECORDS_PER_READ
+                )
             except NoOffsetForPartitionError:
                 continue  # not sought yet when the consumer looked; it is now
             except OffsetOutOfRangeError as error:

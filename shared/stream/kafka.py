@@ -113,9 +113,11 @@ class KafkaClaim(PostgresClaim):
 
     async def release(self) -> None:
         """What is committed is shipped first, if that is quick; a successor ships what is left."""
-        if self._relay is not None and self._relaying is not None and not self._relaying.done():
-            await self._relay.flush()
-        await self.abandon()
+        try:
+            if self._relay is not None and self._relaying is not None and not self._relaying.done():
+                await self._relay.flush()
+        finally:
+            await self.abandon()
         await super().release()
 
     async def abandon(self) -> None:

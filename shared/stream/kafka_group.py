@@ -6,25 +6,29 @@ Positions in Postgres decide; they are also committed to the group, so that lag 
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.errors import Surroundings
 from shared.stream.crew import Crew
 from shared.stream.feed import Feed
-from shared.stream.kafka_client import KafkaClients
+from shared.stream.kafka_client import KafkaClients, brokers_known, close_consumer, has_no_coordinator
 from shared.stream.metrics import Metrics
 
 log = structlog.get_logger()
 
 JOIN_SECONDS = 60.0
-LEAVE_SECONDS = 5.0
+# A membership that lasted so long was none of a row of failures.
+STEADY_SECONDS = 60.0
 COMMIT_SECONDS = 1.0
-COMMIT_SECONDS_MAX = 5.0
+# Given up early, a commit would go on in aiokafka, and its failure be nobody's.
+COMMIT_SECONDS_MAX = 60.0
+LAST_COMMIT_SECONDS_MAX = 5.0
+LOOK_SECONDS = 5.0
+LOST_SECONDS = 20.0
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -53,29 +57,35 @@ class Group:
     async def run(self, crew: Crew) -> None:
         """Until cancelled. A consumer that fails is left, its partitions dropped, and another one joins."""
         failures = 0
+        time = asyncio.get_running_loop().time
         while True:
+            began_at = time()
             try:
                 await self._belong(crew)
             except (KafkaError, TimeoutError, OSError, Surroundings) as error:
+                failures = failures + 1 if time() - began_at < STEADY_SECONDS else 1
                 self._log.warning("group_left", kind=type(error).__name__, failures=failures)
             await crew.hold(())
-            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
-            failures += 1
+            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
 
     async def _belong(self, crew: Crew) -> None:
         await self._check()
         consumer = self._clients.consumer(f"{self._feed.topic_prefix}accord-{self._service}")
         consumer.subscribe(self._topics, listener=_Listener(self, crew))
         self._feed.attach(consumer)
-        committing = asyncio.create_task(self._commit_for_ever(consumer))
+        tasks: list[asyncio.Task[None]] = []
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 await consumer.start()
-            await self._feed.pump()
+            loops = (self._feed.pump(), self._commit_for_ever(consumer), self._raise_when_lost(consumer))
+            tasks += map(asyncio.create_task, loops)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
         finally:
-            committing.cancel()
-            with suppress(asyncio.CancelledError):
-                await committing
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
             await self._leave(consumer)
 
     async def assigned(self, crew: Crew, places: Sequence[TopicPartition]) -> None:
@@ -103,27 +113,35 @@ class Group:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
             moved = {place: at for place, at in self._feed.positions.items() if committed.get(place) != at}
-            if moved and await self._commit(consumer, moved):
+            if moved and await self._commit(consumer, moved, COMMIT_SECONDS_MAX):
                 committed |= moved
 
-    async def _commit(self, consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int]) -> bool:
+    async def _commit(self, consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int], seconds: float) -> bool:
         """Best effort: what a rebalance refuses, the next owner commits."""
         try:
-            await asyncio.wait_for(consumer.commit(positions), COMMIT_SECONDS_MAX)
+            await asyncio.wait_for(consumer.commit(positions), seconds)
         except (KafkaError, TimeoutError) as error:
             self._log.info("positions_not_committed", kind=type(error).__name__)
             return False
         return True
 
+    async def _raise_when_lost(self, consumer: AIOKafkaConsumer) -> None:
+        """A consumer asks only the brokers it last heard of. When none of them answers any more but others do, it would
+        stay lost; while all are away, its partitions are as safe with it as with anyone."""
+        lost_seconds = 0.0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            lost_seconds = lost_seconds + LOOK_SECONDS if has_no_coordinator(consumer) else 0.0
+            if lost_seconds >= LOST_SECONDS and not brokers_known(consumer) >= await self._clients.brokers():
+                raise KafkaConnectionError("the brokers that this consumer knows are gone")
+
     async def _leave(self, consumer: AIOKafkaConsumer) -> None:
         positions = dict(self._feed.positions)
         self._feed.detach()
-        if positions:
-            await self._commit(consumer, positions)
-        try:
-            await asyncio.wait_for(consumer.stop(), LEAVE_SECONDS)
-        except (KafkaError, TimeoutError) as error:
-            self._log.warning("consumer_not_closed", kind=type(error).__name__)
+        if positions and not has_no_coordinator(consumer):
+            await self._commit(consumer, positions, LAST_COMMIT_SECONDS_MAX)
+        if not await close_consumer(consumer):
+            self._log.warning("consumer_given_up")
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -26,6 +26,8 @@ ROWS_PER_BATCH = 2_000
 ROWS_HANDED_MAX = 10_000
 NOTE_SECONDS = 0.5
 FLUSH_SECONDS = 2.0
+# Longer than the lock of a stopped owner lasts.
+STATEMENT_SECONDS_MAX = 20.0
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -138,7 +140,7 @@ class Relay:
         if self._noted >= self._shipped:
             return
         shipped = self._shipped
-        status = await self._pool.execute(sql.SHIPPED, *self._slot, self._epoch, shipped)
+        status = await self._pool.execute(sql.SHIPPED, *self._slot, self._epoch, shipped, timeout=STATEMENT_SECONDS_MAX)
         if status != "UPDATE 1":
             raise OwnershipLost
         self._noted = shipped
@@ -176,5 +178,7 @@ class Relay:
         return list(islice(handed, ROWS_PER_BATCH))
 
     async def _read(self) -> list[Row]:
-        found = await self._pool.fetch(sql.UNSHIPPED, self._emitter_id, self._shipped, ROWS_PER_BATCH)
+        found = await self._pool.fetch(
+            sql.UNSHIPPED, self._emitter_id, self._shipped, ROWS_PER_BATCH, timeout=STATEMENT_SECONDS_MAX
+        )
         return [Row(row[0], self._topics[row[1]], row[2], row[3], Event(*row[4:])) for row in found]

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 
-from shared.stream.kafka_client import REQUEST_SECONDS, KafkaClients
+from shared.stream.kafka_client import REQUEST_SECONDS, KafkaClients, close_producer
 from shared.stream.kafka_codec import headers_of, key_of
 from shared.stream.relay import Row
 
 log = structlog.get_logger()
 
 SEND_SECONDS = 2 * REQUEST_SECONDS
-CLOSE_SECONDS = 5.0
+# One address after the other is tried, each for as long as a request: a silent one must not keep from the others.
+START_SECONDS = 4 * REQUEST_SECONDS
 
 
 class Shipper:
@@ -28,22 +30,22 @@ class Shipper:
     async def send(self, emitter: str, rows: Sequence[Row]) -> None:
         """Returns once Kafka has acknowledged every row; raises what went wrong, and the producer is gone."""
         producer = await self._started()
+        acknowledged: list[asyncio.Future[Any]] = []
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                acknowledged = [
-                    await producer.send(
-                        self._prefix + topic,
-                        event.value,
-                        key_of(event),
-                        partition=partition,
-                        headers=headers_of(event, emitter, seq),
+                for _, topic, partition, seq, event in rows:
+                    headers = headers_of(event, emitter, seq)
+                    name = self._prefix + topic
+                    acknowledged.append(
+                        await producer.send(name, event.value, key_of(event), partition=partition, headers=headers)
                     )
-                    for _, topic, partition, seq, event in rows
-                ]
                 for future in acknowledged:
                     await future
-        except Exception:
-            await self._drop(producer)
+        except BaseException as error:
+            for future in acknowledged:
+                future.add_done_callback(_let_fail)
+            if isinstance(error, Exception):
+                await self._drop(producer)
             raise
 
     async def close(self) -> None:
@@ -55,7 +57,7 @@ class Shipper:
             if self._producer is None:
                 producer = self._clients.producer()
                 try:
-                    async with asyncio.timeout(REQUEST_SECONDS):
+                    async with asyncio.timeout(START_SECONDS):
                         await producer.start()
                 except BaseException:
                     await _stop(producer)
@@ -69,9 +71,12 @@ class Shipper:
         await _stop(producer)
 
 
+def _let_fail(acknowledged: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more: its error is the one that was raised."""
+    if not acknowledged.cancelled():
+        acknowledged.exception()
+
+
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """A producer that has lost its broker flushes for long: it is given a few seconds, then left to itself."""
-    try:
-        await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
-    except Exception as error:
-        log.warning("producer_not_closed", kind=type(error).__name__)
+    if not await close_producer(producer):
+        log.warning("producer_given_up")

@@ -1,7 +1,7 @@
 """What only the Kafka carrier can be asked: foreign and unreadable messages, what the broker cut, lanes left behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from shared.events.topics import ACTIVITY, TOPICS
 from shared.stream.carrier import Position, Slot
 from shared.stream.kafka import KafkaClaim
 from shared.stream.kafka_topics import check_topics, create_topics
+from shared.stream.relay import Row
 
 pytestmark = leaves_sockets
 SPEC = ("ce_specversion", b"1.0")
@@ -155,3 +156,17 @@ async def test_an_event_on_the_topic_carries_what_the_contract_says(world: Kafka
         "ce_after": b"9",
         "traceparent": b"00-ab-cd-01",
     }
+
+
+async def test_a_release_that_is_cut_short_leaves_no_relay_behind(world: KafkaWorld) -> None:
+    async def hang(emitter: str, rows: Sequence[Row]) -> None:
+        await asyncio.Event().wait()
+
+    world.carrier._send = hang
+    claim = await world.carrier.claim(SLOT, [ACTIVITY])
+    await emit(claim, an_event("waits"))
+    releasing = asyncio.create_task(claim.release())
+    await asyncio.sleep(0)
+    releasing.cancel()
+    await asyncio.wait([releasing])
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == f"relay of {SLOT.emitter}"]

@@ -31,14 +31,18 @@ OWNERS = "SELECT owner FROM stream.ownership WHERE service = $1 AND kind = 'part
 class ServiceProcess(AccordProcess):
     """One `accord run`."""
 
-    def __init__(self, folder: Path, service: str, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, service: str, name: str, environment: Mapping[str, str], *, port: int = 0) -> None:
         super().__init__(folder, accord=ACCORD, environment=environment)
         self.service = service
+        self._port = port
         self.log = folder / f"{name}.log"
-        self._arguments = ["run", service, "--host", HOST, "--port", "0"]
+        self._arguments = ["run", service, "--host", HOST, "--port", str(port)]
 
     @property
     def url(self) -> str:
+        """Known before it listens if its port was chosen."""
+        if self._port:
+            return f"http://{HOST}:{self._port}"
         address = self.address()
         assert address is not None
         return address

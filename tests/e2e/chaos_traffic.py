@@ -142,9 +142,10 @@ class Sender:
 class Load:
     """Several clients that post at a steady pace, from entering until leaving; then each post has its answer."""
 
-    def __init__(self, sender: Sender, seed: int) -> None:
+    def __init__(self, sender: Sender, seed: int, pause_seconds: float = SENDER_SECONDS) -> None:
         self.sender = sender
         self._posts = posts(seed)
+        self._pause_seconds = pause_seconds
         self._ends = asyncio.Event()
         self._clients: list[asyncio.Task[None]] = []
 
@@ -180,4 +181,4 @@ class Load:
     async def _run(self) -> None:
         while not self._ends.is_set():
             await self.sender.post(next(self._posts))
-            await passes(SENDER_SECONDS)
+            await passes(self._pause_seconds)
