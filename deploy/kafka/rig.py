@@ -22,6 +22,7 @@ from deploy.kafka.storage import new_uuid
 # Quick to start and small; a benchmark gives options of its own.
 SMALL: Final = ("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _STARTS_MAX: Final = 3
+_SIGNS_OF_STRANGERS: Final = ("BindException", "OutOfMemoryError", "InvalidReceiveException")
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
@@ -77,8 +78,9 @@ class Rig:
                 self._start_in(folder)
             except KafkaUnusable as unusable:
                 self.kill()
-                # A port was free when it was chosen and taken when it was used; others may do.
-                if "BindException" not in str(unusable) or started == _STARTS_MAX:
+                # A port was free when it was chosen and taken when it was used; or a stranger listens where a node is
+                # sought, and his answers ("HTTP" is a length of 1.2 GB) end it. Others may do.
+                if not any(sign in str(unusable) for sign in _SIGNS_OF_STRANGERS) or started == _STARTS_MAX:
                     raise
             else:
                 break

@@ -118,13 +118,17 @@ async def close_producer(producer: aiokafka.AIOKafkaProducer) -> bool:
     try:
         await asyncio.wait_for(producer.stop(), CLOSE_SECONDS)
     except (KafkaError, TimeoutError, OSError):
-        sender = producer._sender
-        if sender is not None and sender.sender_task is not None:
-            sender.sender_task.remove_done_callback(sender._fail_all)
-            sender.sender_task.cancel()
+        sending = producer._sender.sender_task if producer._sender is not None else None
+        if sending is not None:
+            sending.remove_done_callback(producer._sender._fail_all)
+            sending.cancel()
         # Whoever shares the producer need not wait for the end of his time-out.
         producer._message_accumulator.fail_all(ProducerClosed())
         await producer.client.close()
+        if sending is not None:
+            await asyncio.wait([sending], timeout=CLOSE_SECONDS)
+            # It may have connected once more.
+            await producer.client.close()
         return False
     return True
 

@@ -4,6 +4,7 @@ The broker is frozen, so that its connections stay open and nothing answers; Jav
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from builders import an_event, eventually
+from contract.kafka_world import leaves_sockets
 from kafka_topics import fresh_prefix, fresh_topics
 from prometheus_client import CollectorRegistry
 
@@ -24,6 +26,7 @@ from shared.stream.metrics import Metrics
 from shared.stream.relay import Row
 from shared.stream.shipper import Shipper
 
+pytestmark = leaves_sockets
 PLACE = "accord.test"
 
 
@@ -32,6 +35,8 @@ def rig(kafka_jars: Kafka) -> Iterator[Rig]:
     """One broker, frozen and thawed here."""
     with Rig(kafka=kafka_jars) as rig:
         yield rig
+    # What is left of clients that were cut short goes here, and not in the middle of another test.
+    gc.collect()
 
 
 @pytest.fixture
