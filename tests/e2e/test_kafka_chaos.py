@@ -231,7 +231,7 @@ async def test_a_reader_whose_events_retention_has_cut_stops_and_says_so(
         # Nobody forgets it, and nothing is read from somewhere else.
         await passes(2)
         assert await _says(session, delivery, said)
-        assert (partition, offset, unread) in [tuple(row) for row in await house.ask(DELIVERED, LIFECYCLE)]
+        assert [partition, offset] in [list(row)[:2] for row in await house.ask(DELIVERED, LIFECYCLE)]
         delivery.kill()
 
 
