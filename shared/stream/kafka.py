@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.db.faults import DATABASE_ERRORS
 from shared.db.statement import Write
-from shared.errors import OwnershipLost
+from shared.errors import OwnershipLost, Poison
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream import outbox_sql as sql
@@ -18,6 +18,7 @@ from shared.stream.carrier import Slot
 from shared.stream.emission import event_columns
 from shared.stream.feed import Feed
 from shared.stream.handover import Handover
+from shared.stream.kafka_client import MESSAGE_BYTES_MAX
 from shared.stream.log import PostgresCarrier
 from shared.stream.log_claim import Connection, Names, PostgresClaim
 from shared.stream.log_transaction import Moves, PostgresTransaction
@@ -25,6 +26,8 @@ from shared.stream.metrics import Metrics
 from shared.stream.relay import Relay, RelaySlot, Row, Send
 
 ABANDONED_CHECK_SECONDS = 2.0
+# What Kafka takes, less what a message has beside its value. A row that it doesn't take would stop its relay for ever.
+EVENT_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 1024
 
 
 class KafkaTransaction(PostgresTransaction):
@@ -47,6 +50,8 @@ class KafkaTransaction(PostgresTransaction):
             raise RuntimeError("a transaction emits at most once: its numbers would be given twice")
         claim, last = self._owner, self.sequences
         for number, (topic, event) in enumerate(outgoing, claim.next_row):
+            if len(event.value) > EVENT_BYTES_MAX:
+                raise Poison(f"{event.type}: its {len(event.value)} bytes are larger than Kafka takes")
             place = (claim.names.topic_ids[topic], partition_of(event.key, claim.partitions))
             last[place] = seq = last.get(place, claim.sequences.get(place, 0)) + 1
             self.rows.append(Row(number, topic, place[1], seq, event))

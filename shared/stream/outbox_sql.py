@@ -28,8 +28,9 @@ UNSHIPPED = f"""SELECT row_number, topic_id, partition, seq, {_EVENT} FROM strea
 WHERE emitter_id = $1 AND row_number > $2 ORDER BY row_number LIMIT $3"""
 
 # Moves only forward, and only under the epoch. Losing the last of it in a crash means that some rows are sent again.
-SHIPPED = """UPDATE stream.ownership SET shipped_through = $5
-WHERE service = $1 AND kind = $2 AND number = $3 AND epoch = $4 AND shipped_through < $5"""
+# Noted twice, because the first answer was lost, it finds its row all the same: no row means another epoch.
+SHIPPED = """UPDATE stream.ownership SET shipped_through = greatest(shipped_through, $5)
+WHERE service = $1 AND kind = $2 AND number = $3 AND epoch = $4"""
 
 ABANDONED = """SELECT number FROM stream.ownership
 WHERE service = $1 AND kind = 'lane' AND next_row - 1 > shipped_through

@@ -76,6 +76,7 @@ class Relay:
         self._noted = shipped_through
         self._last_row = last_row
         self._note_at = 0.0
+        self._batch = ROWS_PER_BATCH
         self._handed: deque[Row] = deque()
         self._arrived = asyncio.Event()
         self._arrived.set()
@@ -88,14 +89,18 @@ class Relay:
         return self._shipped >= self._last_row
 
     def give(self, rows: Sequence[Row]) -> None:
-        """These were committed. Handed rows past the bound are dropped: they are read from the table in their turn."""
+        """These were committed. Handed rows past the bound are dropped: they are read from the table in their turn. So
+        are those before a hole: of a commit whose answer was lost nothing is handed over."""
         if not rows:
             return
         self._last_row = rows[-1].number
-        if len(self._handed) + len(rows) > ROWS_HANDED_MAX:
-            self._handed.clear()
+        handed = self._handed
+        if handed and rows[0].number != handed[-1].number + 1:
+            handed.clear()
+        if len(handed) + len(rows) > ROWS_HANDED_MAX:
+            handed.clear()
         else:
-            self._handed.extend(rows)
+            handed.extend(rows)
         self._dry.clear()
         self._arrived.set()
 
@@ -131,6 +136,8 @@ class Relay:
             except Exception as error:
                 failures += 1
                 self._handed.clear()
+                # Of a batch that takes longer than a send may, no part would ever be known to be acknowledged.
+                self._batch = max(1, self._batch // 2)
                 self._metrics.relay_restarts.labels(self._slot.service).inc()
                 self._log.warning("relay_restarted", kind=kind_of(error), after_row=self._shipped, failures=failures)
                 await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
@@ -152,6 +159,7 @@ class Relay:
                 raise Surroundings("rows that were committed are not in the outbox")
             await self._send(self._slot.emitter, rows)
             self._shipped = rows[-1].number
+            self._batch = min(ROWS_PER_BATCH, 2 * self._batch)
             self._metrics.relay_shipped.labels(self._slot.service).inc(len(rows))
         self._dry.set()
 
@@ -175,10 +183,10 @@ class Relay:
         if not handed or handed[0].number != self._shipped + 1:
             handed.clear()
             return []
-        return list(islice(handed, ROWS_PER_BATCH))
+        return list(islice(handed, self._batch))
 
     async def _read(self) -> list[Row]:
         found = await self._pool.fetch(
-            sql.UNSHIPPED, self._emitter_id, self._shipped, ROWS_PER_BATCH, timeout=STATEMENT_SECONDS_MAX
+            sql.UNSHIPPED, self._emitter_id, self._shipped, self._batch, timeout=STATEMENT_SECONDS_MAX
         )
         return [Row(row[0], self._topics[row[1]], row[2], row[3], Event(*row[4:])) for row in found]
