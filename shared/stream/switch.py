@@ -14,7 +14,11 @@ IS_FRESH = "SELECT NOT EXISTS (SELECT FROM stream.sequences)"
 STORE = """INSERT INTO stream.settings (name, value) VALUES ('carrier', $1)
 ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
 
-OWNERS = "SELECT count(*) FROM stream.ownership WHERE leased_until > now()"
+# A lane's lease tells of its owner; a partition's, which is renewed by nobody, doesn't, but its owner's session does.
+OWNERS = """SELECT EXISTS (
+    SELECT FROM stream.ownership WHERE leased_until > now()
+    UNION ALL SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name ~ '^accord-(owner|lane) ')"""
 
 UNREAD = """SELECT coalesce(sum(greatest(
     s.seq - coalesce((o.positions #>> ARRAY[t.name, '1', e.name])::bigint, 0), 0)), 0)::bigint

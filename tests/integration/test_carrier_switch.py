@@ -18,7 +18,7 @@ from shared.stream.log import PostgresCarrier
 from shared.stream.metrics import Metrics
 from shared.stream.relay import Row
 from shared.stream.setup import initialise, register_readers
-from shared.stream.switch import CarrierInUse, use_carrier
+from shared.stream.switch import OWNERS, CarrierInUse, use_carrier
 
 SLOT = Slot("scoring", "partition", 0)
 
@@ -51,10 +51,16 @@ async def connection(pool: Any) -> AsyncIterator[Any]:
         yield connection
 
 
-async def _read(claim: Claim, offset: int, number: int) -> None:
+async def _end(claim: Claim, connection: Any) -> None:
+    """Gives the slot back, and returns once Postgres has ended the session."""
+    await claim.release()
+    await eventually(lambda: connection.fetchval(f"SELECT NOT ({OWNERS})"))
+
+
+async def _read(claim: Claim, offset: int, number: int, connection: Any) -> None:
     async with claim.step({ACTIVITY: Position(offset, {"ingest/0": number})}, claim.breaker):
         pass
-    await claim.release()
+    await _end(claim, connection)
 
 
 async def test_the_first_start_decides(connection: Any) -> None:
@@ -63,26 +69,38 @@ async def test_the_first_start_decides(connection: Any) -> None:
     assert await connection.fetchval("SELECT value FROM stream.settings WHERE name = 'carrier'") == "kafka"
 
 
+async def test_a_process_without_a_lane_is_in_the_way_however_long_it_has_been_there(
+    installation: Installation, connection: Any
+) -> None:
+    await use_carrier(connection, "postgres")
+    claim = await installation.postgres.claim(SLOT, [ACTIVITY])
+    await connection.execute("UPDATE stream.ownership SET leased_until = now() - interval '1 minute'")
+    with pytest.raises(CarrierInUse, match="stop them"):
+        await use_carrier(connection, "kafka")
+    await _end(claim, connection)
+    await use_carrier(connection, "kafka")
+
+
 async def test_there_and_back(installation: Installation, connection: Any) -> None:
     await use_carrier(connection, "postgres")
     lane = await installation.postgres.claim_lane("ingest")
     await emit(lane, an_event("a"), an_event("b"))
     with pytest.raises(CarrierInUse, match="stop them"):
         await use_carrier(connection, "kafka")
-    await lane.release()
+    await _end(lane, connection)
     with pytest.raises(CarrierInUse, match="in Postgres, and 2 events on it are not read yet: start Accord without"):
         await use_carrier(connection, "kafka")
-    await _read(await installation.postgres.claim(SLOT, [ACTIVITY]), 2, 2)
+    await _read(await installation.postgres.claim(SLOT, [ACTIVITY]), 2, 2, connection)
     await use_carrier(connection, "kafka")
     assert await installation.kafka.position("scoring", ACTIVITY, 0) == 0
     assert await installation.kafka.has_read("scoring", ACTIVITY, 0, {"ingest/0": 2})
     lane = await installation.kafka.claim_lane("ingest")
     await emit(lane, an_event("c"))
     await eventually(lambda: installation.sent == [3])
-    await lane.release()
+    await _end(lane, connection)
     with pytest.raises(CarrierInUse, match="on Kafka, and 1 events on it are not read yet: start Accord with"):
         await use_carrier(connection, "postgres")
-    await _read(await installation.kafka.claim(SLOT, [ACTIVITY]), 1, 3)
+    await _read(await installation.kafka.claim(SLOT, [ACTIVITY]), 1, 3, connection)
     await use_carrier(connection, "postgres")
     assert await installation.postgres.position("scoring", ACTIVITY, 0) == 2
     lane = await installation.postgres.claim_lane("ingest")
