@@ -10,12 +10,15 @@ from uuid import UUID
 
 from shared.errors import Poison
 from shared.events.envelope import Event, Record, named_id
+from shared.telemetry.tracing import valid_traceparent
 
 Headers = list[tuple[str, bytes]]
 
 UNREADABLE = "unreadable message: "
 _FOREIGN_EVENTS = UUID("0f3a3d0e-6b1f-5c55-9a3e-5f6a1c6f2b11")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A timestamp far from any clock's, say one in microseconds.
+_SECONDS_MAX = 100 * 366 * 86_400
 
 
 def key_of(event: Event) -> bytes:
@@ -52,7 +55,7 @@ def record_of(message: Any, topic: str) -> Record:
     """The record of one aiokafka ConsumerRecord on `topic` (its name in EVENTS.md)."""
     headers = dict(message.headers)
     try:
-        return _readable(message, topic, {name: value.decode() for name, value in headers.items()})
+        return _readable(message, topic, {name: _text(value) for name, value in headers.items()})
     except (KeyError, ValueError, AttributeError, OverflowError) as error:
         reason = f"header {error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
         return _unreadable(message, topic, reason)
@@ -66,7 +69,7 @@ def raise_if_unreadable(records: Iterable[Record]) -> None:
 
 
 def _readable(message: Any, topic: str, headers: dict[str, str]) -> Record:
-    received_at = _EPOCH + timedelta(milliseconds=message.timestamp)
+    received_at = _time_of(message)
     emitter, seq = headers.get("ce_emitter"), headers.get("ce_seq")
     is_ours = emitter is not None and seq is not None
     if is_ours:
@@ -74,8 +77,9 @@ def _readable(message: Any, topic: str, headers: dict[str, str]) -> Record:
         received_at = datetime.fromisoformat(headers["ce_receivedat"])
     else:
         id = named_id(_FOREIGN_EVENTS, f"{headers['ce_source']}\n{headers['ce_id']}")
-    time = headers.get("ce_time")
-    accord, cause, after = headers.get("ce_accord"), headers.get("ce_cause"), headers.get("ce_after")
+    time, traceparent = headers.get("ce_time"), headers.get("traceparent")
+    # What only Accord knows is taken from nobody else: a number that Postgres can't hold would stop the line.
+    accord, cause, after = map(headers.get, ("ce_accord", "ce_cause", "ce_after")) if is_ours else (None, None, None)
     event = Event(
         id=id,
         type=headers["ce_type"],
@@ -86,15 +90,27 @@ def _readable(message: Any, topic: str, headers: dict[str, str]) -> Record:
         accord=None if accord is None else int(accord),
         cause=None if cause is None else UUID(cause),
         after=None if after is None else int(after),
-        traceparent=headers.get("traceparent"),
+        traceparent=traceparent if is_ours else valid_traceparent(traceparent),
     )
     number = int(seq) if is_ours and seq is not None else None
     return Record(topic, message.partition, message.offset, emitter if is_ours else None, number, event)
 
 
+def _text(value: bytes | None) -> str:
+    if value is None or b"\x00" in value:
+        raise ValueError("a header has no value, or a NUL character, which Postgres can't hold")
+    return value.decode()
+
+
+def _time_of(message: Any) -> datetime:
+    """When the broker or the producer says that it came; the epoch if that can't be true."""
+    seconds = message.timestamp / 1_000
+    return _EPOCH + timedelta(seconds=seconds if 0 <= seconds <= _SECONDS_MAX else 0)
+
+
 def _unreadable(message: Any, topic: str, reason: str) -> Record:
     """A record that no handler sees: the runner dead-letters it. Its key is that of the message if it has one."""
-    at = _EPOCH + timedelta(milliseconds=message.timestamp)
+    at = _time_of(message)
     id = named_id(_FOREIGN_EVENTS, f"{topic}/{message.partition}/{message.offset}")
     try:
         key = UUID((message.key or b"").decode())
