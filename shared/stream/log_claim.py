@@ -67,6 +67,7 @@ class PostgresClaim:
         self._handover = handover
         self._connect = connect
         self._connection: Connection = None
+        self._session = 0
         self._look_at = 0.0
 
     async def load(self, connection: Connection) -> None:
@@ -81,13 +82,17 @@ class PostgresClaim:
         self.positions = positions_.from_json(json.loads(row["positions"]))
         self.breaker = Breaker.from_json(json.loads(row["breaker"]))
         self.sequences = {(topic_id, partition): seq for topic_id, partition, seq in numbers}
+        self._session = row["session"]
         self._connection = connection
 
     async def reload(self) -> None:
         connection = self._connection
-        if connection is None or connection.is_closed():
+        is_lost = connection is None or connection.is_closed()
+        if is_lost:
             connection = await self._connect()
         try:
+            if is_lost and not await connection.fetchval(sql.END_SESSION, self._session):
+                raise Surroundings("the session of a lost connection doesn't end")
             await self.load(connection)
         except BaseException:
             connection.terminate()

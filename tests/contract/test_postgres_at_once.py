@@ -175,3 +175,28 @@ async def test_one_of_a_lane_renews_its_lease(world: PostgresWorld) -> None:
     async with lane.step(lane.positions, lane.breaker, at_once=True) as transaction:
         await change_everything(transaction)
     assert await world.pool.fetchval("SELECT leased_until > now() + interval '10 seconds' FROM stream.ownership")
+
+
+async def test_one_that_was_sent_over_a_lost_connection_never_runs_after_it_was_given_up(world: PostgresWorld) -> None:
+    """Not even between steps that move no positions, and so leave its fence as it was."""
+    claim = await world.carrier.claim(SLOT, [ACTIVITY])
+
+    async def move(offset: int) -> None:
+        async with claim.step({ACTIVITY: Position(offset, {})}, claim.breaker, at_once=True) as transaction:
+            await change_everything(transaction, f"move {offset}")
+
+    await move(1)  # from now on it is prepared, and sent whole
+    async with world.pool.acquire() as connection, connection.transaction():
+        await connection.execute("LOCK TABLE kept IN ACCESS EXCLUSIVE MODE")
+        step = asyncio.create_task(move(2))
+        await eventually(lambda: world.pool.fetchval("SELECT count(*) = 1 FROM pg_locks WHERE NOT granted"))
+        claim._connection.terminate()
+        await asyncio.wait([step])
+        assert step.exception() is not None
+        await claim.reload()
+        async with claim.step(claim.positions, claim.breaker) as transaction:
+            await transaction.put([Outgoing(SCORE, an_event("tick"))])
+    await eventually(lambda: world.pool.fetchval("SELECT count(*) = 0 FROM pg_locks WHERE NOT granted"))
+    assert await world.saved() == [("state", "move 1")]
+    assert [record.seq for record in await all_on(world, SCORE, 0)] == [1, 2]
+    await assert_numbers_are_whole(world, TOPICS)
