@@ -56,11 +56,12 @@ class IngestHandler:
     ) -> tuple[Sequence[Outgoing], Sequence[Outcome]]:
         posted = {event.id: event for submission in submissions for event in reversed(submission.events)}
         received_at = max(event.received_at for event in posted.values())
+        writes: list[Write] = []
         if transaction.is_open:
             unseen = await self._store.see(transaction.connection, posted, received_at)
         else:
             unseen = set(posted)
-            transaction.add(self._store.see_all(unseen, received_at))
+            writes.append(self._store.see_all(unseen, received_at))
         fresh: list[tuple[Posted, str | None]] = []
         outcomes: list[Outcome] = []
         for submission in submissions:
@@ -73,18 +74,21 @@ class IngestHandler:
             outcomes.append(Outcome(accepted, len(submission.events) - accepted))
         if not fresh:
             return (), outcomes
-        resolution = await self._resolve(transaction, [event for event, _ in fresh])
+        resolution = await self._resolve(transaction, [event for event, _ in fresh], writes)
         transaction.on_commit(lambda: self._metrics.leads.inc(len(resolution.fresh)))
         self._metrics.identities_cached.set(self._store.cached)
         return list(_outgoing(fresh, resolution)), outcomes
 
-    async def _resolve(self, transaction: Transaction, posted: Sequence[Posted]) -> Resolution:
-        """Finds or makes the leads. Who is first to write an email decides; who was slower runs the commit again."""
+    async def _resolve(self, transaction: Transaction, posted: Sequence[Posted], writes: list[Write]) -> Resolution:
+        """Finds or makes the leads. Who is first to write an identifier decides; who was slower runs the commit again.
+
+        All publishers lock in one order, `writes` first: ids seen, emails, other identifiers, the log's counters."""
         identifiers = {identifier for event in posted for identifier in event.identifiers}
         known = await self._store.find(transaction.reader, identifiers)
         resolution = resolve(posted, known, iter(self._new_id, None))
         emails = {value: lead for (kind, value), lead in resolution.identities.items() if kind == "email"}
-        writes = [self._store.claim_emails(emails)] if emails else []
+        if emails:
+            writes.append(self._store.claim_emails(emails))
         if others := self._others(posted, resolution):
             writes.append(self._store.write(others))
         if resolution.tied:

@@ -29,7 +29,8 @@ ON CONFLICT (kind, value) DO NOTHING RETURNING 1)"""
 WRITE = """written AS (
 INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::boolean[])
-ON CONFLICT (kind, value) DO UPDATE SET lead_id = EXCLUDED.lead_id, is_tied = true WHERE EXCLUDED.is_tied)"""
+ON CONFLICT (kind, value) DO UPDATE SET lead_id = EXCLUDED.lead_id, is_tied = true WHERE EXCLUDED.is_tied
+RETURNING 1)"""
 
 TIE = "UPDATE ingest.identities SET is_tied = true WHERE lead_id = ANY($1::uuid[]) AND NOT is_tied"
 
@@ -82,8 +83,10 @@ class IdentityStore:
         return Write(CLAIM_EMAILS, columns, "SELECT count(*) FROM claimed", len(emails), _raced)
 
     def write(self, rows: Sequence[tuple[str, str, UUID, bool]]) -> Write:
-        """Writes other identifiers; those posted with an email (the last column) go to that email's lead."""
-        return Write(WRITE, list(zip(*sorted(rows), strict=True)))
+        """Writes other identifiers; those posted with an email (the last column) go to that email's lead. Refused with
+        Raced if another publisher was faster with one of the others: look up again."""
+        columns = list(zip(*sorted(rows), strict=True))
+        return Write(WRITE, columns, "SELECT count(*) FROM written", len(rows), _raced)
 
     async def tie(self, connection: Connection, lead_ids: Iterable[UUID]) -> None:
         """Marks all identifiers of leads that now have an email."""

@@ -15,10 +15,11 @@ OWNED = """SELECT epoch, positions, breaker, pg_backend_pid() AS session, set_co
     WHEN 'lane' THEN 'accord-lane ' ELSE 'accord-owner ' END || service || '/' || number, false) FROM stream.ownership
 WHERE service = $1 AND kind = $2 AND number = $3 FOR UPDATE"""
 
-# A lost connection's session may still be about to run what was sent to it, and find the epoch and the positions that it
-# expects: ticks and replays move neither. False if it is still there after 5 s.
+# A lost connection's session may still be about to run what was sent to it, and find the epoch and the positions that
+# it expects: ticks and replays move neither. False if it is still there after 5 s.
 END_SESSION = """SELECT coalesce(bool_and(pg_terminate_backend(pid, 5000)), true) FROM pg_stat_activity
-WHERE pid = $1 AND datname = current_database() AND application_name ~ '^accord-(owner|lane) ' AND pid <> pg_backend_pid()"""
+WHERE pid = $1 AND pid <> pg_backend_pid() AND datname = current_database()
+    AND application_name ~ '^accord-(owner|lane) '"""
 
 RELEASE = """UPDATE stream.ownership SET owner = NULL, leased_until = NULL
 WHERE service = $1 AND kind = $2 AND number = $3 AND epoch = $4"""

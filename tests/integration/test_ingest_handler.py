@@ -15,6 +15,7 @@ from services.ingest.metrics import Metrics
 from services.ingest.model import Identifier, Kind, Posted
 from services.ingest.store import IdentityStore
 from shared.clock import new_id
+from shared.errors import Raced
 from shared.events import codec
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.topics import ACTIVITY, SALES, TOPICS
@@ -155,3 +156,44 @@ async def test_sequences_are_contiguous_over_concurrent_publishers(
     )
     assert broken == 0
     assert await pool.fetchval("SELECT count(*) FROM stream.log") == 280
+
+
+async def test_two_publishers_that_meet_a_new_cookie_make_one_lead(
+    carrier: PostgresCarrier, pool: asyncpg.Pool
+) -> None:
+    """Each has looked before the other wrote."""
+    first, second = await carrier.claim_lane("ingest"), await carrier.claim_lane("ingest")
+    handler = IngestHandler(IdentityStore(), Metrics(CollectorRegistry()), new_id)
+    with pytest.raises(Raced):
+        async with second.step({}, second.breaker, at_once=True) as slower:
+            outgoing, _ = await handler.prepare(slower, [Submission([posted("b", COOKIE)], None)])
+            async with first.step({}, first.breaker, at_once=True) as faster:
+                await faster.put((await handler.prepare(faster, [Submission([posted("a", COOKIE)], None)]))[0])
+            await slower.put(outgoing)
+    await first.release()
+    await second.release()
+    await publish([publisher(carrier)], [Submission([posted("b", COOKIE)], None)])
+    assert len({row["key"] for row in await logged(pool)}) == 1
+
+
+async def test_identifiers_are_locked_before_the_counters_of_the_log(
+    carrier: PostgresCarrier, pool: asyncpg.Pool
+) -> None:
+    """Whoever wrote an identifier and goes on to the counters never meets one who holds these and waits for it."""
+    writing = asyncio.create_task(_hold_cookie_then_counters(pool, started := asyncio.Event()))
+    await started.wait()
+    assert await publish([publisher(carrier)], [Submission([posted("a", COOKIE)], None)]) == [Outcome(1, 0)]
+    await writing
+
+
+async def _hold_cookie_then_counters(pool: asyncpg.Pool, started: asyncio.Event) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "INSERT INTO ingest.identities (kind, value, lead_id, is_tied) VALUES ($1, $2, $3, false)",
+            *COOKIE,
+            new_id(),
+        )
+        started.set()
+        waiting = "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted"
+        await eventually(lambda: pool.fetchval(waiting))
+        await connection.execute("SELECT FROM stream.offsets FOR UPDATE")
