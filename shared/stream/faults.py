@@ -29,6 +29,11 @@ def is_poison(error: Exception) -> bool:
     return not isinstance(error, (*_NOT_THE_EVENT, OSError, TimeoutError, MemoryError, asyncpg.InternalClientError))
 
 
+def is_raced(error: Exception) -> bool:
+    """True when somebody else's commit was in the way: the same one may go through at once."""
+    return isinstance(error, Raced | asyncpg.DeadlockDetectedError | asyncpg.SerializationError)
+
+
 def kind_of(error: Exception) -> str:
     """A closed, short name of an error for rows and labels."""
     if isinstance(error, asyncpg.PostgresError):

@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from shared.errors import OwnershipLost, Raced, Unavailable
+from shared.errors import OwnershipLost, Unavailable
 from shared.events.envelope import Outgoing
 from shared.stream.carrier import Carrier, Claim, Transaction
-from shared.stream.faults import is_poison, kind_of
+from shared.stream.faults import is_poison, is_raced, kind_of
 from shared.stream.metrics import Metrics
 from shared.stream.pace import Pace
 
@@ -167,8 +167,9 @@ class LanePublisher(Generic[Item, Result]):
                     outgoing, results = await self._prepare(transaction, items)
                     await transaction.put(outgoing)
                 return outgoing, results
-            except Raced:
-                continue
+            except Exception as error:
+                if not is_raced(error):
+                    raise
         raise Unavailable("other publishers kept writing the same rows")
 
     async def _commit_apart(

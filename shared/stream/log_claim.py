@@ -140,9 +140,9 @@ class PostgresClaim:
         self.positions = positions
         self.breaker = breaker
         self.sequences.update(transaction.sequences)
+        self._committed(transaction)
         for then in transaction.then:
             then()
-        self._committed(transaction)
 
     def _transaction(self, connection: Connection, moves: Moves) -> PostgresTransaction:
         return PostgresTransaction(self, connection, moves)

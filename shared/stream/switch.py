@@ -29,10 +29,19 @@ JOIN stream.sequences s ON s.topic_id = t.topic_id AND s.partition = o.number
 JOIN stream.emitters e USING (emitter_id)
 WHERE o.kind = 'partition'"""
 
-# To Kafka: its topics begin at 0. To Postgres: the log goes on where it ended.
+UNSHIPPED = "SELECT coalesce(sum(next_row - 1 - shipped_through), 0)::bigint FROM stream.ownership"
+
+# Where readers stood on Kafka when it was left: they go on there, should it be taken up again.
+KEEP = """INSERT INTO stream.settings (name, value)
+SELECT 'kafka offsets', coalesce(jsonb_object_agg(service || '/' || number, positions), '{}')::text
+FROM stream.ownership WHERE kind = 'partition'
+ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value"""
+
+# To Kafka: to where it was left, or to the beginning of new topics. To Postgres: the log goes on where it ended.
 MOVE = """UPDATE stream.ownership o SET positions = (
-    SELECT jsonb_object_agg(p.key, jsonb_build_array(
-        CASE WHEN $1 = 'kafka' THEN 0 ELSE f.next_offset END, p.value -> 1))
+    SELECT jsonb_object_agg(p.key, jsonb_build_array(CASE WHEN $1 = 'kafka' THEN coalesce((
+        SELECT value::jsonb #> ARRAY[o.service || '/' || o.number, p.key, '0'] FROM stream.settings
+        WHERE name = 'kafka offsets'), '0') ELSE to_jsonb(f.next_offset) END, p.value -> 1))
     FROM jsonb_each(o.positions) AS p JOIN stream.topics t ON t.name = p.key
     JOIN stream.offsets f ON f.topic_id = t.topic_id AND f.partition = o.number)
 WHERE o.kind = 'partition' AND o.positions <> '{}'"""
@@ -66,5 +75,12 @@ async def use_carrier(connection: Any, kind: Kind) -> None:
                 f"the log of this Accord is {here}, and {unread} events on it are not read yet: start Accord {there}, "
                 "let it read them, stop it, and try again"
             )
+        unshipped = await connection.fetchval(UNSHIPPED)
+        if unshipped and not is_in_postgres:
+            raise CarrierInUse(
+                f"{unshipped} events wait for Kafka: start Accord {there}, let it ship them, and try again"
+            )
+        if not is_in_postgres:
+            await connection.execute(KEEP)
         await connection.execute(MOVE, kind)
         await connection.execute(STORE, kind)

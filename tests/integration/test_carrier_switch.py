@@ -105,7 +105,11 @@ async def test_there_and_back(installation: Installation, connection: Any) -> No
     assert await installation.postgres.position("scoring", ACTIVITY, 0) == 2
     lane = await installation.postgres.claim_lane("ingest")
     await emit(lane, an_event("d"))
-    await lane.release()
+    await _end(lane, connection)
     claim = await installation.postgres.claim(SLOT, [ACTIVITY])
     assert [(record.offset, record.seq) for record in await claim.fetch([ACTIVITY], 10)] == [(2, 4)]
-    await claim.release()
+    async with claim.step({ACTIVITY: Position(3, {"ingest/0": 4})}, claim.breaker):
+        pass
+    await _end(claim, connection)
+    await use_carrier(connection, "kafka")
+    assert await installation.kafka.position("scoring", ACTIVITY, 0) == 1  # where it was left

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ PLACE = TopicPartition("accord.activity.v1", 0)
 class Consumer:
     """Reads on while it commits, once."""
 
+    _coordinator = SimpleNamespace(coordinator_id=1)
+    _client = SimpleNamespace(cluster=SimpleNamespace(brokers=list))
+    _fetcher = None
+
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self.committed: dict[TopicPartition, int] = {}
@@ -31,6 +36,10 @@ class Consumer:
 
     async def start(self) -> None:
         self._feed.positions[PLACE] = 5
+
+    async def getmany(self, *places: TopicPartition, **options: Any) -> dict[TopicPartition, list[Any]]:
+        await asyncio.sleep(0.01)
+        return {}
 
     async def stop(self) -> None:
         """Nothing to close."""
