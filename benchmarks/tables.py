@@ -23,7 +23,8 @@ def print_result(console: Console, result: Result) -> None:
             f"Peak memory {_HOUSES[house]}: Accord {memory['accord_bytes'] / _MIB:.0f} MiB, "
             f"Postgres {memory['postgres_bytes'] / _MIB:.0f} MiB."
         )
-    console.print("Ratios: " + ", ".join(f"{name} {value}" for name, value in result["ratios"].items()))
+    if result["ratios"]:
+        console.print("Ratios: " + ", ".join(f"{name} {value}" for name, value in result["ratios"].items()))
     for warning in result["warnings"]:
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
