@@ -184,6 +184,7 @@ async def test_postgres_is_killed_under_everything(
     async with house.loaded(session, random.randrange(10**9)) as load:
         os.kill(house.postgres.pid, signal.SIGKILL)
         await load.is_refused()
+        await eventually(lambda: not house.postgres.is_running)
         await house.postgres.start_again()
         await load.goes_on(10)
         assert load.sender.without_retry_after == 0
