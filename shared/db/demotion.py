@@ -17,8 +17,10 @@ _CANDIDATES: Final = ("postgres", "nobody")
 _PR_SET_PDEATHSIG: Final = 1
 
 # Runs before the real command: gives up root (if asked to), asks for SIGINT at the parent's death, becomes the command.
+# A shell's background job ignores SIGINT, and so would all that it starts.
 _SHIM: Final = f"""
-import ctypes, os, sys
+import ctypes, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 parent, uid, gid = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 if uid >= 0:
     os.setgroups([]); os.setresgid(gid, gid, gid); os.setresuid(uid, uid, uid)
