@@ -20,6 +20,7 @@ from shared.stream.carrier import Positions
 from shared.stream.kafka_client import raise_if_ended
 from shared.stream.kafka_codec import record_of
 from shared.stream.metrics import Metrics
+from shared.stream.pace import SHARE_SECONDS, Pace
 from shared.stream.positions import START
 
 log = structlog.get_logger()
@@ -133,7 +134,9 @@ class Feed:
 
     async def pump(self) -> None:
         """Fills the mailboxes until cancelled. Raises what the consumer can't recover from by itself."""
+        pace = Pace(SHARE_SECONDS)
         while True:
+            await pace.wait()
             consumer = self._consumer
             if consumer is None:
                 await asyncio.sleep(SHORT_READ_SECONDS)
@@ -153,6 +156,9 @@ class Feed:
                 self._out_of_range(error.args[0])
                 continue
             self._put(read)
+            # Reads of a busy topic share requests to the broker; a backlog is read without a pause.
+            if 0 < sum(map(len, read.values())) < RECORDS_PER_READ:
+                pace.begin()
 
     def _put(self, read: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for place, messages in read.items():

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from shared.stream.kafka_client import REQUEST_SECONDS, KafkaClients, close_producer
 from shared.stream.kafka_codec import headers_of, key_of
+from shared.stream.pace import SHARE_SECONDS, Pace
 from shared.stream.relay import Row
 
 log = structlog.get_logger()
@@ -26,9 +27,13 @@ class Shipper:
         self._prefix = topic_prefix
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
+        self._pace = Pace(SHARE_SECONDS)
 
     async def send(self, emitter: str, rows: Sequence[Row]) -> None:
         """Returns once Kafka has acknowledged every row; raises what went wrong, and the producer is gone."""
+        # A request to a broker costs about the same for one event as for many: the relays of a busy process share them.
+        await self._pace.wait()
+        self._pace.begin()
         producer = await self._started()
         acknowledged: list[asyncio.Future[Any]] = []
         try:
