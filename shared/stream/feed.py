@@ -17,6 +17,7 @@ from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, Offset
 from shared.errors import OutOfRange
 from shared.events.envelope import Record
 from shared.stream.carrier import Positions
+from shared.stream.handover import wait_and_clear
 from shared.stream.kafka_client import raise_if_ended
 from shared.stream.kafka_codec import record_of
 from shared.stream.metrics import Metrics
@@ -120,14 +121,7 @@ class Feed:
 
     async def wait(self, partition: int, timeout_seconds: float) -> None:
         """Returns at once if something came for the partition since its last wait ended."""
-        event = self._event(partition)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await event.wait()
-        except TimeoutError:
-            return
-        finally:
-            event.clear()
+        await wait_and_clear(self._event(partition), timeout_seconds)
 
     def wake(self, partition: int) -> None:
         self._event(partition).set()

@@ -17,6 +17,17 @@ RECORDS_MAX = 2_000
 Place = tuple[str, int]  # topic, partition
 
 
+async def wait_and_clear(event: asyncio.Event, timeout_seconds: float) -> None:
+    """Returns once the event is set, or at the time-out; it is not set then."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+    finally:
+        event.clear()
+
+
 class Handover:
     """One wake-up per slot, and one bounded queue of records per slot and topic."""
 
@@ -30,14 +41,7 @@ class Handover:
 
     async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
         """Returns at once if the slot was woken since its last wait ended."""
-        event = self._event(slot, topics)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await event.wait()
-        except TimeoutError:
-            return
-        finally:
-            event.clear()
+        await wait_and_clear(self._event(slot, topics), timeout_seconds)
 
     def wake(self, slot: Slot) -> None:
         """Ends the slot's wait."""

@@ -156,6 +156,8 @@ class KafkaClaim(PostgresClaim):
 class KafkaCarrier(PostgresCarrier):
     """Implements `Carrier`. `feed_of` gives the one feed of a service in this process."""
 
+    claim_type: type[KafkaClaim] = KafkaClaim
+
     def __init__(
         self,
         *,
@@ -189,7 +191,7 @@ class KafkaCarrier(PostgresCarrier):
                     await claim.release()
 
     def _new_claim(self, slot: Slot, epoch: int) -> KafkaClaim:
-        return KafkaClaim(
+        return self.claim_type(
             feed=self._feed_of(slot.service),
             send=self._send,
             pool=self._pool,

@@ -1,6 +1,7 @@
 """How far each reader is behind, in events and in seconds; refreshed by one statement every two seconds."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -23,6 +24,16 @@ JOIN stream.offsets f ON f.topic_id = t.topic_id AND f.partition = o.number
 WHERE o.kind = 'partition'"""
 
 
+async def look_for_ever(refresh: Callable[[], Awaitable[None]]) -> None:
+    """A look that fails is made again in its turn."""
+    while True:
+        try:
+            await refresh()
+        except DATABASE_ERRORS as error:
+            log.warning("lag_not_read", kind=type(error).__name__)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
 class LagMonitor:
     """Runs until cancelled."""
 
@@ -31,12 +42,7 @@ class LagMonitor:
         self._metrics = metrics
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self.refresh()
-            except DATABASE_ERRORS as error:
-                log.warning("lag_not_read", kind=type(error).__name__)
-            await asyncio.sleep(PAUSE_SECONDS)
+        await look_for_ever(self.refresh)
 
     async def refresh(self) -> None:
         for service, topic, partition, events, seconds in await self._pool.fetch(LAG):

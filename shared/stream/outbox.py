@@ -10,16 +10,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import structlog
-
-from shared.db.faults import DATABASE_ERRORS
+from shared.stream.lag import look_for_ever
 from shared.stream.metrics import Metrics
-from shared.stream.trim import PAUSE_SECONDS, ROW_OVERHEAD_BYTES, ROWS_PER_TRIM, SAMPLE_ROWS
-
-log = structlog.get_logger()
+from shared.stream.trim import ROW_OVERHEAD_BYTES, ROWS_PER_TRIM, SAMPLE_ROWS, trim_for_ever
 
 KEEP_SHIPPED = timedelta(minutes=10)
-LOOK_SECONDS = 2.0
 # How far back a reader's lag can be told: an hour of looks.
 LOOKS_KEPT = 1_800
 
@@ -63,14 +58,7 @@ class OutboxKeeper:
         self._on_full = on_full
 
     async def run(self) -> None:
-        while True:
-            trimmed = 0
-            try:
-                trimmed = await self.trim()
-            except DATABASE_ERRORS as error:
-                log.warning("trim_retried", kind=type(error).__name__)
-            if trimmed < ROWS_PER_TRIM:
-                await asyncio.sleep(PAUSE_SECONDS)
+        await trim_for_ever(self.trim)
 
     async def trim(self) -> int:
         """One bounded pass over all owners. Returns the largest number of rows trimmed of one."""
@@ -105,12 +93,7 @@ class OutboxLag:
         self._ends: dict[tuple[str, int], deque[tuple[float, int]]] = defaultdict(lambda: deque(maxlen=LOOKS_KEPT))
 
     async def run(self) -> None:
-        while True:
-            try:
-                await self.refresh()
-            except DATABASE_ERRORS as error:
-                log.warning("lag_not_read", kind=type(error).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
+        await look_for_ever(self.refresh)
 
     async def refresh(self) -> None:
         """One look. A lag in seconds is as old as the first look that saw an event which is not read yet."""

@@ -3,7 +3,7 @@ what every reader has read goes at once. What is still needed is never trimmed: 
 log is full, and publishers answer 503 (DESIGN.md "Relay")."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -63,6 +63,18 @@ class _Place(NamedTuple):
     oldest_at: datetime | None
 
 
+async def trim_for_ever(trim: Callable[[], Awaitable[int]]) -> None:
+    """`trim` makes one pass and tells how much it trimmed: after a full one the next follows at once."""
+    while True:
+        trimmed = 0
+        try:
+            trimmed = await trim()
+        except DATABASE_ERRORS as error:
+            log.warning("trim_retried", kind=type(error).__name__)
+        if trimmed < ROWS_PER_TRIM:
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
 class Trimmer:
     """Runs until cancelled; `is_full` is what publishers ask."""
 
@@ -84,14 +96,7 @@ class Trimmer:
         self._retention = retention
 
     async def run(self) -> None:
-        while True:
-            trimmed = 0
-            try:
-                trimmed = await self.trim()
-            except DATABASE_ERRORS as error:
-                log.warning("trim_retried", kind=type(error).__name__)
-            if trimmed < ROWS_PER_TRIM:
-                await asyncio.sleep(PAUSE_SECONDS)
+        await trim_for_ever(self.trim)
 
     async def trim(self) -> int:
         """One bounded pass over all topics and partitions. Returns the largest number of rows trimmed at one place."""

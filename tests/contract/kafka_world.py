@@ -113,6 +113,7 @@ class SettledClaim(KafkaClaim):
 class SettledCarrier(KafkaCarrier):
     """Its claims are settled."""
 
+    claim_type = SettledClaim
     world: "KafkaWorld"
 
     async def wait(self, slot: Slot, topics: Sequence[str], timeout_seconds: float) -> None:
@@ -120,18 +121,8 @@ class SettledCarrier(KafkaCarrier):
         await super().wait(slot, topics, timeout_seconds)
 
     def _new_claim(self, slot: Slot, epoch: int) -> KafkaClaim:
-        claim = SettledClaim(
-            feed=self._feed_of(slot.service),
-            send=self._send,
-            pool=self._pool,
-            metrics=self._metrics,
-            slot=slot,
-            epoch=epoch,
-            names=self._names,
-            handover=self._handover,
-            connect=self._connect,
-            partitions=self.partitions,
-        )
+        claim = super()._new_claim(slot, epoch)
+        assert isinstance(claim, SettledClaim)
         claim.world = self.world
         self.world.claims.append(claim)
         return claim
