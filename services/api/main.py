@@ -4,16 +4,19 @@ from services.api.handler import ActionLine, Publisher, prepare
 from services.api.metrics import Metrics
 from services.api.routes.accords import AccordRoutes
 from services.api.routes.actions import ActionRoutes
-from services.api.routes.admin import AdminRoutes
 from services.api.routes.clocks import ClockRoutes
+from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.leads import LeadRoutes
 from services.api.routes.parts import Parts, Registrar
+from services.api.routes.sources import SourceRoutes
+from services.api.routes.subscriptions import SubscriptionRoutes
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore, bootstrap_accord
-from services.api.store.admin import AdminStore
 from services.api.store.clocks import ClockStore
+from services.api.store.configured import ConfiguredStore
 from services.api.store.database import Database
+from services.api.store.idempotency import IdempotencyStore
 from services.api.store.leads import LeadStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
@@ -38,7 +41,9 @@ def wire(resources: Resources) -> Service:
         ActionRoutes(parts, reader),
         ClockRoutes(parts),
         AccordRoutes(parts),
-        AdminRoutes(parts),
+        SourceRoutes(parts),
+        SubscriptionRoutes(parts),
+        KeyRoutes(parts),
     ):
         routes.register(registrar)
     return Service(
@@ -58,7 +63,8 @@ def _parts(resources: Resources, settings: ApiSettings, metrics: Metrics, line: 
         timeline=TimelineStore(database),
         clocks=ClockStore(database),
         accord_store=AccordStore(database),
-        admin=AdminStore(database),
+        configured=ConfiguredStore(database),
+        idempotency=IdempotencyStore(database),
         keys=KeyRing(resources.pool, resources.clock, on_full=on_full),
         accords=accords,
         publish=line.publish,

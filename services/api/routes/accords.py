@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.api.routes.parts import Cursor, Limit, Parts, Registrar, keys_of
-from services.api.schemas.answers import AccordBody, AccordItem, Page
+from services.api.schemas.accords import AccordBody, AccordItem
+from services.api.schemas.lists import Page
 from services.api.store.cursors import encode_cursor
 from shared.http.problems import Problem
 

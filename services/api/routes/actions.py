@@ -13,9 +13,8 @@ from services.api.routes.bodies import read_body
 from services.api.routes.idempotency import idempotent_call, key_reused
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.parts import IdempotencyKey, Parts, Registrar, principal_of
-from services.api.schemas.answers import Accepted, Lead
-from services.api.schemas.bodies import ActionBody
-from services.api.store.admin import Answer, IdempotentCall, KeyReused
+from services.api.schemas.leads import Accepted, ActionBody, Lead
+from services.api.store.idempotency import Answer, IdempotentCall, KeyReused
 from shared.clock import new_id
 from shared.events.sales import SalesAction
 from shared.http.auth import Principal
@@ -87,7 +86,7 @@ class ActionRoutes:
     async def _source_of(self, principal: Principal) -> str:
         if principal.source_id is None:
             return SOURCE
-        return await self._parts.admin.source_name(principal.source_id) or SOURCE
+        return await self._parts.configured.source_name(principal.source_id) or SOURCE
 
     async def _publish_once(
         self, action: SalesAction, traceparent: str | None, call: IdempotentCall | None
@@ -101,7 +100,7 @@ class ActionRoutes:
             await self._parts.publish(action, traceparent)
             return action
         try:
-            first = await self._parts.admin.open(call, {"event_id": str(action.id)})
+            first = await self._parts.idempotency.open(call, {"event_id": str(action.id)})
         except KeyReused:
             raise key_reused() from None
         action = replace(action, id=UUID(first.body["event_id"]))
@@ -109,7 +108,7 @@ class ActionRoutes:
             self._parts.metrics.idempotent_repeats.inc()
             return action
         await self._parts.publish(action, traceparent)
-        await self._parts.admin.close(call, Answer(202, first.body))
+        await self._parts.idempotency.close(call, Answer(202, first.body))
         return action
 
     async def _answer(self, action: SalesAction, wait: float | None) -> JSONResponse:

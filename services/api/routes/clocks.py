@@ -9,7 +9,8 @@ from fastapi import Query
 
 from services.api.routes.parts import Cursor, Limit, Parts, Registrar, invalid, keys_of
 from services.api.routes.shown import clock_body
-from services.api.schemas.answers import Clock, Page
+from services.api.schemas.clocks import Clock
+from services.api.schemas.lists import Page
 from services.api.store.cursors import encode_cursor
 
 State = Literal["open", "warned", "met", "breached", "resolved", "voided", "cancelled", "paused", "late_start"]

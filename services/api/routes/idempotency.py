@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.routes.parts import Parts, principal_of
-from services.api.store.admin import Answer, IdempotentCall, KeyReused
+from services.api.store.idempotency import Answer, IdempotentCall, KeyReused
 from shared.http.problems import FieldError, Problem
 
 
@@ -34,7 +34,7 @@ async def create_once(
     parts: Parts, call: IdempotentCall | None, create: Callable[[AsyncConnection], Awaitable[Created]]
 ) -> JSONResponse:
     """Creates in one transaction with the kept answer, or gives the first answer. Raises Problem 422."""
-    async with parts.admin.database.transaction() as connection:
+    async with parts.idempotency.database.transaction() as connection:
         first = await _claim(parts, connection, call)
         if first is not None:
             parts.metrics.idempotent_repeats.inc()
@@ -42,7 +42,7 @@ async def create_once(
         created = await create(connection)
         if call is not None:
             hidden = dict.fromkeys(created.secrets)
-            await parts.admin.keep(connection, call, Answer(201, {**created.body, **hidden}))
+            await parts.idempotency.keep(connection, call, Answer(201, {**created.body, **hidden}))
     return JSONResponse({**created.body, **created.secrets}, 201)
 
 
@@ -50,7 +50,7 @@ async def _claim(parts: Parts, connection: AsyncConnection, call: IdempotentCall
     if call is None:
         return None
     try:
-        return await parts.admin.claim(connection, call)
+        return await parts.idempotency.claim(connection, call)
     except KeyReused:
         raise key_reused() from None
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from services.api.model import Explanation, Moment, clock_at, explain, profile_at, stage_of, totals_at
 from services.api.routes.parts import Parts
 from services.api.routes.shown import accord_of, clock_body, facts_of, lead_item, totals_of, unscored_row
-from services.api.schemas.answers import Clock, FitLine, Identity, Lead
+from services.api.schemas.clocks import Clock
+from services.api.schemas.leads import FitLine, Identity, Lead
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords

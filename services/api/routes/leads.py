@@ -11,8 +11,9 @@ from services.api.model import Explanation, Moment
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of
 from services.api.routes.shown import lead_item
-from services.api.schemas.answers import Adjustment, ExplanationBody, GrantLine, Lead, LeadItem, Page, TimelineItem
-from services.api.schemas.bodies import Instant
+from services.api.schemas.fields import Instant
+from services.api.schemas.leads import Adjustment, ExplanationBody, GrantLine, Lead, LeadItem, TimelineItem
+from services.api.schemas.lists import Page
 from services.api.store.cursors import encode_cursor
 from services.api.store.leads import KEY_TYPES, LeadFilter, Sort
 from shared.events.lifecycle import Stage

@@ -12,11 +12,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.api.metrics import Metrics
+from services.api.routes.scopes import SCOPES
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore
-from services.api.store.admin import AdminStore
 from services.api.store.clocks import ClockStore
+from services.api.store.configured import ConfiguredStore
 from services.api.store.cursors import InvalidCursor, Keys, decode_cursor
+from services.api.store.idempotency import IdempotencyStore
 from services.api.store.leads import LeadStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
@@ -28,25 +30,6 @@ from shared.http.problems import FieldError, Problem
 
 PAGE_MAX: Final = 500
 
-# The one table of what a call needs. A call without a row here can't be registered.
-SCOPES: Final[dict[tuple[str, str], str]] = {
-    ("GET", "/v1/leads"): "leads:read",
-    ("GET", "/v1/leads/{lead}"): "leads:read",
-    ("GET", "/v1/leads/{lead}/timeline"): "leads:read",
-    ("GET", "/v1/leads/{lead}/explanation"): "leads:read",
-    ("POST", "/v1/leads/{lead}/actions"): "leads:act",
-    ("GET", "/v1/clocks"): "clocks:read",
-    ("GET", "/v1/breaches"): "clocks:read",
-    ("GET", "/v1/accords"): "accords:read",
-    ("GET", "/v1/accords/{version}"): "accords:read",
-    ("GET", "/v1/sources"): "sources:read",
-    ("POST", "/v1/sources"): "sources:write",
-    ("GET", "/v1/subscriptions"): "subscriptions:read",
-    ("POST", "/v1/subscriptions"): "subscriptions:write",
-    ("GET", "/v1/keys"): "keys:read",
-    ("POST", "/v1/keys"): "keys:write",
-}
-
 
 @dataclass(frozen=True)
 class Parts:
@@ -56,7 +39,8 @@ class Parts:
     timeline: TimelineStore
     clocks: ClockStore
     accord_store: AccordStore
-    admin: AdminStore
+    configured: ConfiguredStore
+    idempotency: IdempotencyStore
     keys: KeyRing
     accords: Callable[[], Awaitable[Accords]]
     publish: Callable[[SalesAction, str | None], Awaitable[None]]

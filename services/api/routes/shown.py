@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from services.api.model import rule_totals, stage_of
-from services.api.schemas.answers import Clock, Interval, LeadItem
+from services.api.schemas.clocks import Clock, Interval
+from services.api.schemas.leads import LeadItem
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at
 from shared.agreement.versions import Accords

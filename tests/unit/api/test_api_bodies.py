@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.api.schemas.bodies import ActionBody, SubscriptionBody
+from services.api.schemas.leads import ActionBody
+from services.api.schemas.subscriptions import SubscriptionBody
 from shared.http.problems import FieldError, field_errors
 
 SUBSCRIPTION = {"name": "CRM", "url": "https://crm.example/hook"}

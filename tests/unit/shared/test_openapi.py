@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.api.schemas.bodies import ActionBody
+from services.api.schemas.leads import ActionBody
 from services.ingest.routes import DESCRIPTION
 from shared.http.openapi import body_schema, refusals
 

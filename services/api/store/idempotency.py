@@ -1,32 +1,18 @@
-"""Sources, subscriptions and keys; and the first answers to calls that carried an Idempotency-Key."""
+"""The first answers to calls that carried an Idempotency-Key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Table, delete, func, insert, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.store.cursors import Keys, after
-from services.api.store.database import Database, Row
-from services.api.store.tables import IDEMPOTENCY, KEYS, SOURCES, SUBSCRIPTIONS
+from services.api.store.database import Database
+from services.api.store.tables import IDEMPOTENCY
 
 _SWEPT_AT_ONCE_MAX = 100
-
-
-class Noun(NamedTuple):
-    """A table that people fill, and what of it may be shown again."""
-
-    table: Table
-    id: Column[Any]
-    secrets: frozenset[str]
-
-
-KEY = Noun(KEYS, KEYS.c.key_id, frozenset({"secret_sha256"}))
-SOURCE = Noun(SOURCES, SOURCES.c.source_id, frozenset({"secret", "deleted_at"}))
-SUBSCRIPTION = Noun(SUBSCRIPTIONS, SUBSCRIPTIONS.c.subscription_id, frozenset({"secret", "deleted_at"}))
 
 
 class KeyReused(Exception):
@@ -50,29 +36,11 @@ class Answer(NamedTuple):
     body: Mapping[str, Any]
 
 
-class AdminStore:
-    """Writes what people configure."""
+class IdempotencyStore:
+    """Keeps answers for as long as a repeat may come."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-
-    async def add(self, connection: AsyncConnection, noun: Noun, values: Mapping[str, Any]) -> Row:
-        """The new row without its secrets."""
-        statement = insert(noun.table).values(values).returning(*_shown(noun))
-        return dict((await connection.execute(statement)).mappings().one())
-
-    async def page(self, noun: Noun, keys: Keys | None, limit: int) -> Sequence[Row]:
-        columns = [(noun.table.c.created_at, False), (noun.id, False)]
-        statement = select(*_shown(noun)).order_by(*(column for column, _ in columns)).limit(limit)
-        if "deleted_at" in noun.table.c:
-            statement = statement.where(noun.table.c.deleted_at.is_(None))
-        if keys is not None:
-            statement = statement.where(after(columns, keys))
-        return await self.database.rows(statement)
-
-    async def source_name(self, source_id: Any) -> str | None:
-        row = await self.database.row(select(SOURCES.c.name).where(SOURCES.c.source_id == source_id))
-        return row["name"] if row else None
 
     async def first_answer(self, connection: AsyncConnection, call: IdempotentCall) -> Answer | None:
         """The answer given before, if one was. Raises KeyReused."""
@@ -144,7 +112,3 @@ class AdminStore:
         pair = tuple_(IDEMPOTENCY.c.key_id, IDEMPOTENCY.c.idempotency_key)
         statement = delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < call.not_before)
         await connection.execute(statement.where(pair.in_([*expired, (call.key_id, call.idempotency_key)])))
-
-
-def _shown(noun: Noun) -> list[Column[Any]]:
-    return [column for column in noun.table.c if column.name not in noun.secrets]

@@ -1,0 +1,118 @@
+"""Leads, as they are shown, and what sales does to them (HTTP.md "Bodies that outside checks rely on")."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.api.schemas.clocks import Clock
+from services.api.schemas.fields import Body, Instant
+from shared.events.sales import Action
+
+
+class LeadItem(BaseModel):
+    """A lead in a list; engagement and fit as of `as_of`."""
+
+    id: UUID
+    email: str | None
+    profile: dict[str, Any]
+    source: str | None
+    campaign: str | None
+    first_source: str | None
+    stage: str
+    stage_entered_at: Instant | None
+    owner: str | None
+    team: str | None
+    engagement: float
+    fit: int
+    grade: str
+    as_of: Instant
+    accord: int
+    updated_at: Instant | None
+
+
+class Identity(BaseModel):
+    """One way in which a lead is known."""
+
+    kind: str
+    value: str
+
+
+class Lead(LeadItem):
+    """One lead, whole."""
+
+    identities: list[Identity]
+    below_threshold_at: Instant | None
+    clocks: list[Clock]
+    event_id: UUID | None = Field(None, description="The action that was waited for.")
+
+
+class TimelineItem(BaseModel):
+    """One thing that happened to a lead."""
+
+    at: Instant
+    kind: str
+    id: str
+    detail: dict[str, Any]
+
+
+class GrantLine(BaseModel):
+    """What one rule granted to one activity, and what that is worth."""
+
+    event_id: UUID
+    type: str
+    occurred_at: Instant
+    received_at: Instant
+    rule: str
+    points: int
+    worth: float
+    withheld: int
+    why: str | None
+
+
+class Adjustment(BaseModel):
+    """What the cap took, or the floor gave."""
+
+    kind: Literal["cap", "floor"]
+    points: float
+
+
+class FitLine(BaseModel):
+    """A fit rule that holds."""
+
+    rule: str
+    points: int
+
+
+class ExplanationBody(BaseModel):
+    """Σ worth + Σ adjustments = engagement."""
+
+    lead_id: UUID
+    engagement: float
+    fit: int
+    grade: str
+    as_of: Instant
+    accord: int
+    grants: list[GrantLine]
+    adjustments: list[Adjustment]
+    fit_rules: list[FitLine]
+
+
+class ActionBody(Body):
+    """A sales action on a lead."""
+
+    action: Action
+    reason: str | None = Field(None, max_length=200)
+    channel: str | None = Field(None, max_length=64, examples=["call"])
+    until: Instant | None = None
+    amount: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
+    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
+    owner: str | None = Field(None, min_length=1, max_length=320)
+    note: str | None = Field(None, max_length=10_000)
+    occurred_at: Instant | None = None
+
+
+class Accepted(BaseModel):
+    """The action is durable and will be applied."""
+
+    event_id: UUID
