@@ -14,6 +14,7 @@ from shared.clock import Clock
 from shared.db.engine import connect_options, dsn
 from shared.errors import Surroundings
 from shared.events.topics import READERS, TOPICS
+from shared.secret_box import SecretBox
 from shared.settings import Settings
 from shared.stream.crew import Alone, Assignment
 from shared.stream.feed import Feed
@@ -53,12 +54,14 @@ class LogSettings(Settings):
 
 @dataclass(frozen=True)
 class Site:
-    """Where this installation is. `is_shared` says that other processes may run services on this database too."""
+    """Where this installation is, and what its secrets are sealed with. `is_shared` says that other processes may run
+    services on this database too."""
 
     database_url: str
     public_url: str
     pool_size: int
     is_shared: bool = False
+    secrets: SecretBox | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from services.composition import SERVICES
 from services.doctor.main import examine, tell
 from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
 from services.process import ApartSettings
+from services.sealing import box_of
 from services.skipping import Skipping
 from services.standalone import StandaloneSettings, Start
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
@@ -78,7 +79,9 @@ def migrate(
     settings = FirstStartSettings()
     if settings.database_url is None:
         raise typer.BadParameter("set ACCORD_DATABASE_URL; `accord up` migrates its own Postgres by itself")
-    prepared = asyncio.run(prepare(settings.database_url.get_secret_value(), read_accord(accord), settings.admin_key))
+    box = box_of(settings.secret_key)
+    database_url = settings.database_url.get_secret_value()
+    prepared = asyncio.run(prepare(database_url, read_accord(accord), settings.admin_key, box))
     _tell(prepared, f"The database is up to date.  (accord version {prepared.accord_version})")
 
 

@@ -124,6 +124,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         clock=clock,
         public_url=site.public_url,
         spans=spans,
+        secrets=site.secrets,
     )
     services = [SERVICES[name](resources) for name in names]
     crews = [(crew, opened.assignment(crew.service)) for crew in _crews(services, resources)]

@@ -10,10 +10,12 @@ from pydantic import SecretStr
 
 from services.api.main import bootstrap_accord
 from services.carriers import make_log
+from services.sealing import seal_anew
 from shared.agreement.loading import default_accord_text, load_accord, not_yet_executed
 from shared.db.engine import connect
 from shared.db.migrate import upgrade
 from shared.http.auth import ensure_admin_key
+from shared.secret_box import SecretBox
 from shared.settings import ProcessSettings
 
 
@@ -37,15 +39,20 @@ def read_accord(file: Path | None) -> str | None:
     return file.read_text(encoding="utf-8") if file else None
 
 
-async def prepare(database_url: str, text: str | None, preset_key: SecretStr | None) -> Prepared:
+async def prepare(
+    database_url: str, text: str | None, preset_key: SecretStr | None, box: SecretBox | None = None
+) -> Prepared:
     """Brings the database up to date. The accord given is the first one; without one it is the packaged one.
 
-    Raises InvalidDocument if another accord is on file than the one given.
+    Raises InvalidDocument if another accord is on file than the one given, WrongSecretKey if the secrets on file were
+    sealed with another key. Without a `box` they are left alone.
     """
     connection = await connect(database_url, "accord-start")
     try:
         await upgrade(database_url)
         await make_log(connection)
+        if box is not None:
+            await seal_anew(connection, box)
         if text is None and await connection.fetchval("SELECT NOT EXISTS (SELECT FROM api.published_accords)"):
             text = default_accord_text()
         if text is not None:

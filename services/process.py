@@ -11,6 +11,7 @@ import uvloop
 
 from services import composition
 from services.carriers import Site
+from services.sealing import box_of, check_key_of
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.migrate import require_migrated
 from shared.errors import AccordError
@@ -44,9 +45,13 @@ async def _run(
 ) -> None:
     stopped = stop_on_signals()
     await require_migrated(database_url)
+    box = box_of(settings.secret_key)
+    if box is not None:
+        await check_key_of(database_url, box)
     url = url_of(listener)
     registry = create_registry()
     async with AsyncExitStack() as stack:
-        site = Site(database_url, settings.public_url or url, settings.database_pool_size, is_shared=True)
+        public_url = settings.public_url or url
+        site = Site(database_url, public_url, settings.database_pool_size, is_shared=True, secrets=box)
         house = await composition.build((name,), site, registry=registry, stack=stack)
         await serve(house, registry, listener, stopped=stopped, on_ready=lambda: announce(url))

@@ -19,6 +19,7 @@ import uvloop
 from services import composition
 from services.carriers import Site
 from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
+from services.sealing import box_of
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.embedded import EmbeddedPostgres
 from shared.errors import AccordError
@@ -77,10 +78,11 @@ async def _run(
 ) -> None:
     stopped = stop_on_signals()
     url = settings.public_url or url_of(listener)
-    prepared = await prepare(database, read_accord(start.accord), settings.admin_key)
+    box = box_of(settings.secret_key, start.data)
+    prepared = await prepare(database, read_accord(start.accord), settings.admin_key, box)
     registry = create_registry()
     async with AsyncExitStack() as stack:
-        site = Site(database, url, settings.database_pool_size, is_shared=postgres is None)
+        site = Site(database, url, settings.database_pool_size, is_shared=postgres is None, secrets=box)
         house = await composition.build(tuple(composition.SERVICES), site, registry=registry, stack=stack)
         keepers = [partial(_keep, postgres)] if postgres else []
         on_ready = partial(announce, url, prepared)

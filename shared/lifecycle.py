@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from shared.clock import Clock
 from shared.db.accord_book import AccordBook
+from shared.secret_box import NoSecretKey, SecretBox
 from shared.stream.carrier import Carrier
 from shared.stream.handler import Handler, Ticker
 from shared.stream.metrics import Metrics
@@ -18,7 +19,8 @@ from shared.telemetry.spans import Spans
 
 @dataclass(frozen=True)
 class Resources:
-    """What the composition gives to each service's `wire`. Without `spans` none are made."""
+    """What the composition gives to each service's `wire`. Without `spans` none are made; `secrets` is there for those
+    that seal or open secrets, if this process was given a key."""
 
     pool: asyncpg.Pool
     engine: AsyncEngine
@@ -29,6 +31,14 @@ class Resources:
     clock: Clock
     public_url: str
     spans: Spans | None = None
+    secrets: SecretBox | None = None
+
+    @property
+    def secret_box(self) -> SecretBox:
+        """Raises NoSecretKey when this process was given none."""
+        if self.secrets is None:
+            raise NoSecretKey
+        return self.secrets
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class ProcessSettings(Settings):
     """What any process of Accord needs. Without a database address `accord up` starts the embedded Postgres."""
 
     database_url: SecretStr | None = None
+    secret_key: SecretStr | None = None
     postgres_bin: Path | None = None
     database_pool_size: int = Field(default=10, ge=2, le=100)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

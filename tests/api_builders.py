@@ -20,8 +20,10 @@ from services.composition import House, build
 from services.http_app import build_app
 from shared.agreement.loading import default_accord_text
 from shared.http.auth import ensure_admin_key
+from shared.secret_box import SecretBox
 
 ADMIN_KEY = "acc_tests_0123456789abcdef"
+SECRET_KEY = "tests-tests-tests-tests-tests-tests-tests-0="
 PUBLIC_URL = "http://accord.example:8080"
 LINE = ("ingest", "scoring", "stages", "sla-monitor", "api")
 
@@ -89,8 +91,9 @@ async def running_line(database_url: str, *names: str) -> AsyncIterator[Caller]:
     finally:
         await connection.close()
     registry = CollectorRegistry()
+    site = Site(database_url, PUBLIC_URL, 20, secrets=SecretBox(SECRET_KEY))
     async with AsyncExitStack() as stack:
-        house = await build(names or LINE, Site(database_url, PUBLIC_URL, 20), registry=registry, stack=stack)
+        house = await build(names or LINE, site, registry=registry, stack=stack)
         app = build_app(house, registry, house.services)
         stopped = asyncio.Event()
         # Not a task group: pytest runs a fixture's two halves in different tasks.

@@ -19,9 +19,11 @@ from line_audit import assert_line_is_whole, is_quiet
 from services.audit.run import Audit
 from services.demo.process import AccordProcess
 from services.demo.settings import ALLOWED_NETWORKS, HOST
+from shared.secret_box import new_secret_key
 
 ACCORD = Path(__file__).with_name("chaos.yaml")
 KEY = "acc_apart_a-secret-of-the-tests"
+SECRET_KEY = new_secret_key()
 START_SECONDS = 60.0
 QUIET_SECONDS = 45.0
 LOG_CHARACTERS_SHOWN = 8_000
@@ -65,6 +67,7 @@ class Installation:
             "ACCORD_DATABASE_POOL_SIZE": "4",
             "ACCORD_DELIVERY_ALLOWED_NETWORKS": ALLOWED_NETWORKS,
             "ACCORD_LOG_FORMAT": "json",
+            "ACCORD_SECRET_KEY": SECRET_KEY,
         }
         self.processes: list[ServiceProcess] = []
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 from builders import eventually
-from e2e.apart import ACCORD, KEY, ServiceProcess
+from e2e.apart import ACCORD, KEY, SECRET_KEY, ServiceProcess
 from e2e.chaos_traffic import Load, Sender
 from line_audit import assert_line_is_whole, is_quiet
 
@@ -191,6 +191,7 @@ class KafkaHouse:
             "ACCORD_KAFKA": self.rig.bootstrap,
             "ACCORD_KAFKA_SESSION_TIMEOUT_SECONDS": str(SESSION_SECONDS),
             "ACCORD_LOG_FORMAT": "json",
+            "ACCORD_SECRET_KEY": SECRET_KEY,
         }
 
 

@@ -2,20 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from services.carriers import Site
+from services.composition import build
 from services.first_start import prepare
 from services.process import ApartSettings, NoDatabase, run
+from services.sealing import check_key_of
 from shared.agreement.loading import default_accord_text
 from shared.clock import new_id
 from shared.db.engine import CannotConnect
 from shared.db.migrate import NotMigrated, require_migrated
 from shared.errors import InvalidDocument
+from shared.secret_box import NoSecretKey, SecretBox, WrongSecretKey, new_secret_key
 
 
 def never(started: object) -> None:
@@ -79,3 +85,23 @@ async def test_a_start_waits_for_no_owner_that_stands_still(database_url: str, p
     async with pool.acquire() as standing_still, standing_still.transaction():
         await standing_still.execute("SELECT FROM stream.ownership FOR UPDATE")
         await asyncio.wait_for(prepare(database_url, None, None), 10)
+
+
+async def test_a_process_with_another_key_for_the_secrets_does_not_start(database_url: str) -> None:
+    old, new = new_secret_key(), new_secret_key()
+    await prepare(database_url, None, None, SecretBox(old))
+    with pytest.raises(WrongSecretKey):
+        await prepare(database_url, None, None, SecretBox(new))
+    with pytest.raises(WrongSecretKey):
+        await check_key_of(database_url, SecretBox(new))
+    await prepare(database_url, None, None, SecretBox(f"{new},{old}"))
+    await check_key_of(database_url, SecretBox(new))
+
+
+async def test_who_needs_a_key_for_the_secrets_says_so(database_url: str) -> None:
+    await prepare(database_url, None, None)
+    async with AsyncExitStack() as stack:
+        site = Site(database_url, "http://localhost", 5, is_shared=True)
+        house = await build(("scoring",), site, registry=CollectorRegistry(), stack=stack)
+        with pytest.raises(NoSecretKey, match="ACCORD_SECRET_KEY"):
+            _ = house.resources.secret_box

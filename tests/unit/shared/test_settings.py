@@ -7,11 +7,11 @@ from shared.settings import ProcessSettings
 
 
 def test_an_address_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCORD_DATABASE_URL", "postgres://accord:secret@host/db")
+    monkeypatch.setenv("ACCORD_DATABASE_URL", "postgres://accord:hush@host/db")
     settings = ProcessSettings()
     assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() == "postgresql://accord:secret@host/db"
-    assert "secret" not in repr(settings)
+    assert settings.database_url.get_secret_value() == "postgresql://accord:hush@host/db"
+    assert "hush" not in repr(settings)
 
 
 def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
