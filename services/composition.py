@@ -23,6 +23,7 @@ from services.sla_monitor import main as sla_monitor
 from services.stages import main as stages
 from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook, NoAccord
+from shared.db.api_role import take_on_api_role
 from shared.db.engine import create_engine, create_pool
 from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
@@ -106,7 +107,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     pool = await create_pool(site.database_url, max_size=site.pool_size)
     stack.push_async_callback(_close_pool, pool)
     watch_pool(pool, registry)
-    engine = create_engine(site.database_url)
+    engine = create_engine(site.database_url, application_name="accord-api", init=take_on_api_role)
     stack.push_async_callback(engine.dispose)
     metrics = Metrics(registry)
     clock = SystemClock()

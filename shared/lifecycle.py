@@ -19,8 +19,8 @@ from shared.telemetry.spans import Spans
 
 @dataclass(frozen=True)
 class Resources:
-    """What the composition gives to each service's `wire`. Without `spans` none are made; `secrets` is there for those
-    that seal or open secrets, if this process was given a key."""
+    """What the composition gives to each service's `wire`. `engine` is the api's; without `spans` none are made;
+    `secrets` is there for those that seal or open secrets, if this process was given a key."""
 
     pool: asyncpg.Pool
     engine: AsyncEngine

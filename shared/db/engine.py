@@ -64,12 +64,21 @@ async def create_pool(
     return await asyncpg.create_pool(dsn(database_url), min_size=min_size, max_size=max_size, init=init, **options)
 
 
-def create_engine(database_url: str, *, application_name: str = "accord", pool_size: int = 5) -> AsyncEngine:
-    """A SQLAlchemy engine over asyncpg; nothing is connected before its first use."""
+def create_engine(
+    database_url: str,
+    *,
+    application_name: str = "accord",
+    pool_size: int = 5,
+    init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+) -> AsyncEngine:
+    """A SQLAlchemy engine over asyncpg; nothing is connected before its first use. `init` is given each new one."""
     address, options = dsn(database_url), connect_options(application_name)
 
     async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(address, **options)
+        connection = await asyncpg.connect(address, **options)
+        if init is not None:
+            await init(connection)
+        return connection
 
     return create_async_engine(
         "postgresql+asyncpg://",

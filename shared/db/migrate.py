@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from shared.db.api_role import grant_api_role
 from shared.db.engine import connect, create_engine
 from shared.errors import AccordError
 
@@ -25,7 +26,7 @@ class NotMigrated(AccordError):
 
 
 async def upgrade(database_url: str) -> None:
-    """Runs the missing migrations, all in one transaction."""
+    """Runs the missing migrations, all in one transaction; then grants the api's role what they brought."""
     engine = create_engine(database_url, application_name="accord-migrate")
     try:
         async with engine.connect() as connection:
@@ -35,6 +36,8 @@ async def upgrade(database_url: str) -> None:
             try:
                 await connection.run_sync(_upgrade)
                 await connection.commit()
+                raw = await connection.get_raw_connection()
+                await grant_api_role(raw.driver_connection)
             finally:
                 await connection.rollback()
                 await connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})

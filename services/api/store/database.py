@@ -1,7 +1,10 @@
-"""One place where the api's statements run, and where a database that is away becomes Unavailable (503)."""
+"""One place where the api's statements run, and where a database that is away becomes Unavailable (503).
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+The engine's connections work as the api's role (shared/db/api_role.py): what they may not do, Postgres refuses.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
@@ -19,32 +22,45 @@ _AWAY = ("08", "53", "57", "58")
 
 
 class Database:
-    """Reads outside, writes inside a transaction."""
+    """Reads in read-only transactions that are never committed, writes in transactions."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def rows(self, statement: Executable) -> Sequence[Row]:
-        async with self.transaction() as connection:
+        async with self.reading() as connection:
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
     async def row(self, statement: Executable) -> Row | None:
-        async with self.transaction() as connection:
+        async with self.reading() as connection:
             row = (await connection.execute(statement)).mappings().first()
             return dict(row) if row is not None else None
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that can't write. Raises Unavailable when the database is away."""
+        with _away_is_unavailable():
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(postgresql_readonly=True)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed on a clean exit. Raises Unavailable when the database is away."""
-        try:
+        with _away_is_unavailable():
             async with self._engine.begin() as connection:
                 yield connection
-        except (OSError, PoolTimeout) as error:
+
+
+@contextmanager
+def _away_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, PoolTimeout) as error:
+        raise Unavailable from error
+    except DBAPIError as error:
+        if _is_away(error):
             raise Unavailable from error
-        except DBAPIError as error:
-            if _is_away(error):
-                raise Unavailable from error
-            raise
+        raise
 
 
 def _is_away(error: DBAPIError) -> bool:
