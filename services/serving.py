@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -19,11 +20,11 @@ from services.carriers import Loop
 from services.composition import House
 from services.http_app import build_app
 from shared.errors import AccordError
+from shared.http.edge import Edge
 
 log = structlog.get_logger(component="serving")
 
 SHUTDOWN_SECONDS = 10
-CONNECTIONS_MAX = 1_000
 # Fewer, larger collections: the objects of the hot paths die young, by reference counting (PROBES.md 4).
 YOUNG_OBJECTS = 50_000
 
@@ -42,13 +43,15 @@ async def serve(
     beside: Sequence[Loop] = (),
 ) -> None:
     """Runs until `stopped` is set. `on_ready` is called once everything works; `beside` runs meanwhile."""
-    server = _Server(build_app(house, registry, house.services))
+    edge = Edge(registry)
+    server = _Server(build_app(house, registry, house.services), edge)
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(server.serve(sockets=[listener]))
-        others = [group.create_task(_run(loop)) for loop in beside]
+        watching: Loop = partial(edge.watch, lambda: server.server_state.connections)
+        others = [group.create_task(_run(loop)) for loop in (watching, *beside)]
         housekeeping = asyncio.Event()
         running = group.create_task(house.run(housekeeping))
         await _until_ready(house, stopped)
@@ -105,7 +108,7 @@ async def _until_ready(house: House, stopped: asyncio.Event) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, stopped by this process and not by signals of its own."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, edge: Edge) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -115,7 +118,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-                limit_concurrency=CONNECTIONS_MAX,
+                http=edge.protocol,
             )
         )
 

@@ -1,0 +1,132 @@
+"""The edge of the process: bounds on what a connection may do before any code of ours sees a request.
+
+A head must be small and arrive soon, a body must keep coming, and there are only so many connections. Looked at once a
+second for all connections together, so that a request costs next to nothing more.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+CONNECTIONS_MAX: Final = 1_000
+HEAD_BYTES_MAX: Final = 32 * 1024
+HEADERS_MAX: Final = 128
+HEAD_SECONDS_MAX: Final = 10.0
+BODY_GRACE_SECONDS: Final = 10.0
+BODY_BYTES_PER_SECOND_MIN: Final = 1_024
+LOOK_SECONDS: Final = 1.0
+
+_ANSWER: Final = "HTTP/1.1 {0}\r\n{1}content-length: 0\r\nconnection: close\r\n\r\n"
+_BUSY: Final = _ANSWER.format("503 Service Unavailable", "retry-after: 1\r\n").encode()
+_SLOW: Final = _ANSWER.format("408 Request Timeout", "").encode()
+_LARGE: Final = _ANSWER.format("431 Request Header Fields Too Large", "").encode()
+
+
+class HeadTooLarge(Exception):
+    """Ends the parsing of a request that was answered already."""
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with bounds; a subclass sets `on_limit`, which is told which one was reached."""
+
+    on_limit: Callable[[str], None]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_began: float | None = self.loop.time()  # None while no head is awaited
+        self._head_received = 0  # while the parser gives nothing of it
+        self._head_bytes = 0
+        self._body_began: float | None = None  # None while no body is awaited
+        self._body_bytes = 0
+        if len(self.connections) > CONNECTIONS_MAX:
+            self._end("connections", _BUSY)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_began is not None:
+            self._head_received += len(data)
+        super().data_received(data)
+        if self._head_began is not None and self._head_received > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self._end("head_bytes", _LARGE)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_began = self.loop.time()
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_began = None
+        self._head_received = 0
+        self._body_began, self._body_bytes = self.loop.time(), 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._body_began = None
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
+    def look(self, now: float) -> None:
+        """Ends the connection if it keeps us waiting."""
+        if self.transport.is_closing():
+            return
+        if self._head_began is not None and now - self._head_began > HEAD_SECONDS_MAX:
+            self._end("head_seconds", _SLOW)
+        elif self._body_began is not None and not self.flow.read_paused:
+            seconds = now - self._body_began
+            if seconds > BODY_GRACE_SECONDS and self._body_bytes < seconds * BODY_BYTES_PER_SECOND_MIN:
+                self._end("body_seconds", _SLOW)
+
+    def _grow(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
+            self._end("head_bytes", _LARGE)
+            raise HeadTooLarge
+
+    def _end(self, limit: str, answer: bytes) -> None:
+        self.on_limit(limit)
+        # An answer may be told as long as none is under way.
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(answer)
+        self.transport.close()
+
+
+class Edge:
+    """The edge of one process: `protocol` for uvicorn, and the loop that looks."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        limits = Counter(
+            "accord_http_limit_reached_total", "Connections ended at the edge", ("limit",), registry=registry
+        )
+
+        class Protocol(EdgeProtocol):
+            on_limit = staticmethod(lambda limit: limits.labels(limit).inc())
+
+        self.protocol: type[EdgeProtocol] = Protocol
+
+    async def watch(self, connections: Callable[[], Iterable[object]]) -> None:
+        """Looks at all connections once a second, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = loop.time()
+            for connection in list(connections()):
+                if isinstance(connection, EdgeProtocol):
+                    connection.look(now)
