@@ -1,0 +1,67 @@
+"""The answers that senders get: a small JSON body, which every sender studied takes for success, and problems."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic_core import to_json
+
+from services.ingest.vendors.vendor import Refusal, RefusalReason, Reply, Sent, Tally
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+BAD_LISTED_MAX = 100
+
+STATUS = {
+    RefusalReason.UNPROVEN: (401, "Not authenticated"),
+    RefusalReason.FORGED: (401, "Not authenticated"),
+    RefusalReason.STALE: (401, "Not authenticated"),
+    RefusalReason.STRANGER: (403, "Not allowed"),
+    RefusalReason.METHOD: (405, "Method not allowed"),
+    RefusalReason.MEDIA_TYPE: (415, "Unsupported media type"),
+    RefusalReason.UNREADABLE: (422, "Unreadable body"),
+}
+
+
+def json_reply(status: int, value: Any, media_type: str = JSON) -> Reply:
+    return Reply(status, to_json(value), media_type)
+
+
+def taken(tally: Tally) -> Reply:
+    """200 whatever became of the items: those that can't be used are kept, and sending them again would not help."""
+    return json_reply(200, _counts(tally))
+
+
+def taken_or_422(tally: Tally) -> Reply:
+    """As `taken`, but 422 if nothing could be used: for senders whose author reads the answer."""
+    return json_reply(422 if tally.is_hopeless else 200, _counts(tally))
+
+
+def problem(refusal: Refusal, sent: Sent) -> Reply:
+    """RFC 9457."""
+    status, title = STATUS[refusal.reason]
+    document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": refusal.message,
+        "instance": sent.path or urlsplit(sent.url).path,
+    }
+    return json_reply(status, document, PROBLEM)
+
+
+def empty(status: int = 200) -> Reply:
+    """For handshakes that look at the status only."""
+    return Reply(status)
+
+
+def _counts(tally: Tally) -> dict[str, Any]:
+    rejected = [
+        {
+            "index": bad.position,
+            "id": bad.id,
+            "errors": [{"path": path.lstrip("."), "message": message} for path, message in bad.faults],
+        }
+        for bad in tally.bad[:BAD_LISTED_MAX]
+    ]
+    counts = {"accepted": tally.accepted, "duplicates": tally.duplicates, "kept": tally.kept, "rejected": rejected}
+    return {"success": True, **counts}

@@ -1,0 +1,46 @@
+"""From what a vendor read to what is committed: the same checks that a plain event passes, item by item."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from services.ingest.model import Posted, Refused
+from services.ingest.vendors.plain import Reading, Sender, read_event
+from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
+
+
+class Fit(NamedTuple):
+    """An item whose event can be committed."""
+
+    item: Item
+    posted: Posted
+
+
+class Judged(NamedTuple):
+    """`fit` to be committed; `kept`: items without an event (ignored, incomplete, erasures); `bad`: with faults."""
+
+    fit: Sequence[Fit]
+    kept: Sequence[Item]
+    bad: Sequence[Bad]
+
+
+def judge(read: Read, source: SourceConfig, *, received_at: datetime, event_bytes_max: int | None) -> Judged:
+    """Judges each item on its own. `event_bytes_max`: None where none of the events can be too large."""
+    sender = Sender(name=source.name, source=source.name, team=source.team, teams={})
+    reading = Reading(sender=sender, received_at=received_at, check_text=True, event_bytes_max=event_bytes_max)
+    fit: list[Fit] = []
+    kept: list[Item] = []
+    bad = list(read.bad)
+    for item in read.items:
+        if item.event is None or item.standing is Standing.IGNORED:
+            kept.append(item)
+            continue
+        try:
+            fit.append(Fit(item, read_event(item.event, reading)))
+        except Refused as refused:
+            bad.append(Bad(item.position, _shown(item.event.get("id")), refused.faults))
+    return Judged(fit, kept, bad)
+
+
+def _shown(sender_id: object) -> str | None:
+    return sender_id if isinstance(sender_id, str) and len(sender_id) <= 200 and sender_id.isprintable() else None
