@@ -1,10 +1,10 @@
 """One batch of scores and sales actions: load the leads, decide event by event, save, tell every transition.
 
-Owners' turns and sticky values are rows that all partitions share. A first pass over the batch, on no rows at all,
-learns which ones it needs; only those are locked, and the pass that counts runs on them. A batch that needs none, as
-most do, is one statement.
-"""
+Turns, loads and sticky values are rows that all partitions share. A first pass, on no rows at all, learns which leads
+are routed; a second one, on what stands there unlocked, which rows that takes; those are locked for the pass that
+counts. A batch that routes nobody, as most do, is one statement."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
@@ -18,11 +18,13 @@ from services.stages.model import (
     HistoryLine,
     Input,
     Routing,
+    Rows,
     Score,
     State,
     Told,
     TransitionLine,
     apply,
+    rows_of,
     told_id,
 )
 from shared.agreement.versions import Accords
@@ -32,7 +34,7 @@ from shared.errors import Poison
 from shared.events.codec import decode, describe
 from shared.events.codec import event as make_event
 from shared.events.envelope import Event, Outgoing, Record
-from shared.events.lifecycle import LeadQualified, StageChanged
+from shared.events.lifecycle import LeadAssigned, LeadQualified, StageChanged
 from shared.events.sales import SalesAction
 from shared.events.score import ScoreChanged
 from shared.events.topics import LIFECYCLE
@@ -54,7 +56,8 @@ class StagesStore(Protocol):
     """What this handler asks of its tables."""
 
     async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
-    async def lock(self, connection: Any, teams: Collection[str], values: Collection[str]) -> Routing: ...
+    async def outside(self, connection: Any, values: Collection[str]) -> Routing: ...
+    async def lock(self, connection: Any, rows: Rows) -> Routing: ...
     def save(self, batch: Batch) -> Sequence[Write]: ...
 
 
@@ -80,18 +83,23 @@ class StagesHandler:
             states |= await self._store.states(transaction.reader, missing)
         deciding = _Deciding(inputs, accords, states)
         deciding.decide()
-        teams: set[str] = set()
-        values: set[str] = set()
-        # A sticky owner can bring in a team that wasn't needed before, so this may take a second round.
-        while not (deciding.teams <= teams and deciding.values <= values):
-            teams |= deciding.teams
-            values |= deciding.values
-            deciding.decide_again(await self._store.lock(await transaction.open(), teams, values))
+        if deciding.routes_leads:
+            await self._route(deciding, await transaction.open())
         batch, outgoing = deciding.result()
         transaction.add(*self._store.save(batch))
         self._hot.keep(transaction, batch.states)
         transaction.on_commit(lambda: self._metrics.applied(batch, self._latencies(outgoing)))
         return outgoing
+
+    async def _route(self, deciding: "_Deciding", connection: Any) -> None:
+        """Decides again on locked rows. Another round follows only if a sticky owner changed between look and lock."""
+        outside = await self._store.outside(connection, deciding.rows.values)
+        deciding.decide_again(outside)
+        held = Rows()
+        while held.plus(deciding.rows) != held:
+            held = held.plus(deciding.rows)
+            locked = await self._store.lock(connection, held)
+            deciding.decide_again(locked._replace(absences=outside.absences))
 
     def _latencies(self, outgoing: Iterable[Outgoing]) -> Iterator[float]:
         now = self._clock.now()
@@ -101,10 +109,7 @@ class StagesHandler:
 
 
 class _Deciding:
-    """One batch on its way: later events see what earlier ones did, to their leads and to the turns.
-
-    `teams` and `values` name the rows that the decisions so far depend on.
-    """
+    """One batch on its way: later events see what earlier ones did, to their leads and to the rows."""
 
     def __init__(self, inputs: Inputs, accords: Accords, states: Mapping[UUID, State]) -> None:
         self._inputs = inputs
@@ -112,26 +117,34 @@ class _Deciding:
         self._before = states
         self._decisions: list[Decision] = []
         self._routing = Routing()
-        self.teams: set[str] = set()
-        self.values: set[str] = set()
+
+    @property
+    def routes_leads(self) -> bool:
+        """Whether any decision depends on something outside its lead."""
+        return any(map(_is_routed, self._decisions))
+
+    @property
+    def rows(self) -> Rows:
+        """Those that the decisions so far depend on."""
+        rows = Rows()
+        for (event, _), decision in zip(self._inputs, self._decisions, strict=True):
+            if _is_routed(decision):
+                rows = rows.plus(rows_of(decision, self._accords.version(decision.state.accord), event.received_at))
+        return rows
 
     def decide(self) -> None:
         """Every input in order, on no rows at all."""
         states: dict[UUID, State] = {}
-        for event, item in self._inputs:
-            decision = self._apply(states, event, item)
-            self._decisions.append(decision)
-            self._note_rows(decision)
+        self._decisions = [self._apply(states, event, item) for event, item in self._inputs]
 
     def decide_again(self, routing: Routing) -> None:
-        """Now on locked rows, for the leads that depend on some: no other decision can come out differently."""
-        routed = {decision.state.lead_id for decision in self._decisions if _depends_on_rows(decision)}
+        """On these rows, for the leads that are routed: no other decision can come out differently."""
+        routed = {decision.state.lead_id for decision in self._decisions if _is_routed(decision)}
         self._routing = routing
         states: dict[UUID, State] = {}
         for index, (event, item) in enumerate(self._inputs):
             if event.key in routed:
-                self._decisions[index] = decision = self._apply(states, event, item)
-                self._note_rows(decision)
+                self._decisions[index] = self._apply(states, event, item)
 
     def _apply(self, states: dict[UUID, State], event: Event, item: Input) -> Decision:
         lead_id, received_at = event.key, event.received_at
@@ -141,20 +154,12 @@ class _Deciding:
         states[lead_id], self._routing = decision.state, decision.routing
         return decision
 
-    def _note_rows(self, decision: Decision) -> None:
-        stamp = decision.stamp
-        if stamp is None:
-            return
-        if stamp.turn is not None and stamp.team is not None:
-            self.teams.add(stamp.team)
-        if stamp.sticky_value is not None:
-            self.values.add(stamp.sticky_value)
-
     def result(self) -> tuple[Batch, list[Outgoing]]:
         """What is saved, and what is told."""
-        batch = Batch({}, [], [], self._routing)
+        given = Counter(decision.given for decision in self._decisions if decision.given is not None)
+        batch = Batch({}, [], [], self._routing, [], given)
         outgoing: list[Outgoing] = []
-        for (event, item), (state, payloads, _, stamp, ignored) in zip(self._inputs, self._decisions, strict=True):
+        for (event, item), (state, payloads, _, stamp, ignored, _) in zip(self._inputs, self._decisions, strict=True):
             lead_id, body = event.key, event.value if isinstance(item, SalesAction) else None
             batch.states[lead_id] = state
             batch.history.append(HistoryLine(lead_id, event.id, state.number, event.received_at, body, stamp, ignored))
@@ -163,12 +168,13 @@ class _Deciding:
                 outgoing.append(Outgoing(LIFECYCLE, told))
                 if isinstance(payload, StageChanged):
                     batch.transitions.append(TransitionLine(told.id, event.id, payload))
+                elif isinstance(payload, LeadAssigned):
+                    batch.assignments.append(payload)
         return batch, outgoing
 
 
-def _depends_on_rows(decision: Decision) -> bool:
-    stamp = decision.stamp
-    return stamp is not None and (stamp.turn is not None or stamp.sticky_value is not None)
+def _is_routed(decision: Decision) -> bool:
+    return decision.stamp is not None or decision.given is not None
 
 
 def _inputs(records: Iterable[Record]) -> Inputs:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from services.stages.model import Batch, TransitionReason
-from shared.events.lifecycle import StageChanged
+from services.stages.model import Batch
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 3600)
 
@@ -25,7 +24,16 @@ class Metrics:
             "accord_stages_ignored_total", "Sales actions that changed nothing.", ["reason"], registry=registry
         )
         self.assignments = Counter(
-            "accord_stages_assignments_total", "Owners given to leads by routing.", ["why"], registry=registry
+            "accord_stages_assignments_total",
+            "Leads given to an owner, or to the queue unassigned, by why.",
+            ["why"],
+            registry=registry,
+        )
+        self.passed_over = Counter(
+            "accord_stages_passed_over_total",
+            "Owners who couldn't be asked when a lead was routed, by why.",
+            ["why"],
+            registry=registry,
         )
         self.webhook_to_qualified = Histogram(
             "accord_stages_webhook_to_qualified_seconds",
@@ -36,20 +44,16 @@ class Metrics:
 
     def applied(self, batch: Batch, latencies_seconds: Iterable[float]) -> None:
         """Counts one batch that was committed."""
-        labels = [_labels(line.changed) for line in batch.transitions]
+        changes = [line.changed for line in batch.transitions]
+        labels = [(changed.from_stage, changed.to_stage, changed.why or "") for changed in changes]
         for transition, count in Tally(labels).items():
             self.transitions.labels(*transition).inc(count)
         for ignored, count in Tally([line.ignored for line in batch.history if line.ignored]).items():
             self.ignored.labels(ignored).inc(count)
-        for why, count in Tally([line.stamp.why for line in batch.history if line.stamp]).items():
+        for why, count in Tally([assigned.why for assigned in batch.assignments]).items():
             self.assignments.labels(why).inc(count)
+        passed_over = [passed.why for line in batch.history if line.stamp for passed in line.stamp.passed_over]
+        for reason, count in Tally(passed_over).items():
+            self.passed_over.labels(reason).inc(count)
         for seconds in latencies_seconds:
             self.webhook_to_qualified.observe(seconds)
-
-
-def _labels(changed: StageChanged) -> tuple[str, str, str]:
-    # The reason that a rep gave is free text for some actions: a label names the kind instead.
-    if changed.implied:
-        return changed.from_stage, changed.to_stage, TransitionReason.IMPLIED
-    reason = TransitionReason.SCORE if changed.action is None else TransitionReason.SALES
-    return changed.from_stage, changed.to_stage, reason

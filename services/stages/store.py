@@ -8,9 +8,12 @@ from uuid import UUID
 import msgspec
 
 from services.stages.model import (
+    Absence,
     Batch,
     HistoryLine,
+    Load,
     Routing,
+    Rows,
     State,
     Sticky,
     TransitionLine,
@@ -68,16 +71,28 @@ SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::uuid[], $5::time
     $8::text[], $9::text[], $10::boolean[], $11::text[]))
 """
 
-# Makes the rows that aren't there and locks those that are: always sticky values first, each in the order given. One
-# statement, because other partitions wait for these locks.
+# Sticky values as they stand, and who is absent, as people configured it: nothing is locked.
+_OUTSIDE = """
+SELECT value, owner, team, NULL::boolean AS is_gone, NULL::timestamptz AS paused_until FROM stages.sticky
+WHERE value = ANY($1::text[]) AND owner IS NOT NULL
+UNION ALL SELECT NULL, owner, NULL, is_gone, paused_until FROM api.published_owners WHERE is_gone OR is_paused
+"""
+
+# Makes the rows that aren't there and locks those that are: always sticky values first, then teams, then loads, each in
+# the order given. One statement, because other partitions wait for these locks.
 _LOCK = """
 WITH valued AS (
     INSERT INTO stages.sticky (value) SELECT unnest($1::text[])
     ON CONFLICT (value) DO UPDATE SET value = excluded.value RETURNING value, owner, team),
 turned AS (
     INSERT INTO stages.turns (team) SELECT unnest($2::text[])
-    ON CONFLICT (team) DO UPDATE SET team = excluded.team RETURNING team, turn)
-SELECT value, owner, team, NULL AS turn FROM valued UNION ALL SELECT NULL, NULL, team, turn FROM turned
+    ON CONFLICT (team) DO UPDATE SET team = excluded.team RETURNING team, turn),
+loaded AS (
+    INSERT INTO stages.loads (owner, day) SELECT * FROM unnest($3::text[], $4::date[])
+    ON CONFLICT (owner, day) DO UPDATE SET owner = excluded.owner RETURNING owner, day, leads)
+SELECT value, owner, team, NULL AS number, NULL::date AS day FROM valued
+UNION ALL SELECT NULL, NULL, team, turn, NULL FROM turned
+UNION ALL SELECT NULL, owner, NULL, leads, day FROM loaded
 """
 
 _SAVE_STICKY = """valued AS (
@@ -89,12 +104,17 @@ _SAVE_TURNS = """turned AS (
 UPDATE stages.turns SET turn = now.turn FROM unnest($1::text[], $2::bigint[]) AS now (team, turn)
 WHERE turns.team = now.team)
 """
+# Added, not set: of an owner without a bound nobody asks, and so nobody locks the row before.
+_SAVE_LOADS = """loaded AS (
+INSERT INTO stages.loads AS l (owner, day, leads) SELECT * FROM unnest($1::text[], $2::date[], $3::integer[])
+ON CONFLICT (owner, day) DO UPDATE SET leads = l.leads + excluded.leads)
+"""
 
 _HISTORY = f"SELECT {', '.join(HISTORY_COLUMNS)} FROM stages.history WHERE lead_id = $1 ORDER BY number"
 
 # What of a state is no column.
-REST_FIELDS = ("number", "accord", "created_at", "entered_at", "is_scored", "lead")
-_REST = msgspec.json.Decoder(tuple[int, int, datetime | None, datetime | None, bool, LeadSnapshot])
+REST_FIELDS = ("number", "accord", "created_at", "entered_at", "is_scored", "lead", "is_handed_over")
+_REST = msgspec.json.Decoder(tuple[int, int, datetime | None, datetime | None, bool, LeadSnapshot, bool])
 
 
 class PostgresStore:
@@ -104,16 +124,32 @@ class PostgresStore:
         """The states of those of these leads that have one."""
         return {row[0]: _state(row) for row in await connection.fetch(_STATES, lead_ids)}
 
-    async def lock(self, connection: Any, teams: Collection[str], values: Collection[str]) -> Routing:
+    async def outside(self, connection: Any, values: Collection[str]) -> Routing:
+        """Who has which of these sticky values, and who is absent, without a lock."""
+        sticky: dict[str, Sticky] = {}
+        absences: dict[str, Absence] = {}
+        for value, owner, team, is_gone, paused_until in await connection.fetch(_OUTSIDE, sorted(values)):
+            if value is None:
+                absences[owner] = Absence(is_gone, paused_until)
+            else:
+                sticky[value] = Sticky(owner, team)
+        return Routing(sticky=sticky, absences=absences)
+
+    async def lock(self, connection: Any, rows: Rows) -> Routing:
         """The rows that routing needs, held until the step's commit."""
         sticky: dict[str, Sticky] = {}
         turns: dict[str, int] = {}
-        for value, owner, team, turn in await connection.fetch(_LOCK, sorted(values), sorted(teams)):
-            if value is None:
-                turns[team] = turn
+        loads: dict[Load, int] = {}
+        owners, days = [load.owner for load in sorted(rows.loads)], [load.day for load in sorted(rows.loads)]
+        found = await connection.fetch(_LOCK, sorted(rows.values), sorted(rows.teams), owners, days)
+        for value, owner, team, number, day in found:
+            if day is not None:
+                loads[Load(owner, day)] = number
+            elif value is None:
+                turns[team] = number
             elif owner is not None:
                 sticky[value] = Sticky(owner, team)
-        return Routing(turns, sticky)
+        return Routing(turns, sticky, loads)
 
     def save(self, batch: Batch) -> list[Write]:
         """Refused with AlreadyApplied when the history has some of these events."""
@@ -131,6 +167,9 @@ class PostgresStore:
             writes.append(Write(_SAVE_STICKY, _columns(values)))
         if batch.routing.turns:
             writes.append(Write(_SAVE_TURNS, _columns(list(batch.routing.turns.items()))))
+        if batch.given:
+            given = [(*load, leads) for load, leads in sorted(batch.given.items())]
+            writes.append(Write(_SAVE_LOADS, _columns(given)))
         return writes
 
 
@@ -153,7 +192,8 @@ def transition_row(line: TransitionLine) -> tuple[Any, ...]:
 
 def state_row(state: State) -> tuple[Any, ...]:
     """The state as it stands in the table: a value for each of STATE_COLUMNS."""
-    rest = (state.number, state.accord, state.created_at, state.entered_at, state.is_scored, state.lead)
+    times = (state.created_at, state.entered_at)
+    rest = (state.number, state.accord, *times, state.is_scored, state.lead, state.is_handed_over)
     return (
         state.lead_id,
         state.stage,
@@ -172,7 +212,7 @@ def state_row(state: State) -> tuple[Any, ...]:
 
 def _state(row: Any) -> State:
     lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, rest = row
-    number, accord, created_at, entered_at, is_scored, lead = _REST.decode(rest)
+    number, accord, created_at, entered_at, is_scored, lead, is_handed_over = _REST.decode(rest)
     return State(
         lead_id=lead_id,
         stage=Stage(stage),
@@ -189,6 +229,7 @@ def _state(row: Any) -> State:
         grade=grade,
         lead=lead,
         is_scored=is_scored,
+        is_handed_over=is_handed_over,
     )
 
 

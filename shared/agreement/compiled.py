@@ -1,7 +1,7 @@
 """An accord ready to decide: conditions as closures, rules by activity, turns of teams. Made once per version."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from shared.agreement.calendar import BusinessCalendar
@@ -74,6 +74,13 @@ class CompiledAccord:
         self._owners = {
             team: tuple(Owner(owner.owner, owner.weight, owner.capacity) for owner in owners)
             for team, owners in routing.teams.items()
+        }
+        members = [(team, owner) for team, owners in self._owners.items() for owner in owners]
+        self._teams_of: dict[str, tuple[str, ...]] = {}
+        for team, owner in members:
+            self._teams_of[owner.owner] = (*self._teams_of.get(owner.owner, ()), team)
+        self._capacities = {
+            (team, owner.owner): owner.capacity for team, owner in members if owner.capacity is not None
         }
         self._turns: dict[str, tuple[str, ...]] = {}
         self._free_mail = frozenset(domain.casefold() for domain in routing.free_mail)
@@ -157,6 +164,29 @@ class CompiledAccord:
     def owners(self, team: str) -> tuple[Owner, ...]:
         """The team's owners; none for an unknown team."""
         return self._owners.get(team, ())
+
+    def teams_of(self, owner: str) -> tuple[str, ...]:
+        """The teams that this owner belongs to; none for one that the accord doesn't know."""
+        return self._teams_of.get(owner, ())
+
+    def team_with(self, owner: str, preferred: str | None) -> str | None:
+        """A team that this owner belongs to, the preferred one if it is among them."""
+        teams = self.teams_of(owner)
+        return preferred if preferred in teams else next(iter(teams), None)
+
+    def capacity(self, owner: str, team: str | None) -> int | None:
+        """How many leads this owner takes a day, as a member of the team or else of the first they belong to; None
+        without a bound."""
+        found = self.team_with(owner, team)
+        return None if found is None else self._capacities.get((found, owner))
+
+    def has_capacity(self, owner: str) -> bool:
+        """Whether any team bounds what this owner takes."""
+        return any((team, owner) in self._capacities for team in self.teams_of(owner))
+
+    def day_of(self, at: datetime) -> date:
+        """The calendar day of an instant in the accord's zone, by which capacity is counted."""
+        return at.astimezone(self.calendar.zone).date()
 
     def sticky_value(self, facts: Facts) -> str | None:
         """The value whose owner keeps its leads, in one form; None without one, and for free mail."""

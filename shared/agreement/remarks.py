@@ -24,12 +24,6 @@ def not_yet_executed(accord: Accord) -> list[str]:
         if clock.pauses_while is not None:
             lines.append(f"sla.clocks.{clock.id}: pauses_while: {clock.pauses_while}")
     lines += [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
-    for team, owners in accord.routing.teams.items():
-        lines += [
-            f"routing.teams.{team}: capacity {owner.capacity}/d of {owner.owner}"
-            for owner in owners
-            if owner.capacity is not None
-        ]
     return lines
 
 

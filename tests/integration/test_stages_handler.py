@@ -194,11 +194,23 @@ async def test_a_score_that_does_not_fit_is_poison(line: Line) -> None:
 async def test_two_partitions_that_route_at_the_same_time_share_the_turns_fairly(
     line: Line, pool: asyncpg.Pool
 ) -> None:
-    events = [await line.qualify(n, f"x@company{n}.example") for n in range(60)]
+    events = [await line.qualify(n, f"x@company{n}.example", employees=100) for n in range(60)]
     await asyncio.gather(*(line.step(*events[n : n + 5]) for n in range(0, 60, 5)))
     owners = Counter((await owners_of(pool)).values())
-    assert owners == {"ada@sales.example": 40, "grace@sales.example": 20}
-    assert await pool.fetchval("SELECT turn FROM stages.turns WHERE team = 'enterprise'") == 60
+    assert owners == {"linus@sales.example": 30, "barbara@sales.example": 30}
+    turns = await pool.fetch("SELECT turn FROM stages.published_assignments ORDER BY turn")
+    assert [row["turn"] for row in turns] == list(range(60))
+    assert await pool.fetchval("SELECT turn FROM stages.turns WHERE team = 'commercial'") == 60
+
+
+async def test_no_owner_gets_more_than_their_capacity_however_many_partitions_route(
+    line: Line, pool: asyncpg.Pool
+) -> None:
+    events = [await line.qualify(n, f"x@company{n}.example") for n in range(60)]
+    await asyncio.gather(*(line.step(*events[n : n + 5]) for n in range(0, 60, 5)))
+    assert Counter((await owners_of(pool)).values()) == {"ada@sales.example": 20, "grace@sales.example": 40}
+    loads = {row["owner"]: row["leads"] for row in await pool.fetch("SELECT * FROM stages.published_loads")}
+    assert loads == {"ada@sales.example": 20, "grace@sales.example": 40}
 
 
 async def test_colleagues_who_qualify_at_the_same_time_get_one_owner(line: Line, pool: asyncpg.Pool) -> None:

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.stages.model import told
-from services.stages.model.routing import Routing, Stamp, reassign, route
+from services.stages.model.routing import Load, Question, Routing, Rows, Stamp, reassign, route, team_handed_to
 from services.stages.model.state import Decision, Input, Score, State, Told
-from services.stages.model.transitions import Step, TransitionReason, steps
+from services.stages.model.transitions import Step, steps
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.versions import Accords
 from shared.events.base import LeadSnapshot
-from shared.events.lifecycle import AssignmentReason, IgnoredReason, Stage
+from shared.events.lifecycle import AssignmentReason, IgnoredReason, Stage, TransitionReason
 from shared.events.sales import Action, SalesAction
 
 _RECORDED_ONLY = frozenset({Action.CONTACTED, Action.SNOOZED, Action.NOTE})
@@ -27,6 +27,15 @@ def apply(
     if isinstance(item, SalesAction):
         return _act(state, item, context)
     return _score(state, item, context)
+
+
+def rows_of(decision: Decision, accord: CompiledAccord, received_at: datetime) -> Rows:
+    """The rows outside its lead that a decision depends on, or moves in a way that others depend on."""
+    stamp, given = decision.stamp, decision.given
+    rows = Rows() if stamp is None else stamp.rows(accord, accord.day_of(received_at))
+    if given is not None and accord.has_capacity(given.owner):
+        rows = rows.plus(Rows(loads=frozenset({given})))
+    return rows
 
 
 class HistoryRow(NamedTuple):
@@ -55,6 +64,9 @@ class _Context(NamedTuple):
     @property
     def rows(self) -> Routing:
         return self.routing if isinstance(self.routing, Routing) else Routing()
+
+    def question(self, state: State) -> Question:
+        return Question(self.accord, self.facts(state), self.rows, self.received_at)
 
     def facts(self, state: State) -> Mapping[str, Any]:
         return self.accord.facts(
@@ -85,6 +97,7 @@ def _score(state: State, score: Score, context: _Context) -> Decision:
         score.grade,
         score.lead,
         True,
+        state.is_handed_over,
     )
     if not _may_qualify(state, score, context) or not context.accord.is_mql(context.facts(state)):
         return Decision(state, (), context.rows)
@@ -92,7 +105,7 @@ def _score(state: State, score: Score, context: _Context) -> Decision:
     move = _Move(Step(Stage.MQL, False), moment, TransitionReason.SCORE, None)
     after, payloads, stamp = _enter(state, move, context)
     qualified = told.qualified(after, score, moment, context.accord, context.facts(after))
-    return _routed(Decision(after, (*payloads, qualified), context.rows, stamp))
+    return _routed(Decision(after, (*payloads, qualified), context.rows, stamp), context)
 
 
 def _may_qualify(state: State, score: Score, context: _Context) -> bool:
@@ -145,15 +158,28 @@ def _recorded(
 
 
 def _assign(state: State, action: SalesAction, at: datetime, context: _Context) -> Decision:
-    if action.owner is not None:
-        after = state._replace(owner=action.owner)
-        handed = Stamp(action.owner, state.team, AssignmentReason.HANDED_OVER)
-        return Decision(after, (told.assigned(after, handed, at),), context.rows)
+    if action.owner:
+        return _hand_over(state, action.owner, at, context)
     stamp = context.routing
     if isinstance(stamp, Routing):
-        stamp = reassign(context.accord, context.facts(state), stamp, owner=state.owner, team=state.team)
-    after = state._replace(owner=stamp.owner, team=stamp.team)
-    return _routed(Decision(after, (told.assigned(after, stamp, at),), context.rows, stamp))
+        stamp = reassign(context.question(state), state.holder)
+    if stamp.owner is None:
+        ignored = IgnoredReason.NOBODY_ELSE
+        refused = told.recorded(state, action, at, ignored, passed_over=stamp.passed_over)
+        return Decision(state, (refused,), context.rows, stamp, ignored)
+    after = state._replace(owner=stamp.owner, team=stamp.team, is_handed_over=False)
+    payload = told.assigned(state, after, stamp, at)
+    return _routed(Decision(after, (payload,), context.rows, stamp), context)
+
+
+def _hand_over(state: State, owner: str, at: datetime, context: _Context) -> Decision:
+    """People decide: nobody is passed over, no turn is taken. It depends on no rows, and so is not stamped."""
+    question = context.question(state)
+    stamp = Stamp(owner, team_handed_to(question, owner, state.holder), AssignmentReason.HANDED_OVER)
+    after = state._replace(owner=owner, team=stamp.team, is_handed_over=True)
+    given = question.load_of(owner) if owner != state.owner else None
+    rows = stamp.applied_to(context.rows, given)
+    return Decision(after, (told.assigned(state, after, stamp, at),), rows, given=given)
 
 
 class _Move(NamedTuple):
@@ -173,7 +199,7 @@ def _walk(state: State, path: Iterable[Step], action: SalesAction, context: _Con
         state, told_now, taken = _enter(state, _Move(step, at, reason, action), context)
         payloads += told_now
         stamp = taken or stamp
-    return _routed(Decision(state, payloads, context.rows, stamp))
+    return _routed(Decision(state, payloads, context.rows, stamp), context)
 
 
 def _enter(state: State, move: _Move, context: _Context) -> tuple[State, list[Told], Stamp | None]:
@@ -184,18 +210,23 @@ def _enter(state: State, move: _Move, context: _Context) -> tuple[State, list[To
         return after, [_changed(state, after, move)], None
     stamp = context.routing
     if isinstance(stamp, Routing):
-        stamp = route(context.accord, context.facts(after), stamp, owner=state.owner, team=state.team)
-    after = after._replace(owner=stamp.owner, team=stamp.team)
-    return after, [_changed(state, after, move), told.assigned(after, stamp, move.at)], stamp
+        stamp = route(context.question(after), after.holder)
+    is_kept = stamp.owner == state.owner
+    after = after._replace(owner=stamp.owner, team=stamp.team, is_handed_over=is_kept and state.is_handed_over)
+    return after, [_changed(state, after, move), told.assigned(state, after, stamp, move.at)], stamp
 
 
 def _changed(before: State, after: State, move: _Move) -> Told:
     return told.changed(before, after, at=move.at, action=move.action, reason=move.reason)
 
 
-def _routed(decision: Decision) -> Decision:
+def _routed(decision: Decision, context: _Context) -> Decision:
+    """With the rows as the decision leaves them."""
     stamp = decision.stamp
-    return decision if stamp is None else decision._replace(routing=stamp.applied_to(decision.routing))
+    if stamp is None:
+        return decision
+    given = None if stamp.owner is None else Load(stamp.owner, context.accord.day_of(context.received_at))
+    return decision._replace(routing=stamp.applied_to(decision.routing, given), given=given)
 
 
 def _not_before_the_last(state: State, at: datetime) -> datetime:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from services.stages.model.routing import Routing, Stamp
+from services.stages.model.routing import Holder, Load, Routing, Stamp
 from shared.events.base import Instant, LeadSnapshot, Reason
 from shared.events.lifecycle import IgnoredReason, LeadAssigned, LeadQualified, SalesRecorded, Stage, StageChanged
 from shared.events.sales import SalesAction
@@ -48,16 +48,23 @@ class State(NamedTuple):
     grade: str = ""
     lead: LeadSnapshot = LeadSnapshot()
     is_scored: bool = False
+    is_handed_over: bool = False
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.owner, self.team, self.is_handed_over)
 
 
 class Decision(NamedTuple):
-    """The new state, the events to emit in their order, and what routing took from outside the lead."""
+    """The new state, the events to emit in their order, and what routing took from outside the lead. `given` is the
+    load that a lead's new owner carries for it."""
 
     state: State
     payloads: Sequence[Told]
     routing: Routing
     stamp: Stamp | None = None
     ignored: IgnoredReason | None = None
+    given: Load | None = None
 
 
 class HistoryLine(NamedTuple):
@@ -81,9 +88,12 @@ class TransitionLine(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What one step saves. `routing` has the rows that the batch locked, as it leaves them."""
+    """What one step saves. `routing` has the rows that the batch locked, as it leaves them; `given` is what it adds to
+    the owners' loads."""
 
     states: dict[UUID, State]
     history: list[HistoryLine]
     transitions: list[TransitionLine]
     routing: Routing
+    assignments: list[LeadAssigned]
+    given: dict[Load, int]

@@ -5,19 +5,21 @@ from uuid import UUID
 
 from services.stages.model.routing import Stamp
 from services.stages.model.state import Score, State, Told
-from services.stages.model.transitions import USUAL_ACTION, TransitionReason
+from services.stages.model.transitions import USUAL_ACTION
 from shared.agreement.clocks import clocks_starting, moment
 from shared.agreement.compiled import CompiledAccord
-from shared.agreement.rules import Facts
+from shared.agreement.rules import ClockRule, Facts
 from shared.events.envelope import derived_id
 from shared.events.lifecycle import (
     ClockPreview,
     IgnoredReason,
     LeadAssigned,
     LeadQualified,
+    PassedOver,
     SalesRecorded,
     Stage,
     StageChanged,
+    TransitionReason,
 )
 from shared.events.sales import SalesAction
 
@@ -42,6 +44,7 @@ def changed(
         version=after.version,
         entry=after.version,
         reason=reason if is_implied or action is None or action.reason is None else action.reason,
+        why=reason,
         action=USUAL_ACTION.get(after.stage) if is_implied else sales_action,
         implied=is_implied,
         engagement=after.engagement,
@@ -59,7 +62,7 @@ def changed(
     )
 
 
-def assigned(state: State, stamp: Stamp, at: datetime) -> LeadAssigned:
+def assigned(before: State, state: State, stamp: Stamp, at: datetime) -> LeadAssigned:
     """A new owner, and all that the decision took from outside the lead."""
     return LeadAssigned(
         lead_id=state.lead_id,
@@ -67,6 +70,7 @@ def assigned(state: State, stamp: Stamp, at: datetime) -> LeadAssigned:
         owner=stamp.owner,
         team=stamp.team,
         why=stamp.why,
+        previous_owner=before.owner,
         turn=stamp.turn,
         candidates=stamp.candidates,
         passed_over=stamp.passed_over,
@@ -76,9 +80,9 @@ def assigned(state: State, stamp: Stamp, at: datetime) -> LeadAssigned:
 
 
 def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, facts: Facts) -> LeadQualified:
-    """What a sales tool needs in one event; `due` is the clock that runs out first."""
-    clocks = [(moment(accord, rule, at, 1.0), rule.id) for rule in clocks_starting(accord, state.stage, facts)]
-    first = min(clocks, default=None)
+    """What a sales tool needs in one event, with the clocks that start now in the order of their deadlines."""
+    rules = clocks_starting(accord, state.stage, facts)
+    clocks = sorted((_preview(accord, rule, at) for rule in rules), key=lambda clock: (clock.deadline, clock.rule))
     return LeadQualified(
         lead_id=state.lead_id,
         version=state.version,
@@ -88,13 +92,27 @@ def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, 
         reasons=score.reasons,
         owner=state.owner,
         team=state.team,
-        due=ClockPreview(rule=first[1], deadline=first[0]) if first else None,
+        due=clocks[0] if clocks else None,
+        clocks=tuple(clocks),
+        accord=accord.version,
         occurred_at=at,
         lead=state.lead,
     )
 
 
-def recorded(state: State, action: SalesAction, at: datetime, ignored: IgnoredReason | None) -> SalesRecorded:
+def _preview(accord: CompiledAccord, rule: ClockRule, at: datetime) -> ClockPreview:
+    seconds = rule.within.total_seconds()
+    return ClockPreview(rule.id, moment(accord, rule, at, 1.0), rule.hours, seconds, rule.stops)
+
+
+def recorded(
+    state: State,
+    action: SalesAction,
+    at: datetime,
+    ignored: IgnoredReason | None,
+    *,
+    passed_over: tuple[PassedOver, ...] = (),
+) -> SalesRecorded:
     """A touch, snooze or note; or an action that changed nothing, with the reason."""
     return SalesRecorded(
         lead_id=state.lead_id,
@@ -112,6 +130,7 @@ def recorded(state: State, action: SalesAction, at: datetime, ignored: IgnoredRe
         note=action.note,
         actor=action.actor,
         owner=state.owner,
+        passed_over=passed_over,
         occurred_at=at,
         lead=state.lead,
     )

@@ -1,7 +1,6 @@
 """The table of transitions (ACCORD.md "Stages"): which action leads from where to where, and through what."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from shared.agreement.compiled import CompiledAccord
@@ -18,14 +17,6 @@ USUAL_ACTION: Final = {
     Stage.OPPORTUNITY: Action.OPPORTUNITY_OPENED,
     Stage.CUSTOMER: Action.WON,
 }
-
-
-class TransitionReason(StrEnum):
-    """Why a lead changed its stage."""
-
-    SCORE = "score qualifies"
-    SALES = "sales action"
-    IMPLIED = "implied by a later step"
 
 
 class _Row(NamedTuple):

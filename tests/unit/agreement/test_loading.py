@@ -37,7 +37,7 @@ def test_the_packaged_accord_loads_whole() -> None:
 
 def test_what_is_not_executed_yet_is_named() -> None:
     named = "\n".join(not_yet_executed(load_accord(default_accord_text())))
-    for words in ("then: reassign", "then: recycle", "pauses_while", "promises.pipeline-share", "capacity 20/d"):
+    for words in ("then: reassign", "then: recycle", "pauses_while", "promises.pipeline-share"):
         assert words in named
     assert not_yet_executed(load_accord(MINIMAL)) == []
 

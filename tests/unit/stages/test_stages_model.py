@@ -13,6 +13,8 @@ from shared.events.lifecycle import (
     IgnoredReason,
     LeadAssigned,
     LeadQualified,
+    PassedOver,
+    PassedOverReason,
     SalesRecorded,
     Stage,
     StageChanged,
@@ -163,7 +165,8 @@ def test_a_reassignment_gives_the_next_owner_who_is_not_the_present_one() -> Non
     (assigned,) = decision.payloads
     assert isinstance(assigned, LeadAssigned)
     assert (assigned.owner, assigned.why) == ("grace@sales.example", AssignmentReason.REASSIGNED)
-    assert assigned.passed_over == ("ada@sales.example",)
+    assert assigned.passed_over == (PassedOver("ada@sales.example", PassedOverReason.PRESENT_OWNER),)
+    assert assigned.previous_owner == "ada@sales.example"
 
 
 def test_a_hand_over_is_told_with_its_reason_and_takes_no_turn() -> None:
@@ -172,7 +175,7 @@ def test_a_hand_over_is_told_with_its_reason_and_takes_no_turn() -> None:
     (assigned,) = decision.payloads
     assert isinstance(assigned, LeadAssigned)
     assert (assigned.owner, assigned.why, assigned.turn) == ("boss@sales.example", AssignmentReason.HANDED_OVER, None)
-    assert decision.routing == Routing()
+    assert decision.routing.turns == {}
 
 
 def test_the_fold_of_a_history_needs_no_rows_but_its_stamps() -> None:
