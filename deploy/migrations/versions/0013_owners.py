@@ -5,8 +5,8 @@
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 STATEMENTS = (
     "ALTER TABLE api.owners ADD COLUMN deleted_at timestamptz",
