@@ -8,6 +8,7 @@ from services.api.routes.clocks import ClockRoutes
 from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.leads import LeadRoutes
+from services.api.routes.owners import OwnerRoutes
 from services.api.routes.parts import Parts, Registrar
 from services.api.routes.sources import SourceRoutes
 from services.api.routes.subscriptions import SubscriptionRoutes
@@ -18,6 +19,7 @@ from services.api.store.configured import ConfiguredStore
 from services.api.store.database import Database
 from services.api.store.idempotency import IdempotencyStore
 from services.api.store.leads import LeadStore
+from services.api.store.owners import OwnerStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
 from shared.http.auth import KeyRing
@@ -44,6 +46,7 @@ def wire(resources: Resources) -> Service:
         SourceRoutes(parts),
         SubscriptionRoutes(parts),
         KeyRoutes(parts),
+        OwnerRoutes(parts, OwnerStore(Database(resources.engine))),
     ):
         routes.register(registrar)
     return Service(

@@ -14,6 +14,9 @@ from shared.events.lifecycle import Stage
 from shared.events.sales import Action
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+# The queue of leads that are sales' to work on and nobody's.
+UNASSIGNED = "unassigned"
+WORKED_ON = tuple(stage.value for stage in (Stage.MQL, Stage.SAL, Stage.SQL, Stage.OPPORTUNITY))
 RUNNING_STATES = ("open", "warned", "paused")
 # The last thing that happened to a clock, latest first. `announced_at`, because until then nobody knew.
 _CLOCK_TIMES = {"voided_at": "voided", "resolved_at": "resolved", "announced_at": "breached", "met_at": "met"}

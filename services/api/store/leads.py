@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, or_, select
 
-from services.api.model import RUNNING_STATES, GrantRow, Moment
+from services.api.model import RUNNING_STATES, UNASSIGNED, WORKED_ON, GrantRow, Moment
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import (
@@ -141,7 +141,9 @@ def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
         conditions.append(or_(is_stage, STAGED.c.lead_id.is_(None)) if wanted.stage == "lead" else is_stage)
     if wanted.grade is not None:
         conditions.append(SCORED.c.grade == wanted.grade)
-    if wanted.owner is not None:
+    if wanted.owner == UNASSIGNED:
+        conditions += [STAGED.c.owner.is_(None), STAGED.c.stage.in_(WORKED_ON)]
+    elif wanted.owner is not None:
         conditions.append(STAGED.c.owner == wanted.owner)
     if wanted.source is not None:
         conditions.append(or_(SCORED.c.source == wanted.source, SCORED.c.first_source == wanted.source))

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     Integer,
@@ -22,6 +23,7 @@ _KINDS: dict[str, Any] = {
     "int": Integer,
     "float": Float,
     "uuid": Uuid,
+    "date": Date,
     "time": DateTime(timezone=True),
     "json": JSONB(none_as_null=True),
     "bool": Boolean,
@@ -70,8 +72,20 @@ STAGES_HISTORY = _table(
 ACTIONS = _table(
     "stages.published_actions",
     """lead_id uuid, event_id uuid, action text, occurred_at time, received_at time, reason text, channel text,
-    actor text, ignored text, note text, source text""",
+    actor text, ignored text, note text, source text, until time, amount float, currency text, owner text""",
 )
+STAYS = _table(
+    "stages.published_stages",
+    """lead_id uuid, version int, stage text, entered_at time, left_at time, seconds float, implied bool, reason text,
+    action text, owner text""",
+)
+ASSIGNMENTS = _table(
+    "stages.published_assignments",
+    """lead_id uuid, event_id uuid, received_at time, owner text, team text, why text, turn int, candidates json,
+    passed_over json""",
+)
+LOADS = _table("stages.published_loads", """owner text, day date, leads int""")
+OPEN_LEADS = _table("stages.published_owners", """owner text, open_leads int""")
 CLOCKS = _table(
     "sla.published_clocks",
     """clock_id uuid, lead_id uuid, rule text, attempt int, accord int, entry int, state text, owner text,
@@ -111,6 +125,10 @@ SUBSCRIPTIONS = _table(
     "api.subscriptions",
     """subscription_id uuid, name text, url text, types texts, condition json, format text, secret text,
     state text, created_at time, deleted_at time""",
+)
+OWNERS = _table(
+    "api.owners",
+    """owner text, is_paused bool, paused_until time, deleted_at time, updated_at time""",
 )
 IDEMPOTENCY = _table(
     "api.idempotency",

@@ -21,7 +21,16 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
-from services.api.store.tables import ACTIONS, CLOCK_EVENTS, DELIVERIES, GRANTS, HISTORY, TRANSITIONS
+from services.api.store.tables import (
+    ACTIONS,
+    ASSIGNMENTS,
+    CLOCK_EVENTS,
+    DELIVERIES,
+    GRANTS,
+    HISTORY,
+    STAYS,
+    TRANSITIONS,
+)
 from shared.events.sla import ClockEscalated
 
 Kind = Literal["profile", "activity", "score", "action", "transition", "clock", "delivery"]
@@ -52,9 +61,8 @@ def _parts(lead_id: UUID) -> list[Select[*tuple[Any, ...]]]:
         _history(lead_id, "profile", "fields"),
         _history(lead_id, "activity", "data"),
         _scores(lead_id),
-        _part("action", ACTIONS, lead_id, ACTIONS.c.occurred_at, ACTIONS.c.event_id),
-        # Transitions implied by one action have its time; padded, their numbers sort as they happened.
-        _part("transition", TRANSITIONS, lead_id, TRANSITIONS.c.occurred_at, _padded(TRANSITIONS.c.entry)),
+        _actions(lead_id),
+        _transitions(lead_id),
         # A breach and its escalation have one time.
         _part("clock", CLOCK_EVENTS, lead_id, CLOCK_EVENTS.c.occurred_at, CLOCK_EVENTS.c.event_id, later=_IS_ESCALATED),
         _part("delivery", DELIVERIES, lead_id, DELIVERIES.c.created_at, DELIVERIES.c.delivery_id),
@@ -87,6 +95,33 @@ def _scores(lead_id: UUID) -> Select[*tuple[Any, ...]]:
     )
 
 
+def _actions(lead_id: UUID) -> Select[*tuple[Any, ...]]:
+    fields = {**_shown(ACTIONS), "routing": _routing(lead_id, ACTIONS.c.event_id, ACTIONS.c.action == "assigned")}
+    statement = _item("action", ACTIONS.c.occurred_at, ACTIONS.c.event_id, _object(fields))
+    return statement.where(ACTIONS.c.lead_id == lead_id)
+
+
+def _transitions(lead_id: UUID) -> Select[*tuple[Any, ...]]:
+    """`seconds` is how long the lead was in the stage that it leaves."""
+    stay = select(STAYS.c.seconds).where(STAYS.c.lead_id == lead_id, STAYS.c.version == TRANSITIONS.c.version - 1)
+    fields = {
+        **_shown(TRANSITIONS),
+        "seconds": stay.scalar_subquery(),
+        "routing": _routing(lead_id, TRANSITIONS.c.cause_id, TRANSITIONS.c.to_stage == "mql"),
+    }
+    # Transitions implied by one action have its time; padded, their numbers sort as they happened.
+    statement = _item("transition", TRANSITIONS.c.occurred_at, _padded(TRANSITIONS.c.entry), _object(fields))
+    return statement.where(TRANSITIONS.c.lead_id == lead_id)
+
+
+def _routing(lead_id: UUID, cause: ColumnElement[Any], is_asked: ColumnElement[bool]) -> ColumnElement[Any]:
+    """Who got the lead by this, and why; null where nobody was sought."""
+    names = ("owner", "team", "why", "turn", "passed_over")
+    stamp = _object({name: ASSIGNMENTS.c[name] for name in names})
+    own = (ASSIGNMENTS.c.lead_id == lead_id) & (ASSIGNMENTS.c.event_id == cause)
+    return select(stamp).where(own, is_asked).scalar_subquery()
+
+
 def _part(
     kind: Kind,
     view: FromClause,
@@ -96,7 +131,7 @@ def _part(
     *,
     later: ColumnElement[int] = _NOT_LATER,
 ) -> Select[*tuple[Any, ...]]:
-    detail = _object({column.name: column for column in view.c if column.name != "lead_id"})
+    detail = _object(_shown(view))
     return _item(kind, at, id_, detail, later=later).where(view.c.lead_id == lead_id)
 
 
@@ -117,6 +152,10 @@ def _item(
         literal_column(f"'{kind}'", Text).label("kind"),
         detail.label("detail"),
     )
+
+
+def _shown(view: FromClause) -> dict[str, ColumnElement[Any]]:
+    return {column.name: column for column in view.c if column.name != "lead_id"}
 
 
 def _object(fields: dict[str, ColumnElement[Any]]) -> ColumnElement[Any]:
