@@ -132,7 +132,7 @@ async def test_the_timeline_says_how_long_a_stage_took_and_why_somebody_got_the_
 
     async def is_told() -> bool:
         items[:] = (await caller.get("/v1/leads/a@one.example/timeline")).json["items"]
-        return 2 == sum(item["kind"] == "action" for item in items)
+        return [item["kind"] for item in items].count("action") == 2
 
     await eventually(is_told)
     moves = [item["detail"] for item in items if item["kind"] == "transition"]
