@@ -2,6 +2,7 @@
 
 from services.api.handler import ActionLine, Publisher, prepare
 from services.api.metrics import Metrics
+from services.api.routes.accord_steps import AccordStepRoutes
 from services.api.routes.accords import AccordRoutes
 from services.api.routes.actions import ActionRoutes
 from services.api.routes.clocks import ClockRoutes
@@ -43,6 +44,7 @@ def wire(resources: Resources) -> Service:
         ActionRoutes(parts, reader),
         ClockRoutes(parts),
         AccordRoutes(parts),
+        AccordStepRoutes(parts),
         SourceRoutes(parts),
         SubscriptionRoutes(parts),
         KeyRoutes(parts),

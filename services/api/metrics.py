@@ -27,6 +27,18 @@ class Metrics:
         self.idempotent_repeats = Counter(
             "accord_api_idempotent_repeats_total", "Calls answered with the first answer.", registry=registry
         )
+        self.accord_steps = Counter(
+            "accord_api_accord_steps_total",
+            "Steps in the lives of accord versions: proposed, signed, scheduled or withdrawn.",
+            ["step"],
+            registry=registry,
+        )
+        self.accord_refusals = Counter(
+            "accord_api_accord_refusals_total",
+            "Steps in the lives of accord versions that were refused, by why.",
+            ["reason"],
+            registry=registry,
+        )
         self.limits_reached = Counter(
             "accord_api_limits_reached_total",
             "Limits reached: key_cache, waiters, body_bytes or depth.",

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
@@ -133,9 +132,9 @@ def _children(value: Any) -> Iterator[Any]:
 def _is_fine_scalar(value: Any) -> bool:
     if isinstance(value, str):
         return _is_storable(value)
-    if isinstance(value, float):
-        return isfinite(value)
-    return not isinstance(value, int) or abs(value) < 10**DIGITS_MAX
+    # Postgres writes out every digit of a number, so a float is bounded as an integer is: it must be readable again.
+    # Neither infinity nor what is no number is below the bound.
+    return not isinstance(value, (int, float)) or abs(value) < 10**DIGITS_MAX
 
 
 def _is_storable(text: str) -> bool:

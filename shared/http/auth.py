@@ -64,8 +64,13 @@ class Principal:
         return self.role == ADMIN or scope in self.scopes
 
     def require(self, scope: str) -> None:
-        if not self.may(scope):
-            raise Problem(403, "Not allowed", f"This call needs the scope {scope}.")
+        """Raises Problem 403 without this scope."""
+        self.require_any(scope)
+
+    def require_any(self, *scopes: str) -> None:
+        """Raises Problem 403 without one of these scopes."""
+        if not any(self.may(scope) for scope in scopes):
+            raise Problem(403, "Not allowed", f"This call needs the scope {' or '.join(scopes)}.")
 
 
 class _Held(NamedTuple):

@@ -55,6 +55,16 @@ class FieldError(NamedTuple):
     message: str
 
 
+class PlacedError(NamedTuple):
+    """What is wrong with one place of a document that was sent; `line` is null where it was no text."""
+
+    path: str
+    message: str
+    line: int | None
+    found: str
+    allowed: str
+
+
 class Problem(Exception):
     """An answer that isn't the one that was asked for."""
 
@@ -64,7 +74,7 @@ class Problem(Exception):
         title: str,
         detail: str | None = None,
         *,
-        errors: Sequence[FieldError] = (),
+        errors: Sequence[FieldError | PlacedError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{status} {title}")
@@ -93,7 +103,7 @@ def _detail_of(problem: Problem) -> str:
     """The first error; without errors what the status means."""
     if not problem.errors:
         return f"{HTTPStatus(problem.status).description or problem.title}."
-    path, message = problem.errors[0]
+    path, message = problem.errors[0][:2]
     more = len(problem.errors) - 1
     return f"{path or 'body'}: {message}{f' (and {more} more)' if more else ''}."
 

@@ -1,6 +1,5 @@
 """The accords on file, and how every step reads them."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -23,8 +22,8 @@ async def test_the_first_accord_applies_to_every_event_before_it_too(pool: async
         accords = await AccordBook().refresh(connection)
         assert accords.at(datetime(2000, 1, 1, tzinfo=UTC)).version == 1
         assert accords.newest.document.name == "Example Corp"
-        signatures = json.loads(await connection.fetchval("SELECT signed_by FROM api.accords"))
-    assert [(signature["by"], signature["is_person"]) for signature in signatures] == [("bootstrap", False)]
+        signatures = await connection.fetch("SELECT side, signed_by, key_id FROM api.signatures")
+    assert [tuple(signature) for signature in signatures] == [("bootstrap", "bootstrap", None)]
 
 
 async def test_the_same_document_again_changes_nothing(pool: asyncpg.Pool) -> None:
@@ -38,7 +37,7 @@ async def test_another_document_is_refused_and_the_one_on_file_is_kept(pool: asy
     other = default_accord_text().replace("name: Example Corp", "name: Other Corp")
     async with pool.acquire() as connection:
         await bootstrap_accord(connection, default_accord_text())
-        with pytest.raises(InvalidDocument, match=r"version 1 .* stays in effect.*accord accords propose"):
+        with pytest.raises(InvalidDocument, match=r"version 1 .* differs from it.*accord accords propose FILE"):
             await bootstrap_accord(connection, other)
         assert (await AccordBook().refresh(connection)).newest.document.name == "Example Corp"
 

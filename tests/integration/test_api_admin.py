@@ -118,7 +118,7 @@ async def test_an_idempotency_key_is_forgotten_after_a_day(caller: Caller, pool:
 
 async def test_the_accord_on_file_is_shown_and_says_that_nobody_signed_it(caller: Caller) -> None:
     item = (await caller.get("/v1/accords")).json["items"][0]
-    assert (item["version"], item["state"], item["signed_by"][0]["is_person"]) == (1, "effective", False)
+    assert (item["version"], item["state"], item["signatures"][0]["is_person"]) == (1, "effective", False)
     accord = (await caller.get("/v1/accords/1")).json
     assert accord["document"]["name"] == "Example Corp"
     assert accord["source_text"].startswith("#")

@@ -14,19 +14,26 @@ from shared.http.problems import FieldError, Problem, field_errors
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Model], parts: Parts) -> tuple[Model, bytes]:
-    """The body as the model, and its bytes. Raises Problem 413, 415 or 422."""
+async def read_body(
+    request: Request, model: type[Model], parts: Parts, *, is_optional: bool = False
+) -> tuple[Model, bytes]:
+    """The body as the model, and its bytes; an optional one may be empty. Raises Problem 413, 415 or 422."""
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise Problem(415, "Wrong content type", "Send application/json.")
-    raw = await limits.read_body(
-        request.scope, request.receive, bytes_max=parts.settings.body_bytes_max, on_limit=parts.metrics.reach
-    )
-    value = _parse(raw, parts)
+    raw = await read_bytes(request, parts)
+    value = {} if is_optional and not raw.strip() else _parse(raw, parts)
     try:
         return model.model_validate_json(json.dumps(value)), raw
     except ValidationError as error:
         raise Problem(422, "Invalid input", errors=field_errors(error)) from None
+
+
+async def read_bytes(request: Request, parts: Parts) -> bytes:
+    """The body within its limit. Raises Problem 413."""
+    return await limits.read_body(
+        request.scope, request.receive, bytes_max=parts.settings.body_bytes_max, on_limit=parts.metrics.reach
+    )
 
 
 def _parse(raw: bytes, parts: Parts) -> Any:

@@ -31,7 +31,11 @@ def idempotent_call(parts: Parts, request: Request, raw: bytes, key: str | None)
 
 
 async def create_once(
-    parts: Parts, call: IdempotentCall | None, create: Callable[[AsyncConnection], Awaitable[Created]]
+    parts: Parts,
+    call: IdempotentCall | None,
+    create: Callable[[AsyncConnection], Awaitable[Created]],
+    *,
+    status: int = 201,
 ) -> JSONResponse:
     """Creates in one transaction with the kept answer, or gives the first answer. Raises Problem 422."""
     async with parts.idempotency.database.transaction() as connection:
@@ -42,8 +46,8 @@ async def create_once(
         created = await create(connection)
         if call is not None:
             hidden = dict.fromkeys(created.secrets)
-            await parts.idempotency.keep(connection, call, Answer(201, {**created.body, **hidden}))
-    return JSONResponse({**created.body, **created.secrets}, 201)
+            await parts.idempotency.keep(connection, call, Answer(status, {**created.body, **hidden}))
+    return JSONResponse({**created.body, **created.secrets}, status)
 
 
 async def _claim(parts: Parts, connection: AsyncConnection, call: IdempotentCall | None) -> Answer | None:

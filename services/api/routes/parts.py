@@ -1,7 +1,7 @@
 """What every call of the api goes through: the key, its scope, plain query strings, and a count of how long it took."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -76,8 +76,9 @@ class Registrar:
         body: type[BaseModel] | None = None,
         status: int = 200,
         also: dict[int | str, dict[str, Any]] | None = None,
+        media_types: Mapping[str, Any] | None = None,
     ) -> None:
-        """`call` is `GET /v1/…`; its first noun is its tag."""
+        """`call` is `GET /v1/…`; its first noun is its tag. `media_types` the body may have beside JSON."""
         method, _, path = call.partition(" ")
         subject = path.split("/")[2]
         self.router.add_api_route(
@@ -91,14 +92,14 @@ class Registrar:
             status_code=status,
             dependencies=[Depends(_BEARER), Depends(self._guard(SCOPES[method, path]))],
             responses={**refusals(401, 403, *((413, 415) if body else ()), 422, 503), **(also or {})},
-            openapi_extra=_described(SCOPES[method, path], body),
+            openapi_extra=_described(SCOPES[method, path], body, media_types or {}),
             route_class_override=_timed(self._parts.metrics, subject),
         )
 
     def _guard(self, scope: str) -> Callable[[Request], Awaitable[None]]:
         async def guard(request: Request) -> None:
             principal = await self._parts.keys.authenticate(request.headers.get("authorization"))
-            principal.require(scope)
+            principal.require_any(*scope.split(" or "))
             request.state.principal = principal
             for name, value in request.query_params.multi_items():
                 if "\0" in name or "\0" in value:
@@ -125,10 +126,10 @@ def keys_of(cursor: str | None, kind: str, types: Sequence[type]) -> Keys | None
         raise invalid("cursor", str(error)) from error
 
 
-def _described(scope: str, body: type[BaseModel] | None) -> dict[str, Any]:
+def _described(scope: str, body: type[BaseModel] | None, media_types: Mapping[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {"x-scope": scope}
     if body is not None:
-        content = {"application/json": {"schema": body_schema(body)}}
+        content = {"application/json": {"schema": body_schema(body)}, **media_types}
         described["requestBody"] = {"required": True, "content": content}
     return described
 

@@ -1,4 +1,4 @@
-"""The one table of what a call needs. A call without a row here can't be registered."""
+"""What a call needs: the one table of it, without which none is registered. ` or ` between two: either will do."""
 
 from typing import Final
 
@@ -17,11 +17,13 @@ SCOPES: Final[dict[tuple[str, str], str]] = {
     ("GET", "/v1/funnel"): "reports:read",
     ("GET", "/v1/attribution"): "reports:read",
     ("GET", "/v1/first-contact"): "reports:read",
-    ("GET", "/v1/accords"): "accords:read",
-    ("GET", "/v1/accords/{version}"): "accords:read",
+    # Who may propose or sign may read what it is about.
+    ("GET", "/v1/accords"): "accords:read or accord:propose or accord:sign",
+    ("GET", "/v1/accords/{version}"): "accords:read or accord:propose or accord:sign",
+    ("GET", "/v1/accords/{version}/difference"): "accords:read or accord:propose or accord:sign",
     ("POST", "/v1/accords"): "accord:propose",
     ("POST", "/v1/accords/{version}/signatures"): "accord:sign",
-    ("POST", "/v1/accords/{version}/withdrawal"): "accord:sign",
+    ("POST", "/v1/accords/{version}/withdrawal"): "accord:propose or accord:sign",
     ("GET", "/v1/sources"): "sources:read",
     ("GET", "/v1/sources/{source_id}"): "sources:read",
     ("POST", "/v1/sources"): "sources:write",

@@ -1,21 +1,116 @@
-"""Versions of the accord."""
+"""Bodies about the versions of the accord: what comes in, and what goes out."""
 
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from services.api.schemas.fields import Instant
+from services.api.schemas.fields import Body, Instant
+
+_TIME: Final = "2026-12-01T08:00:00Z"
+_EFFECTIVE_AT: Final = (
+    "When the version takes effect: at the earliest 10 s after the second signature, which is also the default."
+)
+
+
+class ProposalBody(Body):
+    """A document to be agreed on: as an object, or as the text of a YAML or JSON file."""
+
+    document: dict[str, Any] | str = Field(examples=["accord: 1\nname: Example Corp\n…"])
+    effective_at: Instant | None = Field(None, description=_EFFECTIVE_AT, examples=[_TIME])
+
+
+class SignatureBody(Body):
+    """One side's signature. A time given here counts instead of one given before."""
+
+    effective_at: Instant | None = Field(None, description=_EFFECTIVE_AT, examples=[_TIME])
+
+
+class WithdrawalBody(Body):
+    """Nothing more needs to be said."""
+
+
+class Signature(BaseModel):
+    """Who signed, for which side, when, and over which document."""
+
+    role: str | None = Field(description="marketing or sales; null for `bootstrap`, which is no person.")
+    signed_by: str = Field(description="The name of the key.")
+    key_id: str | None
+    signed_at: Instant
+    sha256: str = Field(description="Of the RFC 8785 (canonical JSON) form of the document.")
+    effective_at: Instant | None = Field(description="The time given with this signature.")
+    is_person: bool
+    note: str | None = None
+
+
+class ChangeBody(BaseModel):
+    """One thing that another version would do differently, in words."""
+
+    path: str
+    words: str
+
+
+class DifferenceBody(BaseModel):
+    """What version `to` does differently from version `from`; empty if only the writing differs."""
+
+    from_version: int = Field(serialization_alias="from")
+    to_version: int = Field(serialization_alias="to")
+    changes: list[ChangeBody]
 
 
 class AccordItem(BaseModel):
+    """A version; its state as of now."""
+
     version: int
-    state: str
+    state: str = Field(description="proposed, scheduled, effective, superseded or withdrawn")
     sha256: str
     effective_at: Instant | None
-    signed_by: list[dict[str, Any]]
+    proposed_by: str | None
+    signatures: list[Signature]
+    withdrawn_by: str | None
+    withdrawn_at: Instant | None
     created_at: Instant
 
 
 class AccordBody(AccordItem):
+    """A version whole, with what it changes."""
+
     document: dict[str, Any]
     source_text: str
+    difference: DifferenceBody | None = Field(description="From the signed version before it; null for the first.")
+
+
+class ProposedBody(AccordItem):
+    """A version that was proposed just now."""
+
+    warnings: list[str] = Field(description="What is allowed in this document, and likely a slip.")
+    not_yet_executed: list[str] = Field(description="What it agrees on and this release only validates.")
+
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "version": 2,
+    "state": "scheduled",
+    "sha256": "4f1c" * 16,
+    "effective_at": _TIME,
+    "proposed_by": "Mary, marketing operations",
+    "signatures": [
+        {
+            "role": role,
+            "signed_by": name,
+            "key_id": key_id,
+            "signed_at": "2026-11-30T15:04:05Z",
+            "sha256": "4f1c" * 16,
+            "effective_at": None,
+            "is_person": True,
+            "note": None,
+        }
+        for role, name, key_id in (("marketing", "Mary", "9a3f"), ("sales", "Sam", "71bc"))
+    ],
+    "withdrawn_by": None,
+    "withdrawn_at": None,
+    "created_at": "2026-11-30T14:00:00Z",
+}
+EXAMPLE_DIFFERENCE: Final[dict[str, Any]] = {
+    "from": 1,
+    "to": 2,
+    "changes": [{"path": "scoring.engagement.rules[survey].points", "words": "survey: 15 → 20 points"}],
+}

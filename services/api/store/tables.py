@@ -108,8 +108,13 @@ IDENTITIES = _table(
 
 ACCORDS = _table(
     "api.accords",
-    """version int, document json, source_text text, sha256 bytes, effective_at time, state text, signed_by json,
-    created_at time""",
+    """version int, document json, source_text text, sha256 bytes, effective_at time, state text, created_at time,
+    proposed_by text, proposed_key_id text, withdrawn_by text, withdrawn_at time""",
+)
+PUBLISHED_ACCORDS = _table("api.published_accords", "version int, effective_at time, state text")
+SIGNATURES = _table(
+    "api.signatures",
+    """version int, side text, key_id text, signed_by text, signed_at time, sha256 bytes, effective_at time""",
 )
 KEYS = _table(
     "api.keys",
