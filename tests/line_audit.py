@@ -11,7 +11,7 @@ from services.audit.report import first
 from services.audit.run import Audit, audit
 
 ACCEPTED = "SELECT event_id FROM ingest.events_seen"
-PROMISES_DUE = "SELECT EXISTS (SELECT FROM sla.clocks WHERE next_due_at IS NOT NULL)"
+PROMISES_DUE = "SELECT EXISTS (SELECT FROM sla.clocks WHERE next_due_at IS NOT NULL OR then_due_at IS NOT NULL)"
 
 
 async def is_quiet(connection: Any) -> bool:

@@ -28,6 +28,7 @@ class Check(StrEnum):
     SLA = "sla"
     CLOCKS = "clocks"
     ANNOUNCEMENTS = "announcements"
+    EFFECTS = "effects"
     ONE_CLOCK = "one_clock"
     OUTCOMES = "outcomes"
     TURNS = "turns"
@@ -53,6 +54,7 @@ MEANING: Mapping[Check, tuple[str, str]] = {
     Check.SLA: ("promises equal the fold of their history", "leads"),
     Check.CLOCKS: ("clocks equal that fold", "clocks"),
     Check.ANNOUNCEMENTS: ("announcements equal that fold", "announcements"),
+    Check.EFFECTS: ("what escalations sent is applied by stages", "actions"),
     Check.ONE_CLOCK: ("one clock per promise and stage entry", "clocks"),
     Check.OUTCOMES: ("clocks are met or breached once", "announcements"),
     Check.TURNS: ("each turn of a team was taken once", "turns"),

@@ -109,6 +109,10 @@ class _Folds:
             sla.compare_lead(_one(rows.sla_leads), self.findings)
             sla.compare_clocks(rows.clocks, self._line.partitions, self.findings)
             sla.compare_announcements(rows.clock_events, self.findings)
+            if sla.sent:
+                self.findings.saw(Check.EFFECTS, len(sla.sent))
+                applied = {row["event_id"] for row in rows.stages_history}
+                self._seek(sorted(sla.sent - applied), lead_id, Check.EFFECTS)
 
     def _compare_told(self, lead_id: UUID, stages: StagesFold, rows: Rows) -> None:
         to_clocks = {event_id for event_id, type_ in stages.told if type_ in OF_CLOCKS}
@@ -146,6 +150,7 @@ class _Folds:
 
 _READER = {
     Check.SCORES: ("stages", "stages.history"),
+    Check.EFFECTS: ("stages", "stages.history"),
     Check.LIFECYCLE: ("sla-monitor", "sla.history"),
     Check.DELIVERY: ("delivery", "delivery.events"),
 }

@@ -72,8 +72,8 @@ FROM sla.clock_events WHERE type IN ('accord.clock.met', 'accord.clock.breached'
 GROUP BY lead_id, clock_id HAVING count(*) > 1"""
 
 _TOLD_TWICE: Final = """SELECT format('sla.clock_events: %s%s of clock %s, lead %s, was told %s times', type,
-    ' at level ' || level, clock_id, lead_id, count(*))
-FROM sla.clock_events GROUP BY lead_id, clock_id, type, level HAVING count(*) > 1"""
+    ' at level ' || coalesce(level, pause), clock_id, lead_id, count(*))
+FROM sla.clock_events GROUP BY lead_id, clock_id, type, level, pause HAVING count(*) > 1"""
 
 _STAMPED: Final = """SELECT stamp::jsonb ->> 'team' AS team, (stamp::jsonb ->> 'turn')::bigint AS turn
     FROM stages.history WHERE stamp::jsonb ? 'turn'"""

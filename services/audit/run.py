@@ -145,6 +145,7 @@ async def _on_kafka_alone(connection: Any) -> dict[Check, int]:
     return {
         Check.ACCEPTED: events.get(("scoring", ACTIVITY), 0) + events.get(("stages", SALES), 0),
         Check.SCORES: events.get(("stages", SCORE), 0),
+        Check.EFFECTS: events.get(("stages", SALES), 0),
         Check.LIFECYCLE: events.get(("sla-monitor", LIFECYCLE), 0),
         Check.DELIVERY: events.get(("delivery", LIFECYCLE), 0) + events.get(("delivery", SLA), 0),
     }

@@ -15,19 +15,21 @@ from shared.agreement.versions import Accords
 from shared.events.sla import ClockEvent
 from shared.events.topics import partition_of
 
-HISTORY_COLUMNS = ("lead_id", "event_id", "number", "type", "received_at", "seq", "body::text AS body")
-LEAD_COLUMNS = tuple(f"{name}::text" if name in ("touches", "snapshot") else name for name in store.LEAD_COLUMNS)
+HISTORY_COLUMNS = ("lead_id", "event_id", "number", "type", "received_at", "seq", "cause", "body::text AS body")
+_JSON = ("touches", "snapshot", "snoozes")
+LEAD_COLUMNS = tuple(f"{name}::text" if name in _JSON else name for name in store.LEAD_COLUMNS)
 CLOCK_COLUMNS = (*Clock._fields, "partition")
-ANNOUNCEMENT_COLUMNS = ("lead_id", "event_id", "clock_id", "type", "level")
+ANNOUNCEMENT_COLUMNS = ("lead_id", "event_id", "clock_id", "type", "level", "pause")
 
 Row = Any
-_PACKED = dict.fromkeys(("touches", "snapshot"), msgspec.json.decode)
+_PACKED = dict.fromkeys(_JSON, msgspec.json.decode)
 
 
 class SlaFold:
-    """What a lead's history in sla_monitor comes to."""
+    """What a lead's history in sla_monitor comes to; `sent` are the sales actions that escalations sent back."""
 
     def __init__(self, lead_id: UUID, history: Sequence[Row]) -> None:
+        self.sent: set[UUID] = set()
         self._lead_id = lead_id
         self._history = history
         self._lead: Lead | None = None
@@ -38,11 +40,12 @@ class SlaFold:
         folded = 0
         inputs = (store.input_of(self._lead_id, row) for row in self._history)
         try:
-            for lead, announcements in fold(inputs, accords):
+            for lead, announcements, effects in fold(inputs, accords):
                 folded += 1
                 self._lead = lead
                 for event in announcements:
                     self._announced[announcement_id(event)] = event
+                self.sent.update(effect.action.id for effect in effects)
         except Exception as error:
             what = f"can't be folded: number {folded + 1} raises {type(error).__name__}"
             findings.note(Check.SLA, f"sla.history: the inputs of lead {self._lead_id} {what}")
@@ -67,7 +70,7 @@ class SlaFold:
             row, subject = by_id.pop(clock.clock_id, None), f"sla.clocks: clock {clock.clock_id}"
             if row is None:
                 findings.note(Check.CLOCKS, f"{subject} of lead {self._lead_id} is missing; it was started")
-            elif found := describe(CLOCK_COLUMNS, row, (*clock, partition)):
+            elif found := describe(CLOCK_COLUMNS, row, (*store.clock_row(clock), partition)):
                 findings.note(Check.CLOCKS, f"{subject}: {found}, by the fold of lead {self._lead_id}")
         for clock_id in by_id:
             findings.note(Check.CLOCKS, f"sla.clocks: clock {clock_id} of lead {self._lead_id} was never started")
@@ -80,7 +83,7 @@ class SlaFold:
             if row is None:
                 what = f"{event.TYPE} of clock {event.clock_id}, lead {self._lead_id}, is missing"
                 findings.note(Check.ANNOUNCEMENTS, f"sla.clock_events: {what}; its history announces it")
-            elif tuple(row)[2:] != (event.clock_id, event.TYPE, event.level):
+            elif tuple(row)[2:] != (event.clock_id, event.TYPE, event.level, event.pause):
                 what = f"{event_id} of lead {self._lead_id} is not what its history announces"
                 findings.note(Check.ANNOUNCEMENTS, f"sla.clock_events: {what}")
         for event_id, row in by_id.items():

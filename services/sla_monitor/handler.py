@@ -7,13 +7,15 @@ from uuid import UUID
 
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import announcement_id, apply
-from services.sla_monitor.model.states import Clock, HistoryEntry, Input, Lead, Received, Tick
+from services.sla_monitor.model.effects import REASSIGN
+from services.sla_monitor.model.snoozes import SNOOZES_MAX
+from services.sla_monitor.model.states import Clock, Effect, HistoryEntry, Input, Lead, Received, Tick
 from shared.agreement.versions import Accords
 from shared.db.accord_book import AccordBook
 from shared.db.statement import Write
 from shared.errors import Poison
 from shared.events import codec, sla, topics
-from shared.events.envelope import Outgoing, Record
+from shared.events.envelope import Event, Outgoing, Record
 from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
 from shared.events.sla import ClockEvent
 from shared.stream.carrier import Transaction
@@ -24,22 +26,33 @@ _STAGES: Final = "stages/"
 class NextDue:
     """When the next announcement of one partition is due, as far as its owner remembers; so that waiting for it costs
     no query. Handler and sweeper share it. It may be too early (a clock was stopped, a step rolled back), never too
-    late: whoever finds it past asks the table."""
+    late: whoever finds it past asks the table. `then_at` is when the first of what was announced while the line lagged
+    was due, and is still to be carried out."""
 
     def __init__(self) -> None:
         self.is_known = False
         self.at: datetime | None = None
+        self.then_at: datetime | None = None
+
+    @property
+    def first(self) -> datetime | None:
+        return _earlier(self.at, self.then_at)
 
     def forget(self) -> None:
-        self.is_known, self.at = False, None
+        self.is_known, self.at, self.then_at = False, None, None
 
-    def lower(self, at: datetime) -> None:
-        """A clock with this moment may have been opened."""
-        self.at = at if self.at is None else min(self.at, at)
+    def lower(self, at: datetime | None, then_at: datetime | None) -> None:
+        """A clock with these moments may have been opened, or changed."""
+        self.at = _earlier(self.at, at)
+        self.then_at = _earlier(self.then_at, then_at)
 
-    def learn(self, at: datetime | None) -> None:
+    def learn(self, at: datetime | None, then_at: datetime | None) -> None:
         """The table's own answer."""
-        self.is_known, self.at = True, at
+        self.is_known, self.at, self.then_at = True, at, then_at
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 class Store(Protocol):
@@ -58,17 +71,27 @@ class LeadStep:
     """What one transaction does to the leads it loads."""
 
     def __init__(self, store: Store, accords: Accords) -> None:
-        self.outgoing: list[Outgoing] = []
+        self.effects: list[Effect] = []
         self.announcements: list[ClockEvent] = []
         self.leads: dict[UUID, Lead] = {}
         self._store = store
         self._accords = accords
         self._loaded: frozenset[Clock] = frozenset()
         self._history: list[HistoryEntry] = []
+        self._told: list[Outgoing] = []
 
     async def load(self, connection: Any, lead_ids: Iterable[UUID]) -> None:
         self.leads = await self._store.load(connection, lead_ids)
         self._loaded = frozenset(clock for lead in self.leads.values() for clock in lead.clocks)
+
+    def clock(self, lead_id: UUID, clock_id: UUID) -> Clock:
+        """One of the loaded leads' unsettled clocks."""
+        return next(clock for clock in self.leads[lead_id].clocks if clock.clock_id == clock_id)
+
+    def may_reassign(self, clock: Clock) -> bool:
+        """Whether its ladder has such a level, so that it matters who is there."""
+        rule = self._accords.version(clock.accord).clock_rule(clock.rule)
+        return any(level.then == REASSIGN for level in rule.escalate)
 
     def apply_record(self, record: Record, given: Received) -> None:
         event = record.event
@@ -79,6 +102,11 @@ class LeadStep:
         lead = self._apply(tick.lead_id, tick, tick.at, None)
         self._history.append(HistoryEntry(tick.lead_id, lead.inputs, tick))
 
+    @property
+    def outgoing(self) -> list[Outgoing]:
+        """What is announced, and what is sent to sales."""
+        return [*self._told, *(Outgoing(topics.SALES, _sent(effect)) for effect in self.effects)]
+
     def writes(self, partition: int) -> list[Write]:
         """All that changed. Refused with AlreadyApplied when the history has some of the inputs."""
         return [
@@ -88,8 +116,9 @@ class LeadStep:
         ]
 
     def _apply(self, lead_id: UUID, given: Input, received_at: datetime, traceparent: str | None) -> Lead:
-        lead, announced = apply(self.leads.get(lead_id), given, self._accords)
+        lead, announced, effects = apply(self.leads.get(lead_id), given, self._accords)
         self.leads[lead_id] = lead
+        self.effects.extend(effects)
         self.announcements.extend(announced)
         for payload in announced:
             event = codec.event(
@@ -102,7 +131,7 @@ class LeadStep:
                 after=lead.after,
                 traceparent=traceparent,
             )
-            self.outgoing.append(Outgoing(topics.SLA, event))
+            self._told.append(Outgoing(topics.SLA, event))
         return lead
 
 
@@ -129,9 +158,8 @@ class LifecycleHandler:
         transaction.add(*step.writes(self._partition))
         for lead in step.leads.values():
             for clock in lead.clocks:
-                if clock.next_due_at is not None:
-                    self._next_due.lower(clock.next_due_at)
-        transaction.on_commit(lambda: count(self._metrics, step.announcements))
+                self._next_due.lower(clock.next_due_at, clock.then_due_at)
+        transaction.on_commit(lambda: count(self._metrics, step))
         return step.outgoing
 
 
@@ -146,11 +174,23 @@ def _inputs(records: Sequence[Record]) -> list[tuple[Record, Received]]:
         if payload.lead_id != event.key:
             raise Poison(f"{event.type}: lead_id is not the key of its event")
         seq = record.seq if record.emitter is not None and record.emitter.startswith(_STAGES) else None
-        found[event.id] = record, Received(event.id, event.received_at, seq, payload)
+        found[event.id] = record, Received(event.id, event.received_at, seq, payload, event.cause)
     return list(found.values())
 
 
-def count(metrics: Metrics, announcements: Sequence[ClockEvent]) -> None:
+def _sent(effect: Effect) -> Event:
+    action = effect.action
+    return codec.event(
+        action,
+        id=action.id,
+        time=action.occurred_at,
+        received_at=action.received_at,
+        accord=effect.accord,
+        cause=effect.cause,
+    )
+
+
+def count(metrics: Metrics, step: LeadStep) -> None:
     """Moves the counters of what was decided."""
     by_type = {
         sla.ClockStarted: metrics.started,
@@ -161,9 +201,15 @@ def count(metrics: Metrics, announcements: Sequence[ClockEvent]) -> None:
         sla.ClockResolved: metrics.resolved,
         sla.ClockVoided: metrics.voided,
         sla.ClockCancelled: metrics.cancelled,
+        sla.ClockPaused: metrics.paused,
+        sla.ClockResumed: metrics.resumed,
     }
-    for event in announcements:
+    for event in step.announcements:
         counter = metrics.late_starts if event.late_start else by_type[type(event)]
         counter.labels(event.rule).inc()
         if isinstance(event, sla.ClockBreached):
             metrics.announcement_lateness.observe(event.lateness_seconds or 0.0)
+        if event.pause == SNOOZES_MAX:
+            metrics.pause_limit_reached.inc()
+    for effect in step.effects:
+        metrics.effects.labels(effect.action.action.value).inc()

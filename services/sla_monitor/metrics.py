@@ -29,6 +29,21 @@ class Metrics:
         self.cancelled = Counter(
             "accord_sla_cancelled_total", "Clocks ended by the lead leaving", by_clock, registry=registry
         )
+        self.paused = Counter(
+            "accord_sla_paused_total", "Clocks that a snooze stopped for a while", by_clock, registry=registry
+        )
+        self.resumed = Counter(
+            "accord_sla_resumed_total", "Paused clocks that count again", by_clock, registry=registry
+        )
+        self.pause_limit_reached = Counter(
+            "accord_sla_pause_limit_reached_total", "Clocks that can't be paused any more", registry=registry
+        )
+        self.effects = Counter(
+            "accord_sla_effects_total",
+            "Sales actions that escalations sent back",
+            ("action",),
+            registry=registry,
+        )
         self.announcement_lateness = Histogram(
             "accord_sla_announcement_lateness_seconds",
             "From the deadline to the announcement of its breach",

@@ -1,9 +1,10 @@
 """Announces what is due, at its own bounded pace, once the line before it was read far enough (DESIGN.md "Time")."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import structlog
 
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 SERVICE: Final = "sla-monitor"
 LOOK_AGAIN_SECONDS: Final = 0.02
+LAGGING_LOOK_SECONDS: Final = 0.25  # once it was waited for in vain
 
 
 class Line(Protocol):
@@ -63,17 +65,18 @@ class Sweeper:
 
     async def seconds_to_next(self, now: datetime) -> float | None:
         if self._gate is not None and self._looked_at is not None:
+            pause = LOOK_AGAIN_SECONDS if now - self._gate.began_at < self._patience else LAGGING_LOOK_SECONDS
             looked = (now - self._looked_at).total_seconds()
-            if 0 <= looked < LOOK_AGAIN_SECONDS:
-                return LOOK_AGAIN_SECONDS - looked
+            if 0 <= looked < pause:
+                return pause - looked
         due = self._next_due
-        if not due.is_known or (due.at is not None and due.at <= now):
-            due.learn(await store.earliest_due(self._pool, self._partition))
-        if due.at is None:
+        if not due.is_known or (due.first is not None and due.first <= now):
+            due.learn(*await store.earliest_due(self._pool, self._partition))
+        if due.first is None:
             return None
-        if due.at > now:
-            return (due.at - now).total_seconds()
-        self._clearance = await self._clear(now, due.at)
+        if due.first > now:
+            return (due.first - now).total_seconds()
+        self._clearance = await self._clear(now)
         return 0 if self._clearance else LOOK_AGAIN_SECONDS
 
     async def tick(self, transaction: Transaction, now: datetime) -> Sequence[Outgoing]:
@@ -85,25 +88,43 @@ class Sweeper:
         due = await store.due(connection, self._partition, clearance.until, self._limit)
         if len(due) >= self._limit:
             self._metrics.sweep_limit_reached.inc()
+        elif not clearance.is_lagging:
+            held_back = await store.then_due(connection, self._partition, clearance.until, self._limit)
+            due = list(dict.fromkeys((*due, *held_back)))
         step = LeadStep(store, await self._accords.assume(transaction))
         await step.load(connection, (lead_id for lead_id, _ in due))
+        absent = await self._absent(connection, step, due, now)
         for lead_id, clock_id in due:
-            clock = next(clock for clock in step.leads[lead_id].clocks if clock.clock_id == clock_id)
-            step.apply_tick(Tick(tick_id(clock), lead_id, clock_id, now, clearance.until, clearance.is_lagging))
+            clock = step.clock(lead_id, clock_id)
+            how = (now, clearance.until, clearance.is_lagging, absent if step.may_reassign(clock) else ())
+            step.apply_tick(Tick(tick_id(clock), lead_id, clock_id, *how))
         transaction.add(*step.writes(self._partition))
-        transaction.on_commit(lambda: count(self._metrics, step.announcements))
+        transaction.on_commit(lambda: count(self._metrics, step))
         if clearance.is_lagging and due:
             self._metrics.gate_lagging.inc()
             log.warning("announced_while_line_lags", partition=self._partition, clocks=len(due))
-        return step.outgoing
+        return sorted(step.outgoing, key=lambda outgoing: outgoing.event.time)
 
-    async def _clear(self, now: datetime, due_at: datetime) -> Clearance | None:
+    async def _absent(
+        self, connection: Any, step: LeadStep, due: Iterable[tuple[UUID, UUID]], now: datetime
+    ) -> tuple[str, ...]:
+        """The owners who take no leads now; asked only if that matters."""
+        if not any(step.may_reassign(step.clock(*of)) for of in due):
+            return ()
+        return await store.absent_owners(connection, now)
+
+    async def _clear(self, now: datetime) -> Clearance | None:
         """The clearance for what is due, if the line allows it now. A wait that began before this was due and has
         ended meanwhile says nothing about it: then a new one begins."""
         clearance = await self._look(now)
-        if clearance is not None and clearance.until < due_at and not clearance.is_lagging:
+        if clearance is not None and not clearance.is_lagging and not self._is_due(clearance):
             clearance = await self._look(now)
-        return clearance if clearance is not None and clearance.until >= due_at else None
+        return clearance if clearance is not None and self._is_due(clearance) else None
+
+    def _is_due(self, clearance: Clearance) -> bool:
+        """Whether there is anything that it clears: while the line lags announcements alone."""
+        at, then_at = self._next_due.at, None if clearance.is_lagging else self._next_due.then_at
+        return any(moment is not None and moment <= clearance.until for moment in (at, then_at))
 
     async def _look(self, now: datetime) -> Clearance | None:
         partition, began = self._partition, self._gate is None

@@ -16,15 +16,7 @@ def warnings(accord: Accord) -> list[str]:
 
 def not_yet_executed(accord: Accord) -> list[str]:
     """What this document agrees on and this release only validates, in words."""
-    lines: list[str] = []
-    for clock in accord.sla.clocks:
-        for step in clock.escalate:
-            if step.then is not None:
-                lines.append(f"sla.clocks.{clock.id}: escalate at {step.at:.0%}, then: {step.then}")
-        if clock.pauses_while is not None:
-            lines.append(f"sla.clocks.{clock.id}: pauses_while: {clock.pauses_while}")
-    lines += [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
-    return lines
+    return [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
 
 
 def _conditions(accord: Accord) -> Iterator[tuple[str, Condition | None]]:

@@ -23,6 +23,8 @@ _TOLD: tuple[type[Payload], ...] = (
     sla.ClockResolved,
     sla.ClockVoided,
     sla.ClockCancelled,
+    sla.ClockPaused,
+    sla.ClockResumed,
 )
 _PAYLOADS: tuple[type[Payload], ...] = (
     activity.ProfileUpdated,

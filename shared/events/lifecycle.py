@@ -48,6 +48,7 @@ class PassedOverReason(StrEnum):
     GONE = "gone"
     AT_CAPACITY = "at capacity"
     PRESENT_OWNER = "has the lead already"
+    HAD_IT = "had the lead before"
 
 
 class IgnoredReason(StrEnum):

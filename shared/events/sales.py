@@ -28,7 +28,8 @@ class Action(StrEnum):
 
 
 class SalesAction(Payload, frozen=True, kw_only=True):
-    """One sales action. `if_stage_version` and `if_owner` guard actions that Accord itself sends back."""
+    """One sales action. `if_stage_version` and `if_owner` guard actions that Accord itself sends back; `not_to` are the
+    owners to whom a lead is not assigned by routing, because they have had it."""
 
     TYPE: ClassVar[str] = "accord.sales.action"
 
@@ -48,3 +49,4 @@ class SalesAction(Payload, frozen=True, kw_only=True):
     note: str | None = None
     if_stage_version: int | None = None
     if_owner: str | None = None
+    not_to: tuple[str, ...] = ()

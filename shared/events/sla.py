@@ -8,7 +8,9 @@ from shared.events.base import Instant, LeadSnapshot, Payload
 
 class ClockEvent(Payload, frozen=True, kw_only=True):
     """The common data of all clock events. `elapsed_seconds` counts the clock's own hours (business or plain) from
-    its start; `lateness_seconds` is how long after the due moment it was announced."""
+    its start; `lateness_seconds` is how long after the due moment it was announced. Of an escalation `to` says who is
+    told and `whom` names that person (None if there is none), `then` what is done about it. Of a pause and its end
+    `pause` is its number, `until` the time that it lasts to at most."""
 
     clock_id: UUID
     rule: str
@@ -23,6 +25,10 @@ class ClockEvent(Payload, frozen=True, kw_only=True):
     team: str | None = None
     level: int | None = None
     to: str | None = None
+    whom: str | None = None
+    then: str | None = None
+    pause: int | None = None
+    until: Instant | None = None
     lateness_seconds: float | None = None
     lagging: bool = False
     late_start: bool = False
@@ -75,3 +81,15 @@ class ClockCancelled(ClockEvent, frozen=True, kw_only=True):
     """The lead left the line before the promise was kept or broken."""
 
     TYPE: ClassVar[str] = "accord.clock.cancelled"
+
+
+class ClockPaused(ClockEvent, frozen=True, kw_only=True):
+    """The lead was snoozed: nothing counts until then, or until the next touch."""
+
+    TYPE: ClassVar[str] = "accord.clock.paused"
+
+
+class ClockResumed(ClockEvent, frozen=True, kw_only=True):
+    """It counts again, with another deadline."""
+
+    TYPE: ClassVar[str] = "accord.clock.resumed"

@@ -23,6 +23,8 @@ from services.audit.run import audit
 
 A_SCORED = "(SELECT event_id FROM scoring.history WHERE kind = 'activity' ORDER BY event_id LIMIT 1)"
 A_BREACH = "(SELECT event_id FROM sla.clock_events WHERE type = 'accord.clock.breached' ORDER BY event_id LIMIT 1)"
+A_RECYCLING = """(SELECT event_id FROM stages.history WHERE convert_from(body, 'UTF8')::json ->> 'actor' = 'sla-monitor'
+    AND convert_from(body, 'UTF8')::json ->> 'action' = 'recycled' AND ignored IS NULL ORDER BY event_id LIMIT 1)"""
 A_CLOCK = "(SELECT clock_id FROM sla.clocks ORDER BY clock_id LIMIT 1)"
 ON_ACTIVITY = "topic_id = (SELECT topic_id FROM stream.topics WHERE name = 'accord.activity.v1') AND partition = 0"
 OF_SCORING = "service = 'scoring' AND kind = 'partition' AND number = 0"
@@ -55,6 +57,9 @@ TAMPERINGS = {
     "UPDATE scoring.grants SET points = points + 1": {"ledger"},
     "UPDATE stages.leads SET owner = 'nobody'": {"stages"},
     "DELETE FROM stages.leads": {"stages"},
+    f"DELETE FROM stages.history WHERE event_id = {A_RECYCLING}": {
+        *("applied", "delivery", "effects", "lifecycle", "stages", "transitions")
+    },
     "DELETE FROM stages.transitions": {"transitions"},
     "UPDATE stages.transitions SET occurred_at = occurred_at + interval '1 s'": {"transitions"},
     "UPDATE stages.turns SET turn = turn + 1": {"turns"},

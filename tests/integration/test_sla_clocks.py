@@ -165,7 +165,7 @@ async def test_the_stored_clocks_are_the_fold_of_the_history(desk: Desk) -> None
         accords = await AccordBook().refresh(connection)
         numbers = await connection.fetch("SELECT number FROM sla.history WHERE lead_id = $1 ORDER BY number", LEAD)
         events = await connection.fetchval("SELECT count(*) FROM sla.published_clock_events WHERE lead_id = $1", LEAD)
-    *_, (folded, _) = fold(inputs, accords)
+    *_, (folded, _, _) = fold(inputs, accords)
     assert folded is not None
     unsettled = tuple(clock for clock in folded.clocks if clock.state in UNSETTLED)
     assert folded._replace(clocks=unsettled) == stored

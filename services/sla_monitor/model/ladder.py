@@ -1,11 +1,8 @@
 """The ladder of one clock: warning, breach and escalations as moments in their order."""
 
-from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from shared.agreement.clocks import moment
-from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import ClockRule
 
 StepKind = Literal["warn", "breach", "escalate"]
@@ -18,6 +15,7 @@ class LadderStep(NamedTuple):
     kind: StepKind
     level: int = 0
     to: str | None = None
+    then: str | None = None
 
 
 @lru_cache(maxsize=1024)
@@ -26,16 +24,10 @@ def ladder(rule: ClockRule) -> tuple[LadderStep, ...]:
     steps = [LadderStep(1.0, "breach")]
     if rule.warn_at is not None:
         steps.append(LadderStep(rule.warn_at, "warn"))
-    steps.extend(LadderStep(step.at, "escalate", level, step.to) for level, step in enumerate(rule.escalate, 1))
+    steps.extend(
+        LadderStep(step.at, "escalate", level, step.to, step.then) for level, step in enumerate(rule.escalate, 1)
+    )
     return tuple(sorted(steps, key=lambda step: (step.share, _ORDER[step.kind], step.level)))
 
 
 _ORDER = {"warn": 0, "breach": 1, "escalate": 2}
-
-
-def due_at(accord: CompiledAccord, rule: ClockRule, started_at: datetime, steps_taken: int) -> datetime | None:
-    """The moment of the first step not taken yet."""
-    steps = ladder(rule)
-    if steps_taken >= len(steps):
-        return None
-    return moment(accord, rule, started_at, steps[steps_taken].share)

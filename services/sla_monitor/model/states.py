@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from shared.agreement.clocks import Pause
 from shared.events.base import LeadSnapshot
 from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
+from shared.events.sales import SalesAction
 from shared.events.sla import ClockEvent
 
 
@@ -21,18 +23,20 @@ class ClockState(StrEnum):
     RESOLVED = "resolved"
     VOIDED = "voided"
     CANCELLED = "cancelled"
+    PAUSED = "paused"
     LATE_START = "late_start"
 
 
-RUNNING: Final = frozenset({ClockState.OPEN, ClockState.WARNED})
+RUNNING: Final = frozenset({ClockState.OPEN, ClockState.WARNED, ClockState.PAUSED})
 # What an event can still change: a breach may yet be resolved, and, even resolved, be voided.
 UNSETTLED: Final = frozenset({*RUNNING, ClockState.BREACHED, ClockState.RESOLVED})
 
 
 class Clock(NamedTuple):
-    """One running or finished promise. `ladder_steps` of its ladder were announced; `next_due_at` is the next one's
-    moment, None if nothing more will be. `owner` of a breach is who owned the lead when it broke. `closed_at` is when
-    the lead left the line; a breach closed so can be voided but no more resolved."""
+    """One running or finished promise. `ladder_steps` of its ladder were announced; `next_due_at` is the next moment to
+    announce something, None if nothing more will be. Of those steps `then_steps` were carried out too; `then_due_at` is
+    the moment of the first that wasn't. `owner` of a breach is who owned the lead when it broke, `tried` who owned
+    earlier attempts. `closed_at` is when the lead left the line: such a breach can be voided but no more resolved."""
 
     lead_id: UUID
     clock_id: UUID
@@ -55,12 +59,21 @@ class Clock(NamedTuple):
     closed_at: datetime | None = None
     lateness_seconds: float | None = None
     is_lagging: bool = False
+    response_seconds: float | None = None
+    pauses: tuple[Pause, ...] = ()
+    pauses_told: int = 0
+    paused_until: datetime | None = None
+    then_steps: int = 0
+    then_due_at: datetime | None = None
+    reassigned_by: UUID | None = None
+    tried: tuple[str, ...] = ()
 
 
 class Lead(NamedTuple):
     """One lead as sla_monitor knows it. `touches` is the latest `occurred_at` of each recorded action: a touch may be
-    read before the entry whose clock it stops. `inputs` counts the history; `after` is the last number of stages'
-    events seen. `clocks` are the unsettled ones and those touched since the lead was loaded."""
+    read before the entry whose clock it stops. `snoozes` are its latest ones, as far as no touch ended them. `inputs`
+    counts the history; `after` is the last number of stages' events seen. `clocks` are the unsettled ones and those
+    touched since the lead was loaded."""
 
     lead_id: UUID
     entry: int = 0
@@ -72,6 +85,7 @@ class Lead(NamedTuple):
     after: int | None = None
     touches: Mapping[str, datetime] = {}
     snapshot: LeadSnapshot = LeadSnapshot()
+    snoozes: tuple[Pause, ...] = ()
     clocks: tuple[Clock, ...] = ()
 
 
@@ -85,10 +99,12 @@ class Received(NamedTuple):
     received_at: datetime
     seq: int | None
     payload: LifecyclePayload
+    cause: UUID | None = None
 
 
 class Tick(NamedTuple):
-    """The sweep of one clock: everything of it that was due at `until` is announced at `at`."""
+    """The sweep of one clock: everything of it that was due at `until` is announced at `at`, and carried out unless the
+    line lags. `absent` are the owners who were paused then; stamped, since they are known outside of the lead."""
 
     event_id: UUID
     lead_id: UUID
@@ -96,6 +112,7 @@ class Tick(NamedTuple):
     at: datetime
     until: datetime
     is_lagging: bool = False
+    absent: tuple[str, ...] = ()
 
 
 Input = Received | Tick
@@ -110,8 +127,17 @@ class HistoryEntry(NamedTuple):
     body: str = ""
 
 
+class Effect(NamedTuple):
+    """A sales action that a level of escalation sends back; the event that told of that level; the clock's accord."""
+
+    cause: UUID
+    accord: int
+    action: SalesAction
+
+
 class Decision(NamedTuple):
-    """The lead after an input, and what is to be announced."""
+    """The lead after an input, what is to be announced, and what is sent back to sales."""
 
     lead: Lead
     announcements: Sequence[ClockEvent]
+    effects: Sequence[Effect] = ()

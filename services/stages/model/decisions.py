@@ -162,7 +162,7 @@ def _assign(state: State, action: SalesAction, at: datetime, context: _Context) 
         return _hand_over(state, action.owner, at, context)
     stamp = context.routing
     if isinstance(stamp, Routing):
-        stamp = reassign(context.question(state), state.holder)
+        stamp = reassign(context.question(state), state.holder, action.not_to)
     if stamp.owner is None:
         ignored = IgnoredReason.NOBODY_ELSE
         refused = told.recorded(state, action, at, ignored, passed_over=stamp.passed_over)

@@ -3,7 +3,7 @@
 What the decision takes from outside the lead comes in as Routing and is stamped, so that a replay needs nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -142,16 +142,16 @@ def route(question: Question, holder: Holder) -> Stamp:
     return _next_of(question, team, AssignmentReason.RULE, passed_over)._replace(sticky_value=value)
 
 
-def reassign(question: Question, holder: Holder) -> Stamp:
-    """The next owner of the lead's team, or else of its rule's, who isn't the present one."""
+def reassign(question: Question, holder: Holder, had: Container[str] = ()) -> Stamp:
+    """The next owner of the lead's team, or else of its rule's, who isn't the present one and has not had it before."""
     accord = question.accord
     team = holder.team if holder.team is not None and accord.owners(holder.team) else accord.team_for(question.facts)
-    present = tuple(
-        PassedOver(member.owner, PassedOverReason.PRESENT_OWNER)
-        for member in accord.owners(team or "")
-        if member.owner == holder.owner
+    passed_over = tuple(
+        PassedOver(owner, PassedOverReason.PRESENT_OWNER if owner == holder.owner else PassedOverReason.HAD_IT)
+        for owner in (member.owner for member in accord.owners(team or ""))
+        if owner == holder.owner or owner in had
     )
-    return _next_of(question, team, AssignmentReason.REASSIGNED, present)
+    return _next_of(question, team, AssignmentReason.REASSIGNED, passed_over)
 
 
 def team_handed_to(question: Question, owner: str, holder: Holder) -> str | None:

@@ -38,6 +38,7 @@ def test_without_a_touch_the_whole_ladder_is_announced_each_step_once() -> None:
     assert line.clock().state is ClockState.BREACHED
     escalated = [event.to for event in line.events if isinstance(event, ClockEscalated)]
     assert escalated == ["owner", "manager"]
+    assert [event.whom for event in line.events if isinstance(event, ClockEscalated)] == [None, None]
 
 
 def test_a_sweep_that_comes_late_announces_the_same_and_says_how_late() -> None:
