@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from services.stages.metrics import Metrics
 from services.stages.model import (
@@ -34,12 +35,14 @@ from shared.errors import Poison
 from shared.events.codec import decode, describe
 from shared.events.codec import event as make_event
 from shared.events.envelope import Event, Outgoing, Record
-from shared.events.lifecycle import LeadAssigned, LeadQualified, StageChanged
+from shared.events.lifecycle import LeadAssigned, LeadQualified, SalesRecorded, StageChanged
 from shared.events.sales import SalesAction
 from shared.events.score import ScoreChanged
 from shared.events.topics import LIFECYCLE
 from shared.stream.carrier import Transaction
 from shared.stream.hot import HotStates
+
+log = structlog.get_logger(component="stages")
 
 _SCORE = msgspec.json.Decoder(Score)
 
@@ -88,8 +91,13 @@ class StagesHandler:
         batch, outgoing = deciding.result()
         transaction.add(*self._store.save(batch))
         self._hot.keep(transaction, batch.states)
-        transaction.on_commit(lambda: self._metrics.applied(batch, self._latencies(outgoing)))
+        transaction.on_commit(lambda: self._count(batch, outgoing))
         return outgoing
+
+    def _count(self, batch: Batch, outgoing: Iterable[Outgoing]) -> None:
+        self._metrics.applied(batch, self._latencies(outgoing))
+        for payload in batch.told:
+            _log(payload)
 
     async def _route(self, deciding: "_Deciding", connection: Any) -> None:
         """Decides again on locked rows. Another round follows only if a sticky owner changed between look and lock."""
@@ -168,9 +176,22 @@ class _Deciding:
                 outgoing.append(Outgoing(LIFECYCLE, told))
                 if isinstance(payload, StageChanged):
                     batch.transitions.append(TransitionLine(told.id, event.id, payload))
-                elif isinstance(payload, LeadAssigned):
-                    batch.assignments.append(payload)
+            batch.told.extend(payloads)
         return batch, outgoing
+
+
+def _log(payload: Told) -> None:
+    """What people may have to act on is said at once; the ordinary course of things only to who looks closer."""
+    lead_id = str(payload.lead_id)
+    if isinstance(payload, SalesRecorded) and payload.ignored is not None:
+        log.info("sales_action_ignored", lead_id=lead_id, sales_action=payload.action, reason=payload.ignored)
+    elif isinstance(payload, LeadAssigned) and payload.owner is None:
+        passed_over = [passed.why for passed in payload.passed_over]
+        log.info("lead_unassigned", lead_id=lead_id, team=payload.team, reason=payload.why, passed_over=passed_over)
+    elif isinstance(payload, LeadAssigned):
+        log.debug("lead_assigned", lead_id=lead_id, team=payload.team, reason=payload.why)
+    elif isinstance(payload, StageChanged):
+        log.debug("stage_changed", lead_id=lead_id, to=payload.to_stage, version=payload.version, reason=payload.why)
 
 
 def _is_routed(decision: Decision) -> bool:
@@ -191,7 +212,11 @@ def _inputs(records: Iterable[Record]) -> Inputs:
 def _read(event: Event) -> Input | None:
     if event.type != ScoreChanged.TYPE:
         item = decode(event)
-        return item if isinstance(item, SalesAction) else None
+        if not isinstance(item, SalesAction):
+            return None
+        if item.lead_id != event.key:
+            raise Poison(f"{event.type}: lead_id is not the key of its event")
+        return item
     # The busiest event of the house: only what is asked of it is read.
     try:
         return _SCORE.decode(event.value)

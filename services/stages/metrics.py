@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.stages.model import Batch
+from shared.events.lifecycle import LeadAssigned
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 3600)
 
@@ -50,7 +51,8 @@ class Metrics:
             self.transitions.labels(*transition).inc(count)
         for ignored, count in Tally([line.ignored for line in batch.history if line.ignored]).items():
             self.ignored.labels(ignored).inc(count)
-        for why, count in Tally([assigned.why for assigned in batch.assignments]).items():
+        assigned = [payload.why for payload in batch.told if isinstance(payload, LeadAssigned)]
+        for why, count in Tally(assigned).items():
             self.assignments.labels(why).inc(count)
         passed_over = [passed.why for line in batch.history if line.stamp for passed in line.stamp.passed_over]
         for reason, count in Tally(passed_over).items():

@@ -95,5 +95,5 @@ class Batch(NamedTuple):
     history: list[HistoryLine]
     transitions: list[TransitionLine]
     routing: Routing
-    assignments: list[LeadAssigned]
+    told: list[Told]
     given: dict[Load, int]
