@@ -13,7 +13,7 @@ import pytest
 from agreement_builders import MINIMAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from line_builders import after, lead, sales_action
+from line_builders import START, after, lead, sales_action
 
 from services.stages.model import Absence, Decision, Load, Routing, Score, State, Sticky, apply
 from shared.agreement.compiled import CompiledAccord, compile_accord
