@@ -31,7 +31,8 @@ from shared.events.lifecycle import (
 )
 
 PAGE = (Path(__file__).parents[3] / "docs" / "stages.md").read_text()
-PAUSED, GONE, AT_CAPACITY, PRESENT = PassedOverReason
+PAUSED, GONE = PassedOverReason.PAUSED, PassedOverReason.GONE
+AT_CAPACITY, PRESENT = PassedOverReason.AT_CAPACITY, PassedOverReason.PRESENT_OWNER
 EMPTY = Routing()
 WEIGHTS = st.lists(st.integers(1, 12), min_size=1, max_size=6)
 
@@ -258,5 +259,5 @@ def test_the_page_names_every_reason() -> None:
         return {str(reason) for kind in kinds for reason in kind}
 
     named = set(re.findall(r"`([^`]+)`", PAGE))
-    reasons = values(IgnoredReason, AssignmentReason, TransitionReason, {PAUSED, GONE, AT_CAPACITY})
+    reasons = values(IgnoredReason, AssignmentReason, TransitionReason, PassedOverReason)
     assert reasons <= named, sorted(reasons - named)
