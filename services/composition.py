@@ -29,6 +29,8 @@ from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
 from shared.errors import AccordError, Surroundings
 from shared.events.topics import READERS
+from shared.http.issuer import open_tokens
+from shared.http.tokens import OidcSettings
 from shared.lifecycle import Resources, Service
 from shared.stream.carrier import Slot
 from shared.stream.crew import Assignment, Crew
@@ -115,6 +117,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     accords = AccordBook()
     with suppress(NoAccord):
         await accords.refresh(pool)
+    tokens = await open_tokens(OidcSettings(), stack)
     resources = Resources(
         pool=pool,
         engine=engine,
@@ -125,6 +128,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         clock=clock,
         public_url=site.public_url,
         spans=spans,
+        tokens=tokens,
         secrets=site.secrets,
     )
     services = [SERVICES[name](resources) for name in names]

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from shared.clock import Clock
 from shared.db.accord_book import AccordBook
+from shared.http.auth import Tokens
 from shared.secret_box import NoSecretKey, SecretBox
 from shared.stream.carrier import Carrier
 from shared.stream.handler import Handler, Ticker
@@ -31,6 +32,7 @@ class Resources:
     clock: Clock
     public_url: str
     spans: Spans | None = None
+    tokens: Tokens | None = None
     secrets: SecretBox | None = None
 
     @property

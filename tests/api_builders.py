@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import asyncpg
 from asgi_client import Answer, ask
 from builders import eventually
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -58,6 +59,13 @@ class Caller:
         given = {"content-type": "application/json", **self._headers(headers)}
         return await ask(with_query(self.app), path, method="POST", headers=given, chunks=[raw])
 
+    async def patch(self, path: str, body: Any) -> Answer:
+        given = {"content-type": "application/json", **self._headers({})}
+        return await ask(with_query(self.app), path, method="PATCH", headers=given, chunks=[json.dumps(body).encode()])
+
+    async def delete(self, path: str, **headers: str) -> Answer:
+        return await ask(with_query(self.app), path, method="DELETE", headers=self._headers(headers))
+
     async def post_event(self, type_: str, email: str, **more: Any) -> None:
         answer = await self.post("/v1/events", {"type": type_, "lead": {"email": email}, **more})
         assert answer.status == 202, answer.body
@@ -79,6 +87,14 @@ class Caller:
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
         headers = {name.replace("_", "-"): value for name, value in more.items()}
         return headers if self.key is None else {"authorization": f"Bearer {self.key}", **headers}
+
+
+def calls_of(caller: Caller) -> list[tuple[str, str]]:
+    """Method and path of everything that the api answers."""
+    (api,) = (service for service in caller.house.services if service.name == "api")
+    return [
+        (method, route.path) for route in api.routes if isinstance(route, APIRoute) for method in route.methods or ()
+    ]
 
 
 @asynccontextmanager

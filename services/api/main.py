@@ -5,6 +5,7 @@ from services.api.metrics import Metrics
 from services.api.routes.accord_steps import AccordStepRoutes
 from services.api.routes.accords import AccordRoutes
 from services.api.routes.actions import ActionRoutes
+from services.api.routes.audit_log import AuditLogRoutes
 from services.api.routes.clocks import ClockRoutes
 from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
@@ -15,10 +16,12 @@ from services.api.routes.sources import SourceRoutes
 from services.api.routes.subscriptions import SubscriptionRoutes
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore, bootstrap_accord
+from services.api.store.audit_log import AuditLogStore
 from services.api.store.clocks import ClockStore
 from services.api.store.configured import ConfiguredStore
 from services.api.store.database import Database
 from services.api.store.idempotency import IdempotencyStore
+from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
 from services.api.store.owners import OwnerStore
 from services.api.store.timeline import TimelineStore
@@ -37,8 +40,10 @@ def wire(resources: Resources) -> Service:
     metrics = Metrics(resources.registry)
     publisher = Publisher(resources.carrier, NAME, prepare, metrics=resources.stream_metrics)
     line = ActionLine(publisher, resources.carrier, metrics, settings.waiters_max)
-    parts = _parts(resources, settings, metrics, line)
-    registrar, reader = Registrar(parts), LeadReader(parts)
+    database = Database(resources.engine)
+    parts = _parts(resources, database, settings=settings, metrics=metrics, line=line)
+    reader = LeadReader(parts)
+    registrar = Registrar(parts, reader.belongs_to)
     for routes in (
         LeadRoutes(parts, reader),
         ActionRoutes(parts, reader),
@@ -47,21 +52,26 @@ def wire(resources: Resources) -> Service:
         AccordStepRoutes(parts),
         SourceRoutes(parts),
         SubscriptionRoutes(parts),
-        KeyRoutes(parts),
-        OwnerRoutes(parts, OwnerStore(Database(resources.engine))),
+        OwnerRoutes(parts, OwnerStore(database)),
+        KeyRoutes(parts, KeyStore(database)),
+        AuditLogRoutes(parts),
     ):
         routes.register(registrar)
     return Service(
-        NAME, routes=tuple(registrar.router.routes), background=(publisher.run,), is_ready=lambda: publisher.is_ready
+        NAME,
+        routes=tuple(registrar.router.routes),
+        background=(publisher.run, parts.keys.run),
+        is_ready=lambda: publisher.is_ready,
     )
 
 
-def _parts(resources: Resources, settings: ApiSettings, metrics: Metrics, line: ActionLine) -> Parts:
+def _parts(
+    resources: Resources, database: Database, *, settings: ApiSettings, metrics: Metrics, line: ActionLine
+) -> Parts:
     async def accords() -> Accords:
         async with resources.pool.acquire() as connection:
             return await resources.accords.refresh(connection)
 
-    database = Database(resources.engine)
     on_full = metrics.limits_reached.labels("key_cache").inc
     return Parts(
         leads=LeadStore(database),
@@ -69,8 +79,9 @@ def _parts(resources: Resources, settings: ApiSettings, metrics: Metrics, line: 
         clocks=ClockStore(database),
         accord_store=AccordStore(database),
         configured=ConfiguredStore(database),
+        audit_log=AuditLogStore(database),
         idempotency=IdempotencyStore(database),
-        keys=KeyRing(resources.pool, resources.clock, on_full=on_full),
+        keys=KeyRing(resources.pool, resources.clock, tokens=resources.tokens, on_full=on_full),
         accords=accords,
         publish=line.publish,
         wait_until_applied=line.wait_until_applied,

@@ -28,8 +28,9 @@ def wire(resources: Resources) -> Service:
         weigh=lambda submission: len(submission.events),
         at_once=True,
     )
+    keys = KeyRing(resources.pool, resources.clock, tokens=resources.tokens)
     route = EventsRoute(
-        keys=KeyRing(resources.pool, resources.clock),
+        keys=keys,
         sources=SourceBook(resources.pool),
         publisher=publisher,
         settings=settings,
@@ -40,6 +41,6 @@ def wire(resources: Resources) -> Service:
     return Service(
         name=NAME,
         direct_routes=route.routes(),
-        background=(publisher.run, sweeper.run),
+        background=(publisher.run, sweeper.run, keys.run),
         is_ready=lambda: publisher.is_ready,
     )

@@ -1,7 +1,8 @@
-"""Who calls: keys `acc_<id>_<secret>`, kept as a SHA-256 only, with a role, scopes, an expiry and a source.
+"""Who calls: keys `acc_<id>_<secret>`, kept as a SHA-256 only, with a role, scopes, an expiry and a source; or
+tokens of the issuer that people sign in at (tokens.py), which work wherever a key does.
 
-Refusals never say which keys exist. What is read of a key is believed for at most a second, so a revoked key stops
-working within that time; an unknown key is never remembered, so a new one works at once.
+Refusals never say which keys exist. What is read of a key is believed for half a second, so a revoked key stops working
+within a second in every process; an unknown key is never remembered, so a new one works at once.
 """
 
 import asyncio
@@ -13,28 +14,38 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
+import structlog
 
 from shared.clock import Clock
+from shared.db.faults import DATABASE_ERRORS
 from shared.errors import InvalidDocument
 from shared.http.problems import Problem
+from shared.http.scopes import ADMIN, ROLES
 
-ADMIN = "admin"
-ROLES = ("marketing", "sales", "operations", ADMIN)
-CACHE_SECONDS = 1.0
+__all__ = ["ADMIN", "ROLES", "KeyRing", "Principal", "ensure_admin_key", "new_key", "parse_key"]
+
+CACHE_SECONDS = 0.5
+USES_WRITTEN_SECONDS = 10.0
 CACHED_KEYS_MAX = 10_000
 SECRET_BYTES = 32
+
+log = structlog.get_logger(component="keys")
 
 _FORM = re.compile(r"acc_([A-Za-z0-9-]{1,64})_([A-Za-z0-9_-]{8,256})", re.ASCII)
 _NO_SECRET = bytes(32)
 # One number for all of Accord's advisory locks of this kind: the first start of several processes makes one admin key.
 _FIRST_KEY_LOCK = 0x6163635F6B6579
 
-_READ = """SELECT key_id, secret_sha256, name, role, scopes, source_id, expires_at, revoked_at
-    FROM api.published_keys WHERE key_id = $1"""
+_READ = """SELECT key_id, secret_sha256, name, role, scopes, source_id, owner, expires_at, revoked_at,
+    former_secret_sha256, former_until FROM api.published_keys WHERE key_id = $1"""
+# In the order of the ids, so that two processes that write theirs at once can't block each other.
+_USED = """INSERT INTO api.key_uses (key_id, last_used_at)
+    SELECT key_id, at FROM unnest($1::text[], $2::timestamptz[]) AS used (key_id, at) ORDER BY key_id
+    ON CONFLICT (key_id) DO UPDATE SET last_used_at = greatest(key_uses.last_used_at, excluded.last_used_at)"""
 _PRESET = """INSERT INTO api.keys (key_id, secret_sha256, name, role) VALUES ($1, $2, $3, 'admin')
     ON CONFLICT (key_id) DO UPDATE SET secret_sha256 = excluded.secret_sha256, role = 'admin', source_id = NULL,
         expires_at = NULL, revoked_at = NULL"""
@@ -52,13 +63,14 @@ class NewKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls, and what they may do."""
+    """Who calls, and what they may do. With `owner` only on the leads of that one."""
 
     key_id: str
     name: str
     role: str
     scopes: frozenset[str]
     source_id: UUID | None = None
+    owner: str | None = None
 
     def may(self, scope: str) -> bool:
         return self.role == ADMIN or scope in self.scopes
@@ -73,29 +85,68 @@ class Principal:
             raise Problem(403, "Not allowed", f"This call needs the scope {' or '.join(scopes)}.")
 
 
+class Tokens(Protocol):
+    """Checks tokens of an issuer."""
+
+    async def authenticate(self, token: str) -> Principal | None:
+        """The person that the token was made for; None if it isn't valid. Raises Problem 403 without a role."""
+
+
 class _Held(NamedTuple):
     principal: Principal
     secret_sha256: bytes
+    former_secret_sha256: bytes | None
+    former_until: datetime | None
     expires_at: datetime | None
     revoked_at: datetime | None
     believed_until: float
 
+    def is_opened_by(self, secret_sha256: bytes, now: datetime) -> bool:
+        """By its secret, or by the former one while a rotation overlaps."""
+        is_present = hmac.compare_digest(secret_sha256, self.secret_sha256)
+        is_former = hmac.compare_digest(secret_sha256, self.former_secret_sha256 or _NO_SECRET)
+        return is_present or (is_former and self.former_until is not None and now < self.former_until)
+
+    def is_over(self, now: datetime) -> bool:
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now)
+
+
+_NOBODY = _Held(Principal("", "", "", frozenset()), _NO_SECRET, None, None, None, None, 0.0)
+
 
 class KeyRing:
-    """Reads keys and keeps each for at most a second. `on_full` is called whenever the cache is at its bound."""
+    """Reads keys and keeps each for half a second; notes when each was used last.
 
-    def __init__(self, pool: asyncpg.Pool, clock: Clock, *, on_full: Callable[[], None] = lambda: None) -> None:
+    `on_full` is called whenever the cache is at its bound; `run` writes the uses, for as long as the process lives.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        clock: Clock,
+        *,
+        tokens: Tokens | None = None,
+        on_full: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pool = pool
         self._clock = clock
+        self._tokens = tokens
         self._on_full = on_full
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._used: dict[str, datetime] = {}
 
     async def authenticate(self, authorization_header: str | None) -> Principal:
-        """The caller of `Authorization: Bearer <key>`. Raises Problem 401."""
+        """The caller of `Authorization: Bearer <key>`. Raises Problem 401, or 403 for a token without a role."""
         scheme, _, credentials = (authorization_header or "").strip().partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized()
-        return await self.authenticate_key(credentials.strip())
+        credentials = credentials.strip()
+        if self._tokens is not None and not credentials.startswith("acc_"):
+            principal = await self._tokens.authenticate(credentials)
+            if principal is None:
+                raise _unauthorized()
+            return principal
+        return await self.authenticate_key(credentials)
 
     async def authenticate_key(self, key: str) -> Principal:
         """The holder of this key, however it was sent. Raises Problem 401."""
@@ -103,14 +154,30 @@ class KeyRing:
         if parsed is None:
             raise _unauthorized()
         key_id, secret_sha256 = parsed
-        held = await self._read(key_id)
-        # An unknown id costs the same comparison as a wrong secret.
-        is_secret = hmac.compare_digest(secret_sha256, held.secret_sha256 if held else _NO_SECRET)
-        if held is None or not is_secret or held.revoked_at is not None:
+        held, now = await self._read(key_id), self._clock.now()
+        # An unknown id costs the same comparisons as a wrong secret.
+        is_secret = (held or _NOBODY).is_opened_by(secret_sha256, now)
+        if held is None or not is_secret or held.is_over(now):
             raise _unauthorized()
-        if held.expires_at is not None and held.expires_at <= self._clock.now():
-            raise _unauthorized()
+        self._used[key_id] = now
         return held.principal
+
+    async def run(self) -> None:
+        """Writes every ten seconds when keys were used last."""
+        while True:
+            await asyncio.sleep(USES_WRITTEN_SECONDS)
+            await self.write_uses()
+
+    async def write_uses(self) -> None:
+        """What can't be written now is written the next time."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+        try:
+            await self._pool.execute(_USED, list(used), list(used.values()))
+        except DATABASE_ERRORS as error:
+            log.warning("key_uses_not_written", reason=type(error).__name__)
+            self._used = used | self._used
 
     async def _read(self, key_id: str) -> _Held | None:
         now = asyncio.get_running_loop().time()
@@ -169,8 +236,15 @@ async def ensure_admin_key(connection: Any, preset: str | None) -> str | None:
 
 def _held(row: Any, believed_until: float) -> _Held:
     scopes = frozenset(row["scopes"])
-    principal = Principal(row["key_id"], row["name"], row["role"], scopes, row["source_id"])
-    return _Held(principal, bytes(row["secret_sha256"]), row["expires_at"], row["revoked_at"], believed_until)
+    return _Held(
+        Principal(row["key_id"], row["name"], row["role"], scopes, row["source_id"], row["owner"]),
+        bytes(row["secret_sha256"]),
+        bytes(row["former_secret_sha256"]) if row["former_secret_sha256"] else None,
+        row["former_until"],
+        row["expires_at"],
+        row["revoked_at"],
+        believed_until,
+    )
 
 
 def _unauthorized() -> Problem:

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 _REFUSALS: Final = {
     401: "No valid key",
     403: "The key lacks the scope",
+    404: "Nothing of this id",
     409: "Not as things stand",
     413: "A body past the limit",
     415: "A wrong content type",

@@ -1,5 +1,5 @@
 """What an operator does to the stream from outside: let a stopped partition go on, let one in a gap go on without what
-is missing, apply a dead letter again. Each is a row that the partition's owner finds by itself, within seconds."""
+is missing, apply a dead letter again or give it up. Each is a row that the partition's owner finds by itself."""
 
 import json
 from collections.abc import Mapping
@@ -102,6 +102,14 @@ async def move_offset(connection: Any, place: tuple[str, int, str], *, before: i
         if after > before:
             await connection.execute(NOTE_SKIP, service, partition, topic, None, before, after - 1, by)
     return True
+
+
+async def discard(connection: Any, letter_id: UUID) -> bool:
+    """Gives a dead letter up for good; False if there is no such open letter."""
+    status = await connection.execute(
+        "UPDATE stream.dead_letters SET state = 'discarded' WHERE letter_id = $1 AND state = 'open'", letter_id
+    )
+    return bool(status == "UPDATE 1")
 
 
 async def ask_replay(connection: Any, letter_id: UUID) -> bool:

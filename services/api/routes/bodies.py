@@ -19,10 +19,12 @@ async def read_body(
 ) -> tuple[Model, bytes]:
     """The body as the model, and its bytes; an optional one may be empty. Raises Problem 413, 415 or 422."""
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    raw = await read_bytes(request, parts)
+    if is_optional and not raw.strip():
+        return model(), raw
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise Problem(415, "Wrong content type", "Send application/json.")
-    raw = await read_bytes(request, parts)
-    value = {} if is_optional and not raw.strip() else _parse(raw, parts)
+    value = _parse(raw, parts)
     try:
         return model.model_validate_json(json.dumps(value)), raw
     except ValidationError as error:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
 
-from services.api.routes.parts import Cursor, Limit, Parts, Registrar, invalid, keys_of
+from services.api.routes.parts import Cursor, Limit, Parts, Registrar, invalid, keys_of, owner_of
 from services.api.routes.shown import clock_body
 from services.api.schemas.clocks import Clock
 from services.api.schemas.lists import Page
@@ -39,6 +39,7 @@ class ClockRoutes:
 
     async def list_clocks(
         self,
+        request: Request,
         state: States = None,
         owner: Text = None,
         sort: Literal["deadline"] = "deadline",
@@ -47,13 +48,15 @@ class ClockRoutes:
     ) -> Page[Clock]:
         kind = f"clocks/{sort}"
         keys = keys_of(cursor, kind, _KEYS)
-        rows = await self._parts.clocks.page(_states(state), keys, limit + 1, owner=owner)
+        rows = await self._parts.clocks.page(_states(state), keys, limit + 1, owner=owner_of(request, owner))
         return await self._page(rows, kind, limit, "deadline")
 
-    async def list_breaches(self, owner: Text = None, limit: Limit = 50, cursor: Cursor = None) -> Page[Clock]:
+    async def list_breaches(
+        self, request: Request, owner: Text = None, limit: Limit = 50, cursor: Cursor = None
+    ) -> Page[Clock]:
         """What was announced as breached and not voided since; resolved ones too."""
         keys = keys_of(cursor, "breaches", _KEYS)
-        rows = await self._parts.clocks.breaches(keys, limit + 1, owner)
+        rows = await self._parts.clocks.breaches(keys, limit + 1, owner_of(request, owner))
         return await self._page(rows, "breaches", limit, "breached_at")
 
     async def _page(self, rows: Sequence[Mapping[str, Any]], kind: str, limit: int, sorted_by: str) -> Page[Clock]:

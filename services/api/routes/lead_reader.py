@@ -7,14 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from services.api.model import Explanation, Moment, clock_at, explain, profile_at, stage_of, totals_at
-from services.api.routes.parts import Parts
+from services.api.routes.parts import Parts, no_such_lead
 from services.api.routes.shown import accord_of, clock_body, facts_of, lead_item, totals_of, unscored_row
 from services.api.schemas.clocks import Clock
 from services.api.schemas.leads import FitLine, Identity, Lead
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords
-from shared.http.problems import Problem
 
 _EMAIL = re.compile(r"[^@\s\0]{1,255}@[^@\s\0]{1,255}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -34,13 +33,18 @@ class LeadReader:
             found = await self._parts.leads.id_of(lead.strip().lower())
             if found is not None:
                 return found
-        raise not_found()
+        raise no_such_lead()
+
+    async def belongs_to(self, lead: str, owner: str) -> bool:
+        """Whether this owner has the lead of this id or email. Raises Problem 404."""
+        staged = await self._parts.leads.staged(await self.resolve(lead))
+        return staged is not None and staged["owner"] == owner
 
     async def identifiers(self, lead_id: UUID) -> dict[str, str]:
         """One value of each kind by which the lead is known. Raises Problem 404 for a lead that nobody knows."""
         rows = await self._parts.leads.identities(lead_id)
         if not rows and not await self._parts.leads.is_known(lead_id):
-            raise not_found()
+            raise no_such_lead()
         return {row["kind"]: row["value"] for row in rows}
 
     async def row(self, lead_id: UUID, accords: Accords, now: datetime) -> Mapping[str, Any]:
@@ -50,7 +54,7 @@ class LeadReader:
             return row
         staged = await self._parts.leads.staged(lead_id)
         if staged is None:
-            raise not_found()
+            raise no_such_lead()
         return unscored_row(staged, accords.at(now))
 
     async def now(self, lead_id: UUID, event_id: UUID | None = None) -> Lead:
@@ -132,7 +136,3 @@ class LeadReader:
 
     async def _identities(self, lead_id: UUID) -> list[Identity]:
         return [Identity(**row) for row in await self._parts.leads.identities(lead_id)]
-
-
-def not_found() -> Problem:
-    return Problem(404, "No such lead", "No lead has this id or email.")

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from services.api.model import Explanation, Moment
 from services.api.routes.lead_reader import LeadReader
-from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of
+from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of, owner_of
 from services.api.routes.shown import lead_item
 from services.api.schemas.fields import Instant
 from services.api.schemas.leads import Adjustment, ExplanationBody, GrantLine, Lead, LeadItem, TimelineItem
@@ -35,8 +35,9 @@ class LeadQuery(BaseModel):
     limit: int = Field(50, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=2_000)
 
-    def filter(self) -> LeadFilter:
-        return LeadFilter(**self.model_dump(include=set(LeadFilter.__dataclass_fields__), mode="json"))
+    def filter(self, owner: str | None) -> LeadFilter:
+        asked = self.model_dump(include=set(LeadFilter.__dataclass_fields__), mode="json")
+        return LeadFilter(**{**asked, "owner": owner})
 
 
 class LeadRoutes:
@@ -54,11 +55,12 @@ class LeadRoutes:
             "GET /v1/leads/{lead}/explanation", self.show_explanation, summary="Why this score", answer=ExplanationBody
         )
 
-    async def list_leads(self, query: Annotated[LeadQuery, Query()]) -> Page[LeadItem]:
+    async def list_leads(self, request: Request, query: Annotated[LeadQuery, Query()]) -> Page[LeadItem]:
         """Filter and sort by engagement use the value of the lead's last event; those shown are as of now."""
         kind = f"leads/{query.sort}"
         keys = keys_of(query.cursor, kind, (KEY_TYPES[query.sort], UUID))
-        rows = await self._parts.leads.page(query.filter(), query.sort, keys, query.limit + 1)
+        wanted = query.filter(owner_of(request, query.owner))
+        rows = await self._parts.leads.page(wanted, query.sort, keys, query.limit + 1)
         accords, now = await self._parts.accords(), self._parts.clock.now()
         following = None
         if len(rows) > query.limit:

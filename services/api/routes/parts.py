@@ -12,12 +12,14 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.api.metrics import Metrics
-from services.api.routes.scopes import SCOPES
+from services.api.routes.scopes import LIMITED, SCOPES
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore
+from services.api.store.audit_log import AuditLogStore
 from services.api.store.clocks import ClockStore
 from services.api.store.configured import ConfiguredStore
 from services.api.store.cursors import InvalidCursor, Keys, decode_cursor
+from services.api.store.database import ACTING
 from services.api.store.idempotency import IdempotencyStore
 from services.api.store.leads import LeadStore
 from services.api.store.timeline import TimelineStore
@@ -40,6 +42,7 @@ class Parts:
     clocks: ClockStore
     accord_store: AccordStore
     configured: ConfiguredStore
+    audit_log: AuditLogStore
     idempotency: IdempotencyStore
     keys: KeyRing
     accords: Callable[[], Awaitable[Accords]]
@@ -62,8 +65,10 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_lengt
 class Registrar:
     """Registers calls, each behind its scope."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, belongs_to: Callable[[str, str], Awaitable[bool]]) -> None:
+        """`belongs_to` says whether the lead of this id or email has this owner."""
         self._parts = parts
+        self._belongs_to = belongs_to
         self.router = APIRouter()
 
     def add(
@@ -90,22 +95,45 @@ class Registrar:
             tags=[subject],
             response_model=answer,
             status_code=status,
-            dependencies=[Depends(_BEARER), Depends(self._guard(SCOPES[method, path]))],
-            responses={**refusals(401, 403, *((413, 415) if body else ()), 422, 503), **(also or {})},
+            dependencies=[Depends(_BEARER), Depends(self._guard(method, path))],
+            responses={**_refusals_of(path, body), **(also or {})},
             openapi_extra=_described(SCOPES[method, path], body, media_types or {}),
             route_class_override=_timed(self._parts.metrics, subject),
         )
 
-    def _guard(self, scope: str) -> Callable[[Request], Awaitable[None]]:
+    def _guard(self, method: str, path: str) -> Callable[[Request], Awaitable[None]]:
+        scope, is_for_limited = SCOPES[method, path], (method, path) in LIMITED
+
         async def guard(request: Request) -> None:
             principal = await self._parts.keys.authenticate(request.headers.get("authorization"))
             principal.require_any(*scope.split(" or "))
             request.state.principal = principal
+            ACTING.set(principal)
+            if principal.owner is not None:
+                await self._require_own(request, principal.owner, is_for_limited)
             for name, value in request.query_params.multi_items():
                 if "\0" in name or "\0" in value:
                     raise invalid("query", "must not contain a NUL character")
 
         return guard
+
+    async def _require_own(self, request: Request, owner: str, is_for_limited: bool) -> None:
+        """Another's lead is as unknown as one that doesn't exist."""
+        asked = request.query_params.getlist("owner")
+        if not is_for_limited or any(other != owner for other in asked):
+            raise Problem(403, "Not allowed", "This key is limited to the leads of one owner.")
+        lead = request.path_params.get("lead")
+        if lead is not None and not await self._belongs_to(lead, owner):
+            raise no_such_lead()
+
+
+def no_such_lead() -> Problem:
+    return Problem(404, "No such lead", "No lead has this id or email.")
+
+
+def owner_of(request: Request, asked: str | None) -> str | None:
+    """Whose leads a list may show: those of the owner that was asked for, or that the key is limited to."""
+    return principal_of(request).owner or asked
 
 
 def principal_of(request: Request) -> Principal:
@@ -126,11 +154,17 @@ def keys_of(cursor: str | None, kind: str, types: Sequence[type]) -> Keys | None
         raise invalid("cursor", str(error)) from error
 
 
+def _refusals_of(path: str, body: type[BaseModel] | None) -> dict[int | str, dict[str, Any]]:
+    of_path, of_body = (404,) if "{" in path else (), (413, 415) if body else ()
+    return refusals(401, 403, *of_path, *of_body, 422, 503)
+
+
 def _described(scope: str, body: type[BaseModel] | None, media_types: Mapping[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {"x-scope": scope}
     if body is not None:
-        content = {"application/json": {"schema": body_schema(body)}, **media_types}
-        described["requestBody"] = {"required": True, "content": content}
+        schema = body_schema(body)
+        content = {"application/json": {"schema": schema}, **media_types}
+        described["requestBody"] = {"required": bool(schema.get("required")), "content": content}
     return described
 
 

@@ -57,3 +57,22 @@ SCOPES: Final[dict[tuple[str, str], str]] = {
     ("POST", "/v1/dead-letters/{dead_letter}/discard"): "operations:write",
     ("GET", "/v1/audit-log"): "audit:read",
 }
+
+# What a key that is limited to the leads of one owner may call, because the answer holds that owner's leads only, or no
+# leads at all. Where a lead is named, the guard looks whose it is; lists take the owner from `owner_of`.
+LIMITED: Final[frozenset[tuple[str, str]]] = frozenset(
+    {
+        ("GET", "/v1/leads"),
+        ("GET", "/v1/leads/{lead}"),
+        ("GET", "/v1/leads/{lead}/timeline"),
+        ("GET", "/v1/leads/{lead}/explanation"),
+        ("GET", "/v1/leads/{lead}/export"),
+        ("POST", "/v1/leads/{lead}/actions"),
+        ("DELETE", "/v1/leads/{lead}"),
+        ("GET", "/v1/clocks"),
+        ("GET", "/v1/breaches"),
+        ("GET", "/v1/accords"),
+        ("GET", "/v1/accords/{version}"),
+        ("GET", "/v1/accords/{version}/difference"),
+    }
+)

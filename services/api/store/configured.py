@@ -19,7 +19,7 @@ class Noun(NamedTuple):
     secrets: frozenset[str]
 
 
-KEY = Noun(KEYS, KEYS.c.key_id, frozenset({"secret_sha256"}))
+KEY = Noun(KEYS, KEYS.c.key_id, frozenset({"secret_sha256", "former_secret_sha256"}))
 SOURCE = Noun(SOURCES, SOURCES.c.source_id, frozenset({"secret", "deleted_at"}))
 SUBSCRIPTION = Noun(SUBSCRIPTIONS, SUBSCRIPTIONS.c.subscription_id, frozenset({"secret", "deleted_at"}))
 
@@ -32,12 +32,12 @@ class ConfiguredStore:
 
     async def add(self, connection: AsyncConnection, noun: Noun, values: Mapping[str, Any]) -> Row:
         """The new row without its secrets."""
-        statement = insert(noun.table).values(values).returning(*_shown(noun))
+        statement = insert(noun.table).values(values).returning(*shown(noun))
         return dict((await connection.execute(statement)).mappings().one())
 
     async def page(self, noun: Noun, keys: Keys | None, limit: int) -> Sequence[Row]:
         columns = [(noun.table.c.created_at, False), (noun.id, False)]
-        statement = select(*_shown(noun)).order_by(*(column for column, _ in columns)).limit(limit)
+        statement = select(*shown(noun)).order_by(*(column for column, _ in columns)).limit(limit)
         if "deleted_at" in noun.table.c:
             statement = statement.where(noun.table.c.deleted_at.is_(None))
         if keys is not None:
@@ -49,5 +49,5 @@ class ConfiguredStore:
         return row["name"] if row else None
 
 
-def _shown(noun: Noun) -> list[Column[Any]]:
+def shown(noun: Noun) -> list[Column[Any]]:
     return [column for column in noun.table.c if column.name not in noun.secrets]

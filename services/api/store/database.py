@@ -3,19 +3,25 @@
 The engine's connections work as the api's role (shared/db/api_role.py): what they may not do, Postgres refuses.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Executable
+from sqlalchemy import Executable, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.errors import Unavailable
+from shared.http.auth import Principal
 
 Row = dict[str, Any]
+# Who the request acts for; the audit log (migration 0015) reads it from the transaction.
+ACTING: ContextVar[Principal | None] = ContextVar("ACTING", default=None)
+_ACT = text("SELECT set_config('accord.actor', :actor, true)")
 
 # SQLSTATE classes of a server that is away, full or ending: the same statement may succeed later.
 _AWAY = ("08", "53", "57", "58")
@@ -48,6 +54,9 @@ class Database:
         """One transaction: committed on a clean exit. Raises Unavailable when the database is away."""
         with _away_is_unavailable():
             async with self._engine.begin() as connection:
+                if principal := ACTING.get():
+                    actor = {"id": principal.key_id, "name": principal.name, "role": principal.role}
+                    await connection.execute(_ACT, {"actor": json.dumps(actor)})
                 yield connection
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -21,6 +22,7 @@ _METADATA = MetaData()
 _KINDS: dict[str, Any] = {
     "text": Text,
     "int": Integer,
+    "long": BigInteger,
     "float": Float,
     "uuid": Uuid,
     "date": Date,
@@ -106,6 +108,12 @@ IDENTITIES = _table(
     """lead_id uuid, kind text, value text""",
 )
 
+DEAD_LETTERS = _table(
+    "stream.published_dead_letters",
+    """letter_id uuid, service text, topic text, partition int, log_offset long, event_id uuid, lead_id uuid,
+    type text, value bytes, kind text, message text, received_at time, buried_at time, state text""",
+)
+
 ACCORDS = _table(
     "api.accords",
     """version int, document json, source_text text, sha256 bytes, effective_at time, state text, created_at time,
@@ -119,7 +127,14 @@ SIGNATURES = _table(
 KEYS = _table(
     "api.keys",
     """key_id text, secret_sha256 bytes, name text, role text, scopes texts, source_id uuid, expires_at time,
-    revoked_at time, created_at time""",
+    revoked_at time, created_at time,
+    owner text, former_secret_sha256 bytes, former_until time""",
+)
+KEY_USES = _table("api.key_uses", "key_id text, last_used_at time")
+AUDIT_LOG = _table(
+    "api.audit_log",
+    """entry long, at time, actor text, actor_name text, role text, action text, subject text, subject_id text,
+    before json, after json""",
 )
 SOURCES = _table(
     "api.sources",

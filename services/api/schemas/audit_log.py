@@ -1,0 +1,22 @@
+"""The audit log, as it is shown."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from services.api.schemas.fields import Instant
+
+
+class AuditEntry(BaseModel):
+    """One change: of a change only the fields that differ, of a secret only that it was set or changed."""
+
+    id: int
+    at: Instant
+    actor: str = Field(description="Id of the key, `oidc:` and the subject of a token, or `database:` and a role.")
+    actor_name: str | None
+    role: str | None
+    action: str = Field(examples=["key.revoked"])
+    subject: str = Field(examples=["key"])
+    subject_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
