@@ -7,6 +7,8 @@ from services.api.routes.accords import AccordRoutes
 from services.api.routes.actions import ActionRoutes
 from services.api.routes.audit_log import AuditLogRoutes
 from services.api.routes.clocks import ClockRoutes
+from services.api.routes.dead_letters import DeadLetterRoutes
+from services.api.routes.export import ExportRoutes
 from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.leads import LeadRoutes
@@ -20,6 +22,8 @@ from services.api.store.audit_log import AuditLogStore
 from services.api.store.clocks import ClockStore
 from services.api.store.configured import ConfiguredStore
 from services.api.store.database import Database
+from services.api.store.dead_letters import DeadLetterStore
+from services.api.store.export import ExportStore
 from services.api.store.idempotency import IdempotencyStore
 from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
@@ -55,6 +59,8 @@ def wire(resources: Resources) -> Service:
         OwnerRoutes(parts, OwnerStore(database)),
         KeyRoutes(parts, KeyStore(database)),
         AuditLogRoutes(parts),
+        DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
+        ExportRoutes(parts, reader, ExportStore(database)),
     ):
         routes.register(registrar)
     return Service(
