@@ -40,6 +40,7 @@ class ClockRoutes:
     async def list_clocks(
         self,
         request: Request,
+        *,
         state: States = None,
         owner: Text = None,
         sort: Literal["deadline"] = "deadline",
