@@ -17,9 +17,10 @@ from builders import lead_in
 from line_builders import open_step
 from sla_builders import NAMES, stage_changed
 
-from services.delivery import store
 from services.delivery.handler import EventHandler, Nudge
 from services.delivery.metrics import Metrics
+from services.delivery.store import events
+from services.delivery.store.subscriptions import SubscriptionBook
 from services.delivery.sweeper.sender import Sender
 from shared.clock import ManualClock
 from shared.events import codec
@@ -123,7 +124,7 @@ class Desk:
         return Record(LIFECYCLE, 0, self.number, "stages/0", self.number, event)
 
     async def handle(self, *records: Record) -> None:
-        handler = EventHandler(store=store, subscriptions=store.SubscriptionBook(), nudge=self.nudge)
+        handler = EventHandler(store=events, subscriptions=SubscriptionBook(), nudge=self.nudge)
         async with open_step(self.pool) as transaction:
             await handler.handle(transaction, records)
 

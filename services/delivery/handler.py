@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
 from pydantic_core import from_json
 
-from services.delivery.model.messages import Facts, Subscription, body_of, delivery_id, receivers, standing_of
+from services.delivery.model.messages import body_of, delivery_id, receivers, standing_of
+from services.delivery.model.subscriptions import Facts, Subscription
 from shared.db.statement import Write
 from shared.events.envelope import Outgoing, Record
 from shared.events.lifecycle import StageChanged
@@ -16,17 +18,24 @@ from shared.stream.carrier import Transaction
 
 # Columns of delivery.events and delivery.deliveries in their order.
 EventRow = tuple[UUID, UUID, str, datetime, str]
-DeliveryRow = tuple[UUID, UUID, UUID, UUID, str, datetime]
+DeliveryRow = tuple[UUID, UUID, UUID, UUID]
 
 
 class Nudge:
-    """Tells the sender of this process that there is work."""
+    """Tells the sender of this process that there is work, and for which subscriptions if that is known."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._named: set[UUID] = set()
 
-    def give(self) -> None:
+    def give(self, subscriptions: Iterable[UUID] = ()) -> None:
+        self._named.update(subscriptions)
         self._event.set()
+
+    def take(self) -> set[UUID]:
+        """The subscriptions that were named since the last time."""
+        named, self._named = self._named, set()
+        return named
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Whether a nudge came within this time."""
@@ -48,7 +57,7 @@ class Subscriptions(Protocol):
 class Store(Protocol):
     """What a step needs of the tables."""
 
-    def append_events(self, rows: Sequence[EventRow]) -> Write: ...
+    def append_events(self, rows: Sequence[EventRow], partition: int) -> Write: ...
 
     def add_deliveries(self, rows: Sequence[DeliveryRow]) -> Sequence[Write]: ...
 
@@ -68,6 +77,7 @@ class EventHandler:
         connection = transaction.reader
         events: dict[tuple[UUID, UUID], EventRow] = {}
         deliveries: list[DeliveryRow] = []
+        told: set[UUID] = set()
         subscriptions = await self._subscriptions.refresh(connection)
         standings = await self._standings(connection, records, subscriptions)
         for record in records:
@@ -79,15 +89,14 @@ class EventHandler:
             if standings is not None and event.type == StageChanged.TYPE:
                 standings[event.key] = standing_of(from_json(event.value))
             for receiver in receivers(event, subscriptions, (standings or {}).get(event.key, {})):
-                told = receiver.subscription_id
-                deliveries.append(
-                    (event.key, delivery_id(event.id, told), told, event.id, event.type, event.received_at)
-                )
+                subscription_id = receiver.subscription_id
+                told.add(subscription_id)
+                deliveries.append((event.key, delivery_id(event.id, subscription_id), subscription_id, event.id))
         if events:
-            transaction.add(self._store.append_events(list(events.values())))
+            transaction.add(self._store.append_events(list(events.values()), records[0].partition))
         if deliveries:
             transaction.add(*self._store.add_deliveries(deliveries))
-            transaction.on_commit(self._nudge.give)
+            transaction.on_commit(partial(self._nudge.give, told))
         return ()
 
     async def _standings(

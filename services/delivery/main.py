@@ -1,39 +1,77 @@
-"""Wires delivery: from events of the line to signed webhooks."""
+"""Wires delivery: from events of the line to signed webhooks, and to messages for people."""
 
+import asyncio
 import random
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 
-from services.delivery import store
 from services.delivery.handler import EventHandler, Nudge
 from services.delivery.metrics import Metrics
 from services.delivery.settings import Settings
+from services.delivery.store import events
+from services.delivery.store.subscriptions import SubscriptionBook
+from services.delivery.sweeper.channels import Channels
+from services.delivery.sweeper.handshakes import Handshakes
+from services.delivery.sweeper.mailing import Mailer
 from services.delivery.sweeper.posting import HttpPost, session
+from services.delivery.sweeper.requests import Requests
 from services.delivery.sweeper.sender import Post, Sender, watch_pending
 from services.delivery.sweeper.traced import TracedPost
+from services.delivery.sweeper.trimming import trim_for_ever
 from shared.lifecycle import Resources, Service
 
 
 def wire(resources: Resources) -> Service:
     settings, metrics, nudge = Settings(), Metrics(resources.registry), Nudge()
+    pool, clock = resources.pool, resources.clock
 
     def handler(_partition: int) -> EventHandler:
-        return EventHandler(store=store, subscriptions=store.SubscriptionBook(), nudge=nudge)
+        return EventHandler(store=events, subscriptions=SubscriptionBook(), nudge=nudge)
 
     async def send() -> None:
-        async with session(settings) as client:
-            post: Post = HttpPost(client, resources.clock)
-            if resources.spans is not None:
-                post = TracedPost(post, resources.spans)
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(session(settings))
+            http = HttpPost(client, clock, settings)
+            post: Post = http if resources.spans is None else TracedPost(http, resources.spans)
             sender = Sender(
-                pool=resources.pool,
+                pool=pool,
                 post=post,
-                clock=resources.clock,
+                clock=clock,
                 roll=random.random,
                 nudge=nudge,
                 metrics=metrics,
                 settings=settings,
+                book=SubscriptionBook(resources.secret_box),
             )
-            await sender.run()
+            channels = Channels(
+                pool=pool,
+                post=http,
+                mails=Mailer(settings, clock),
+                clock=clock,
+                roll=random.random,
+                metrics=metrics,
+                settings=settings,
+                book=SubscriptionBook(),
+                public_url=resources.public_url,
+            )
+            handshakes = Handshakes(
+                pool=pool,
+                client=client,
+                clock=clock,
+                settings=settings,
+                book=SubscriptionBook(),
+                public_url=resources.public_url,
+            )
+            async with asyncio.TaskGroup() as group:
+                for loop in (sender.run, channels.run, handshakes.run):
+                    group.create_task(loop())
 
-    count_pending = partial(watch_pending, resources.pool, metrics, settings.pending_interval_seconds)
-    return Service("delivery", handler, background=(send, count_pending), at_once=True)
+    requests = Requests(pool=pool, clock=clock, nudge=nudge, metrics=metrics, book=SubscriptionBook())
+    background = (
+        send,
+        requests.run,
+        partial(watch_pending, pool, metrics, settings.pending_interval_seconds),
+        partial(trim_for_ever, pool, clock, metrics, timedelta(days=settings.retention_days)),
+    )
+    return Service("delivery", handler, background=background, at_once=True)

@@ -29,11 +29,34 @@ class Metrics:
         self.pending = Gauge("accord_delivery_pending", "Deliveries still to be made", registry=registry)
         self.dead = Counter("accord_delivery_dead_total", "Deliveries given up", registry=registry)
         self.disabled = Counter(
-            "accord_delivery_disabled_subscriptions_total", "Subscriptions whose receiver said 410", registry=registry
+            "accord_delivery_disabled_subscriptions_total",
+            "Subscriptions disabled for their receiver's answers",
+            registry=registry,
         )
         self.in_flight_limit_reached = Counter(
             "accord_delivery_in_flight_limit_reached_total",
             "Looks for work that found a subscription as busy as allowed",
+            registry=registry,
+        )
+        self.limits_reached = Counter(
+            "accord_delivery_limits_reached_total",
+            "Deliveries that had to wait: in_flight, doubtful, rate, or lease, whose time ran out",
+            ("limit",),
+            registry=registry,
+        )
+        self.messages = Counter(
+            "accord_delivery_messages_total", "Messages of several events to people", ("format",), registry=registry
+        )
+        self.requested = Counter(
+            "accord_delivery_requested_total",
+            "Deliveries that somebody asked for: replay, test",
+            ("kind",),
+            registry=registry,
+        )
+        self.forgotten = Counter(
+            "accord_delivery_forgotten_total",
+            "What was older than the retention: events, deliveries",
+            ("what",),
             registry=registry,
         )
         self.unrecorded = Counter(

@@ -1,15 +1,18 @@
 """Settings of delivery, from ACCORD_DELIVERY_* environment variables."""
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from services.delivery.model.targets import Network, parse_networks
+from shared.settings import Settings as Base
 
 
-class Settings(BaseSettings):
+class Settings(Base):
     """`allowed_networks`: CIDRs, comma-separated, that may be called though they are not public."""
 
-    model_config = SettingsConfigDict(env_prefix="ACCORD_DELIVERY_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ACCORD_DELIVERY_")
 
     allowed_networks: str = ""
     timeout_seconds: float = Field(default=15.0, gt=0, le=60)
@@ -18,6 +21,13 @@ class Settings(BaseSettings):
     in_flight: int = Field(default=256, ge=1, le=10_000)
     lease_margin_seconds: float = Field(default=15.0, gt=0)
     pending_interval_seconds: float = Field(default=10.0, gt=0)
+    retention_days: int = Field(default=30, ge=1, le=3650)
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_from: str = "accord@localhost"
 
     @field_validator("allowed_networks")
     @classmethod

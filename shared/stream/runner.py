@@ -4,6 +4,7 @@ One runner owns one partition under one epoch. A commit moves states, history, p
 a failure of the surroundings is retried for ever with backoff, an event that can't be applied ends as a dead letter.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from shared.errors import AlreadyApplied, Gap, OutOfRange, OwnershipLost, Positi
 from shared.events.envelope import Outgoing, Record
 from shared.stream import dead_letter
 from shared.stream.carrier import Carrier, Claim, Missing, Slot
+from shared.stream.causes import PATIENCE_SECONDS, Ordered
 from shared.stream.faults import is_poison, kind_of
 from shared.stream.handler import Handler, Ticker
 from shared.stream.kafka_codec import raise_if_unreadable
@@ -73,6 +75,7 @@ class Runner:
         self._stopping = False
         self._replayer = Replayer(slot, handler, clock=clock, metrics=metrics)
         self._missing: Missing | None = None
+        self._held_since: float | None = None
         metrics.begin(slot.service)
 
     def stop(self) -> None:
@@ -151,11 +154,25 @@ class Runner:
 
     async def _fetch(self, claim: Claim) -> Sequence[Record]:
         if self.state == "gap":
-            return in_order_of_receipt(await claim.fetch(self._topics, GAP_EVENTS_MAX))
-        fetched = in_order_of_receipt(await claim.fetch(self._topics, self._limit))[: self._limit]
+            return self._after_causes(claim, in_order_of_receipt(await claim.fetch(self._topics, GAP_EVENTS_MAX)))
+        fetched = self._after_causes(claim, in_order_of_receipt(await claim.fetch(self._topics, self._limit)))
         if self.state == "out of range":
             self.state = "running"
-        return fetched
+        return fetched[: self._limit]
+
+    def _after_causes(self, claim: Claim, fetched: Sequence[Record]) -> Sequence[Record]:
+        """What names an event that is still to be read waits for it, but not for ever with nothing else to do."""
+        ordered = Ordered(claim.positions, fetched)
+        if not ordered.held or ordered.records:
+            self._held_since = None
+            return ordered.records
+        now = asyncio.get_running_loop().time()
+        self._held_since = self._held_since if self._held_since is not None else now
+        if now - self._held_since < PATIENCE_SECONDS:
+            return ordered.records
+        self._log.warning("order_given_up", events=len(ordered.held))
+        self._held_since = None
+        return ordered.held
 
     async def _apply(self, claim: Claim, fetched: Sequence[Record]) -> None:
         admission = admit(claim.positions, fetched)

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 import standardwebhooks
+from api_builders import SECRET_KEY
 from builders import eventually, lead_in
 from delivery_builders import LEAD, LOOPBACK, SECRET, Desk, Receiver, listening
 from prometheus_client import CollectorRegistry
@@ -16,10 +17,12 @@ from sla_builders import sales_recorded
 from services.delivery.handler import Nudge
 from services.delivery.metrics import Metrics
 from services.delivery.settings import Settings
+from services.delivery.store.subscriptions import SubscriptionBook
 from services.delivery.sweeper.posting import HttpPost, session
 from services.delivery.sweeper.sender import Sender
 from shared.clock import ManualClock, SystemClock
 from shared.errors import AlreadyApplied
+from shared.secret_box import SecretBox
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 OpenDesk = Callable[..., Awaitable[Desk]]
@@ -34,9 +37,15 @@ async def open_desk(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
         settings_ = Settings(allowed_networks=allowed, **settings)
         clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
         sessions.append(session(settings_))
-        post = HttpPost(await sessions[-1].__aenter__(), clock)
         sender = Sender(
-            pool=pool, post=post, clock=clock, roll=lambda: 0.0, nudge=nudge, metrics=metrics, settings=settings_
+            pool=pool,
+            post=HttpPost(await sessions[-1].__aenter__(), clock, settings_),
+            clock=clock,
+            roll=lambda: 0.0,
+            nudge=nudge,
+            metrics=metrics,
+            settings=settings_,
+            book=SubscriptionBook(SecretBox(SECRET_KEY)),
         )
         senders.append(sender)
         return Desk(pool, clock, sender, metrics, nudge)
@@ -198,7 +207,8 @@ async def test_a_receiver_that_is_gone_is_told_nothing_more(open_desk: OpenDesk,
     await desk.handle(desk.record("three"))
     assert await desk.sends() == 0
     assert sorted(await desk.deliveries()) == [("dead", 1, 410), ("pending", 0, None)]
-    assert await desk.pool.fetchval("SELECT subscription_id FROM delivery.published_disabled") == subscription_id
+    disabled = await desk.pool.fetch("SELECT subscription_id, why FROM delivery.published_endpoints")
+    assert [tuple(row) for row in disabled] == [(subscription_id, "its endpoint answered 410 Gone")]
 
 
 async def test_a_sender_killed_before_it_recorded_sends_again_after_its_lease_with_the_same_id(

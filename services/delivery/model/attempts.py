@@ -43,9 +43,10 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"
     FORBIDDEN_ADDRESS = "forbidden address"
     INVALID_SUBSCRIPTION = "invalid subscription"
+    EXPIRED = "expired"
 
 
-PERMANENT: Final = frozenset({Outcome.GONE, Outcome.FORBIDDEN_ADDRESS, Outcome.INVALID_SUBSCRIPTION})
+PERMANENT: Final = frozenset({Outcome.GONE, Outcome.FORBIDDEN_ADDRESS, Outcome.INVALID_SUBSCRIPTION, Outcome.EXPIRED})
 
 
 class Try(NamedTuple):
@@ -64,7 +65,6 @@ class Verdict(NamedTuple):
 
     state: DeliveryState
     next_attempt_at: datetime | None
-    disables_subscription: bool = False
 
 
 def outcome_of(status: int) -> Outcome:
@@ -84,7 +84,7 @@ def judge(tried: Try, *, attempts: int, now: datetime, roll: float) -> Verdict:
     if tried.outcome is Outcome.DELIVERED:
         return Verdict(DeliveryState.DELIVERED, None)
     if tried.outcome in PERMANENT or attempts >= TRIES_MAX:
-        return Verdict(DeliveryState.DEAD, None, tried.outcome is Outcome.GONE)
+        return Verdict(DeliveryState.DEAD, None)
     wait = WAITS[attempts - 1] * (1 + JITTER_SHARE_MAX * roll)
     if tried.outcome is Outcome.ASKED_TO_WAIT and tried.retry_after is not None:
         wait = max(wait, min(tried.retry_after, RETRY_AFTER_MAX))

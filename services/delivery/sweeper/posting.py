@@ -1,26 +1,31 @@
-"""Posts one delivery over HTTP, to addresses that may be called only. What a receiver does wrong is an outcome."""
+"""Posts over HTTP, to addresses that may be called only. What a receiver does wrong is an outcome."""
 
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, NamedTuple
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
-from services.delivery import store
 from services.delivery.model.attempts import Outcome, Try, outcome_of, retry_after
-from services.delivery.model.messages import Subscription
-from services.delivery.model.signatures import InvalidSecret, headers
+from services.delivery.model.messages import traceparent_of
+from services.delivery.model.signatures import headers
+from services.delivery.model.subscriptions import Subscription
 from services.delivery.model.targets import Network, is_allowed
 from services.delivery.settings import Settings
+from services.delivery.store.claims import Claimed
 from shared.clock import Clock
 from shared.telemetry.tracing import valid_traceparent
+from shared.webhook_secrets import InvalidSecret
 
 ANSWER_BYTES_MAX: Final = 1024
+ANSWER_SECONDS_MAX: Final = 1.0  # once the status is there
 HEADERS_MAX_BYTES: Final = 16_384
 USER_AGENT: Final = "Accord-Webhooks/1.0"
+CLOUD_EVENT: Final = "application/cloudevents+json"
 FORBIDDEN: Final = "address is not allowed"
 
 
@@ -43,49 +48,93 @@ def guarded_socket_factory(networks: tuple[Network, ...]) -> Any:
 
 
 @asynccontextmanager
-async def session(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
+async def session(settings: Settings, resolver: AbstractResolver | None = None) -> AsyncIterator[aiohttp.ClientSession]:
     """No cookies, no proxy from the environment, no bound of its own on connections: the sender bounds them."""
-    connector = aiohttp.TCPConnector(limit=0, socket_factory=guarded_socket_factory(settings.networks))
-    timeout = aiohttp.ClientTimeout(total=settings.timeout_seconds, connect=settings.connect_timeout_seconds)
+    connector = aiohttp.TCPConnector(
+        limit=0, socket_factory=guarded_socket_factory(settings.networks), resolver=resolver
+    )
     async with aiohttp.ClientSession(
         connector=connector,
-        timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
-        headers={"user-agent": USER_AGENT, "content-type": "application/cloudevents+json"},
+        auto_decompress=False,
+        headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
         max_field_size=HEADERS_MAX_BYTES,
     ) as client:
         yield client
 
 
-class HttpPost:
-    """Implements `Post`."""
+class Message(NamedTuple):
+    """What goes to an endpoint."""
 
-    def __init__(self, client: aiohttp.ClientSession, clock: Clock) -> None:
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class HttpPost:
+    """Implements `Post`; `send` posts any message the same way."""
+
+    def __init__(self, client: aiohttp.ClientSession, clock: Clock, settings: Settings) -> None:
         self._client = client
         self._clock = clock
+        self._default = self._timeout(settings.timeout_seconds, settings)
+        self._settings = settings
 
-    async def __call__(self, subscription: Subscription, delivery: store.Claimed) -> Try:
-        started_at = self._clock.now()
+    async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try:
+        now = self._clock.now()
         body = delivery.body.encode()
-        began = asyncio.get_running_loop().time()
+        if not body:  # older than the retention
+            return Try(Outcome.EXPIRED, now, 0.0)
+        try:
+            sent = headers(str(delivery.delivery_id), int(now.timestamp()), body, subscription.secrets_at(now))
+        except InvalidSecret:
+            return Try(Outcome.INVALID_SUBSCRIPTION, now, 0.0)
+        sent["content-type"] = CLOUD_EVENT
+        # Foreign producers may have put anything into theirs.
+        if traceparent := valid_traceparent(delivery.traceparent or traceparent_of(delivery.body)):
+            sent["traceparent"] = traceparent
+        return await self.send(subscription, Message(body, sent))
+
+    async def send(self, subscription: Subscription, message: Message, url: str | None = None) -> Try:
+        """Posts to the subscription's address, or to one below it."""
+        started_at = self._clock.now()
+        time = asyncio.get_running_loop().time
+        began = time()
 
         def tried(outcome: Outcome, **answer: Any) -> Try:
-            return Try(outcome, started_at, asyncio.get_running_loop().time() - began, **answer)
+            return Try(outcome, started_at, time() - began, **answer)
 
+        seconds = subscription.timeout_seconds
+        timeout = self._default if seconds is None else self._timeout(seconds, self._settings)
         try:
-            sent = headers(str(delivery.delivery_id), int(started_at.timestamp()), body, subscription.secrets)
-            # Foreign producers may have put anything into theirs.
-            if traceparent := valid_traceparent(delivery.traceparent):
-                sent["traceparent"] = traceparent
-            async with self._client.post(subscription.url, data=body, headers=sent, allow_redirects=False) as response:
-                answer = await response.content.read(ANSWER_BYTES_MAX)
+            async with self._client.post(
+                url or subscription.url,
+                data=message.body,
+                headers=message.headers,
+                allow_redirects=False,
+                timeout=timeout,
+            ) as response:
                 wait = retry_after(response.headers.get("retry-after"), started_at)
+                answer = await _first_bytes(response.content)
                 return tried(outcome_of(response.status), status=response.status, answer=answer, retry_after=wait)
         except TimeoutError:
             return tried(Outcome.TIMED_OUT)
-        except (InvalidSecret, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             return tried(Outcome.INVALID_SUBSCRIPTION)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             is_forbidden = FORBIDDEN in str(error)
             return tried(Outcome.FORBIDDEN_ADDRESS if is_forbidden else Outcome.UNREACHABLE)
+
+    @staticmethod
+    def _timeout(seconds: float, settings: Settings) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, settings.connect_timeout_seconds))
+
+
+async def _first_bytes(content: aiohttp.StreamReader) -> bytes:
+    """As much as is kept and comes soon: the status has said what counts. A connection with more on it is closed."""
+    answer = b""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            while len(answer) < ANSWER_BYTES_MAX and (chunk := await content.read(ANSWER_BYTES_MAX - len(answer))):
+                answer += chunk
+    return answer

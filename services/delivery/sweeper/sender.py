@@ -1,31 +1,35 @@
-"""The sender: claims what is due, posts it, records what came of it. As many in flight as each subscription allows.
+"""The sender: claims what is due, posts it, has the recorder keep what came of it.
 
-A process killed between sending and recording sends that one delivery again after its lease, with the same webhook-id.
+A process killed between sending and recording sends those again after their lease, with the same webhook-ids.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
 
-from services.delivery import store
 from services.delivery.handler import Nudge
 from services.delivery.metrics import Metrics
-from services.delivery.model.attempts import DeliveryState, Outcome, Try, judge
-from services.delivery.model.messages import Subscription
+from services.delivery.model.attempts import Outcome, Try, judge
+from services.delivery.model.subscriptions import Subscription
 from services.delivery.settings import Settings
+from services.delivery.store import claims
+from services.delivery.store.claims import Claimed
+from services.delivery.store.records import Tried
+from services.delivery.store.subscriptions import SubscriptionBook
+from services.delivery.sweeper.lanes import Lane
+from services.delivery.sweeper.recorder import Recorder
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
 
 log = structlog.get_logger()
 
-IDLE_SECONDS: Final = 0.25
-BUSY_SECONDS: Final = 0.02
-BUSY_FOR: Final = timedelta(seconds=1)
+# Other processes' commits are found by looking at all subscriptions; this process's are told by name.
+LOOK_SECONDS: Final = 0.25
+GATHER_SECONDS: Final = 0.003
 SUBSCRIPTIONS_FOR: Final = timedelta(seconds=1)
 BACK_OFF_SECONDS: Final = 1.0
 DRAIN_SECONDS: Final = 2.0
@@ -34,7 +38,7 @@ DRAIN_SECONDS: Final = 2.0
 class Post(Protocol):
     """Sends one delivery and says how it went; raises nothing that a receiver can cause."""
 
-    async def __call__(self, subscription: Subscription, delivery: store.Claimed) -> Try: ...
+    async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try: ...
 
 
 class Sender:
@@ -50,6 +54,7 @@ class Sender:
         nudge: Nudge,
         metrics: Metrics,
         settings: Settings,
+        book: SubscriptionBook,
     ) -> None:
         self._pool = pool
         self._post = post
@@ -58,115 +63,188 @@ class Sender:
         self._nudge = nudge
         self._metrics = metrics
         self._settings = settings
-        self._lease = timedelta(seconds=settings.timeout_seconds + settings.lease_margin_seconds)
-        self._book = store.SubscriptionBook()
+        self._book = book
         self._read_at: datetime | None = None
-        self._in_flight: Counter[UUID] = Counter()
+        self._looked_at = float("-inf")
+        self._lanes: dict[UUID, Lane] = {}
+        self._late: list[Claimed] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sound = self._doubtful = 0
+        self.recorder = Recorder(
+            pool=pool,
+            clock=clock,
+            metrics=metrics,
+            others=lambda: self._book.all,
+            on_recorded=self._recorded,
+            on_disabled=self._read_again,
+        )
 
     async def run(self) -> None:
         """Until cancelled; what is in flight then gets a moment to end."""
-        busy_until = self._clock.now()
+        recording = asyncio.create_task(self.recorder.run())
         try:
             while True:
                 try:
-                    sent = await self.turn()
+                    await self.turn(is_full=self._time() - self._looked_at >= LOOK_SECONDS)
                 except DATABASE_ERRORS as error:
                     log.warning("deliveries_not_claimed", kind=type(error).__name__)
                     await asyncio.sleep(BACK_OFF_SECONDS)
                     continue
-                is_busy = bool(sent) or self._clock.now() < busy_until
-                if await self._nudge.wait(BUSY_SECONDS if is_busy else IDLE_SECONDS):
-                    busy_until = self._clock.now() + BUSY_FOR
-                    await asyncio.sleep(BUSY_SECONDS / 4)  # what is committed meanwhile goes along
+                if await self._nudge.wait(LOOK_SECONDS):
+                    await asyncio.sleep(GATHER_SECONDS)  # what is committed meanwhile goes along
         finally:
+            recording.cancel()
             await self.drain(DRAIN_SECONDS)
 
-    async def turn(self) -> int:
-        """Claims what is due and starts sending it; returns how many."""
+    async def turn(self, *, is_full: bool = True) -> int:
+        """Claims what is due and starts sending it; returns how many deliveries it claimed. Without `is_full` only for
+        subscriptions that were named or whose last claim found all that they had room for."""
         now = self._clock.now()
-        if self._read_at is None or now - self._read_at >= SUBSCRIPTIONS_FOR:
-            await self._book.refresh(self._pool)
-            self._read_at = now
-        active = {s.subscription_id: s for s in self._book.all if s.is_active}
-        room = self._room(active)
-        if not room:
-            return 0
-        claimed = await store.claim(self._pool, room, now=now, lease=self._lease)
+        await self._refresh(now)
+        late, self._late = self._late, []
+        await self._release(late)
+        named = self._nudge.take()
+        asked = [id_ for id_, lane in self._lanes.items() if is_full or lane.is_hungry or id_ in named]
+        if is_full:
+            self._looked_at = self._time()
+        room = {id_: free for id_ in asked if (free := self._lanes[id_].room(now)) > 0}
+        self._metrics.in_flight_limit_reached.inc(len(asked) - len(room))
+        claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
+        for id_ in room:
+            self._lanes[id_].is_hungry = False
         for delivery in claimed:
-            self._start(active[delivery.subscription_id], delivery)
+            lane = self._lanes[delivery.subscription_id]
+            lane.queue.append(delivery)
+            lane.is_hungry = True
+        self._count()
+        for lane in sorted(self._lanes.values(), key=lambda lane: lane.in_flight):
+            self._pump(lane)
         return len(claimed)
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Waits for what is in flight, then gives it up: it is sent again after its lease."""
+        """Waits for what is in flight, then gives it up: it is sent again after its lease. Gives back the rest."""
+        waiting = [*self._late, *(delivery for lane in self._lanes.values() for delivery in lane.queue)]
+        for lane in self._lanes.values():
+            lane.queue.clear()
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=timeout_seconds)
             for task in left:
                 task.cancel()
+        await self.recorder.flush()
+        await self._release(waiting)
 
-    def _room(self, active: dict[UUID, Subscription]) -> dict[UUID, int]:
-        per_subscription = self._settings.in_flight_per_subscription
-        left = self._settings.in_flight - len(self._tasks)
-        room: dict[UUID, int] = {}
-        # The least busy first, so that the bound of the process, too, is not one subscription's.
-        for subscription_id in sorted(active, key=lambda known: self._in_flight[known]):
-            free = min(per_subscription - self._in_flight[subscription_id], left)
-            if free <= 0:
-                self._metrics.in_flight_limit_reached.inc()
+    async def _refresh(self, now: datetime) -> None:
+        if self._read_at is not None and now - self._read_at < SUBSCRIPTIONS_FOR:
+            return
+        await self._book.refresh(self._pool)
+        self.recorder.forget()
+        self._read_at = now
+        most = self._settings.in_flight_per_subscription
+        active = {s.subscription_id: s for s in self._book.all if s.is_active and not s.is_grouped}
+        for id_, subscription in active.items():
+            if id_ in self._lanes:
+                self._lanes[id_].adopt(subscription, most)
+            else:
+                self._lanes[id_] = Lane(subscription, most)
+        for id_ in self._lanes.keys() - active.keys():
+            lane = self._lanes[id_]
+            await self._release(list(lane.queue))
+            lane.queue.clear()
+            if lane.is_idle:
+                del self._lanes[id_]
+
+    async def _release(self, deliveries: Sequence[Claimed]) -> None:
+        try:
+            await claims.release(self._pool, deliveries)
+        except DATABASE_ERRORS as error:  # they are another's after their lease
+            log.warning("deliveries_not_released", kind=type(error).__name__)
+
+    def _lease(self, room: Iterable[UUID]) -> timedelta:
+        timeouts = (self._lanes[id_].subscription.timeout_seconds or 0 for id_ in room)
+        longest = max(self._settings.timeout_seconds, *timeouts)
+        return timedelta(seconds=longest + self._settings.lease_margin_seconds)
+
+    def _count(self) -> None:
+        """What draws on which budget, anew: a lane turns doubtful as time passes."""
+        time, self._sound, self._doubtful = self._time(), 0, 0
+        for lane in self._lanes.values():
+            if lane.is_doubtful(time):
+                self._doubtful += lane.in_flight
+            else:
+                self._sound += lane.in_flight
+
+    def _pump(self, lane: Lane) -> None:
+        """Starts what this lane may start now."""
+        now, time = self._clock.now(), self._time()
+        is_doubtful = lane.is_doubtful(time)
+        while lane.may_start(now):
+            if (self._doubtful if is_doubtful else self._sound) >= self._settings.in_flight:
+                self._metrics.limits_reached.labels("doubtful" if is_doubtful else "in_flight").inc()
+                return
+            if not self._has_time(lane.queue[0], lane.subscription, now):
+                self._metrics.limits_reached.labels("lease").inc()
+                self._late.append(lane.queue.popleft())
                 continue
-            room[subscription_id] = free
-            left -= free
-        return room
+            if wait := lane.wait_seconds(time):
+                self._metrics.limits_reached.labels("rate").inc()
+                asyncio.get_running_loop().call_later(wait, self._pump, lane)
+                return
+            if is_doubtful:
+                self._doubtful += 1
+            else:
+                self._sound += 1
+            self._start(lane, lane.queue.popleft())
 
-    def _start(self, subscription: Subscription, delivery: store.Claimed) -> None:
-        task = asyncio.create_task(self._deliver(subscription, delivery))
+    def _has_time(self, delivery: Claimed, subscription: Subscription, now: datetime) -> bool:
+        """Whether its try will be over before another process may make it."""
+        timeout = subscription.timeout_seconds or self._settings.timeout_seconds
+        return now + timedelta(seconds=timeout) <= delivery.claimed_until
+
+    def _start(self, lane: Lane, delivery: Claimed) -> None:
+        task = asyncio.create_task(self._deliver(lane, delivery))
         self._tasks.add(task)
-        self._in_flight[subscription.subscription_id] += 1
+        lane.started(task, self._time())
 
         def end(ended: asyncio.Task[None]) -> None:
             self._tasks.discard(ended)
-            self._in_flight[subscription.subscription_id] -= 1
-            self._nudge.give()  # there is room again, and the lead's next delivery may go
+            lane.ended(ended)
+            self._count()
+            self._pump(lane)
+            if not lane.queue:
+                self._nudge.give((lane.subscription.subscription_id,))
 
         task.add_done_callback(end)
 
-    async def _deliver(self, subscription: Subscription, delivery: store.Claimed) -> None:
+    async def _deliver(self, lane: Lane, delivery: Claimed) -> None:
+        subscription = lane.subscription
         tried = await self._post(subscription, delivery)
         now = self._clock.now()
+        lane.note(tried, now)
         verdict = judge(tried, attempts=delivery.attempts + 1, now=now, roll=self._roll())
-        try:
-            recorded = await store.record(self._pool, delivery, tried, verdict, now)
-        except DATABASE_ERRORS as error:
-            self._metrics.unrecorded.inc()
-            log.warning("delivery_not_recorded", delivery_id=str(delivery.delivery_id), kind=type(error).__name__)
-            return
-        self._count(tried, delivery, now)
-        if not recorded or verdict.state is DeliveryState.DELIVERED:
-            return
-        ids = {"delivery_id": str(delivery.delivery_id), "subscription_id": str(delivery.subscription_id)}
-        log.info(
-            "delivery_failed", **ids, outcome=str(tried.outcome), status=tried.status, attempt=delivery.attempts + 1
-        )
-        if verdict.state is DeliveryState.DEAD:
-            self._metrics.dead.inc()
-            log.warning("delivery_given_up", **ids, outcome=str(tried.outcome))
-        if verdict.disables_subscription:
-            self._read_at = None
-            self._metrics.disabled.inc()
-            log.warning("subscription_disabled", **ids)
-
-    def _count(self, tried: Try, delivery: store.Claimed, now: datetime) -> None:
+        self.recorder.add(subscription, Tried(delivery, tried, verdict, now))
         self._metrics.attempts.labels(tried.outcome).inc()
         self._metrics.response.observe(tried.latency_seconds)
         if tried.outcome is Outcome.DELIVERED:
             self._metrics.latency.observe(max(0.0, (now - delivery.received_at).total_seconds()))
+
+    def _recorded(self, subscriptions: set[UUID]) -> None:
+        """The next delivery of a lead may go."""
+        for id_ in subscriptions & self._lanes.keys():
+            self._lanes[id_].is_hungry = True
+        self._nudge.give()
+
+    def _read_again(self) -> None:
+        self._read_at = None
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
 
 
 async def watch_pending(pool: Any, metrics: Metrics, interval_seconds: float) -> None:
     """Keeps the gauge of what is still to be delivered."""
     while True:
         try:
-            metrics.pending.set(await store.pending(pool))
+            metrics.pending.set(await claims.pending(pool))
         except DATABASE_ERRORS as error:
             log.warning("pending_not_counted", kind=type(error).__name__)
         await asyncio.sleep(interval_seconds)

@@ -2,9 +2,10 @@
 
 from urllib.parse import urlsplit
 
-from services.delivery import store
 from services.delivery.model.attempts import Outcome, Try
-from services.delivery.model.messages import Subscription
+from services.delivery.model.messages import traceparent_of
+from services.delivery.model.subscriptions import Subscription
+from services.delivery.store.claims import Claimed
 from services.delivery.sweeper.sender import Post
 from shared.telemetry.spans import Attribute, Spans
 from shared.telemetry.tracing import valid_traceparent
@@ -17,7 +18,7 @@ class TracedPost:
         self._post = post
         self._spans = spans
 
-    async def __call__(self, subscription: Subscription, delivery: store.Claimed) -> Try:
+    async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try:
         attributes: dict[str, Attribute] = {
             "http.request.method": "POST",
             "accord.delivery_id": str(delivery.delivery_id),
@@ -26,7 +27,7 @@ class TracedPost:
         }
         if delivery.attempts:
             attributes["http.request.resend_count"] = delivery.attempts
-        parent = valid_traceparent(delivery.traceparent)
+        parent = valid_traceparent(traceparent_of(delivery.body))
         span = self._spans.begin("deliver", "client", attributes, parent=parent)
         tried = await self._post(subscription, delivery._replace(traceparent=span.traceparent))
         if tried.status is not None:

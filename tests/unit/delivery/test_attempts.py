@@ -57,11 +57,7 @@ def test_jitter_only_lengthens_a_wait_and_by_a_tenth_at_most() -> None:
     assert verdict(Outcome.FAILED, roll=0.999).next_attempt_at == NOW + WAITS[0] * (1 + 0.1 * 0.999)
 
 
-def test_gone_disables_the_subscription() -> None:
-    assert verdict(Outcome.GONE) == Verdict(DeliveryState.DEAD, None, disables_subscription=True)
-
-
-@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN_ADDRESS, Outcome.INVALID_SUBSCRIPTION])
+@pytest.mark.parametrize("outcome", [Outcome.GONE, Outcome.FORBIDDEN_ADDRESS, Outcome.INVALID_SUBSCRIPTION])
 def test_what_can_never_succeed_is_not_tried_again(outcome: Outcome) -> None:
     assert verdict(outcome) == Verdict(DeliveryState.DEAD, None)
 

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 from sla_builders import LEAD_ID, NAMES, clock_time, sales_recorded, stage_changed
 
-from services.delivery.model.messages import Subscription, body_of, delivery_id, lead_facts, receivers, standing_of
+from services.delivery.model.messages import body_of, delivery_id, event_facts, receivers, standing_of
+from services.delivery.model.subscriptions import State, Subscription
 from shared.agreement.condition_parsing import parse_condition
 from shared.agreement.conditions import compile_condition
 from shared.events import codec
@@ -24,9 +25,9 @@ EVENT: Event = codec.event(
 )
 
 
-def subscription(types: tuple[str, ...] = ("*",), condition: Any = None, *, is_active: bool = True) -> Subscription:
+def subscription(types: tuple[str, ...] = ("*",), condition: Any = None, state: State = State.ACTIVE) -> Subscription:
     matches = None if condition is None else compile_condition(parse_condition(condition))
-    return Subscription(UUID(int=1), "https://example.com/hook", types, matches, (), is_active)
+    return Subscription(UUID(int=1), "https://example.com/hook", types, matches, (), state)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,14 @@ def test_a_condition_sees_the_profile_and_what_the_event_says_of_the_lead(condit
     assert bool(receivers(EVENT, [subscription(condition=condition)])) is is_told
 
 
-def test_a_subscription_that_is_paused_or_disabled_is_told_nothing() -> None:
-    assert receivers(EVENT, [subscription(is_active=False)]) == []
+@pytest.mark.parametrize(
+    ("state", "is_told"),
+    [(State.ACTIVE, True), (State.PAUSED, True), (State.UNCONFIRMED, True), (State.DISABLED, False)],
+)
+def test_what_comes_while_a_subscription_is_paused_waits_and_a_disabled_one_is_not_told(
+    state: State, is_told: bool
+) -> None:
+    assert bool(receivers(EVENT, [subscription(state=state)])) is is_told
 
 
 def test_the_body_is_a_structured_cloud_event_with_the_data_as_they_were() -> None:
@@ -88,7 +95,7 @@ def test_a_delivery_has_one_id_per_event_and_subscription() -> None:
 def test_what_an_event_does_not_say_of_the_lead_is_as_it_was_last_told() -> None:
     standing = standing_of(json.loads(EVENT.value))
     said = json.loads(codec.encode(sales_recorded(clock_time("11:00"), owner="ada@sales.example")))
-    facts = lead_facts({**said, "lead": {"email": "cto@acme.example"}}, standing)
+    facts = event_facts("accord.sales.recorded", {**said, "lead": {"email": "cto@acme.example"}}, standing)
     assert {"grade": "B", "stage": "mql", "email_domain": "acme.example"}.items() <= facts.items()
     assert facts["owner"] == "ada@sales.example"
-    assert lead_facts(said, {})["grade"] is None
+    assert event_facts("accord.sales.recorded", said, {})["grade"] is None

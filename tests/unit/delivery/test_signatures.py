@@ -8,8 +8,9 @@ import standardwebhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.delivery.model.signatures import InvalidSecret, headers, signature
+from services.delivery.model.signatures import headers
 from shared.clock import SystemClock
+from shared.webhook_secrets import InvalidSecret
 
 AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -26,8 +27,8 @@ def test_a_signature_is_what_the_reference_implementation_makes(
     encoded = base64.b64encode(key).decode()
     secret = f"whsec_{encoded}" if has_prefix else encoded
     oracle = standardwebhooks.Webhook(secret)
-    made = signature(message_id, int(AT.timestamp()), body.encode(errors="replace"), secret)
-    assert made == oracle.sign(message_id, AT, body.encode(errors="replace").decode())
+    sent = headers(message_id, int(AT.timestamp()), body.encode(errors="replace"), [secret])
+    assert sent["webhook-signature"] == oracle.sign(message_id, AT, body.encode(errors="replace").decode())
 
 
 def test_during_a_rotation_receivers_with_either_secret_verify() -> None:
@@ -40,4 +41,4 @@ def test_during_a_rotation_receivers_with_either_secret_verify() -> None:
 
 def test_a_secret_that_is_not_base64_is_told_apart() -> None:
     with pytest.raises(InvalidSecret):
-        signature("msg_1", 0, b"", "whsec_not base64!")
+        headers("msg_1", 0, b"", ["whsec_not base64!"])

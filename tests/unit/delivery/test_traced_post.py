@@ -1,12 +1,14 @@
 """A span for each try to deliver: where it belongs, and that it keeps a receiver's secrets."""
 
+import json
+
 import pytest
 from builders import NOON, lead_in
 from spans import TRACE, TRACE_ID, LocalSpans, SeenSpan
 
 from services.delivery.model.attempts import Outcome, Try
-from services.delivery.model.messages import Subscription
-from services.delivery.store import Claimed
+from services.delivery.model.subscriptions import Subscription
+from services.delivery.store.claims import Claimed
 from services.delivery.sweeper.traced import TracedPost
 
 DELIVERY, SUBSCRIPTION = lead_in(1), lead_in(2)
@@ -23,8 +25,9 @@ async def _tried(
         given.append(delivery.traceparent)
         return tried
 
-    subscription = Subscription(SUBSCRIPTION, url, ("*",), None, ("whsec_secret",), True)
-    delivery = Claimed(lead_in(0), DELIVERY, SUBSCRIPTION, attempts, NOON, '{"email": "secret"}', traceparent)
+    subscription = Subscription(SUBSCRIPTION, url, ("*",), None)
+    body = json.dumps({"traceparent": traceparent, "data": {"email": "secret"}}, separators=(",", ":"))
+    delivery = Claimed(lead_in(0), DELIVERY, SUBSCRIPTION, attempts, NOON, body, NOON, "accord.lead.qualified", 1)
     assert await TracedPost(post, local.spans)(subscription, delivery) == tried
     (span,) = await local.ended()
     return span, given[0]

@@ -1,0 +1,53 @@
+"""What came of tries: many in one statement, each once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from services.delivery.model.attempts import Try, Verdict
+from services.delivery.store.claims import Claimed
+
+Connection = Any  # asyncpg ships no types
+
+# A try is recorded if nobody recorded this one before: of two that were made after a lease had ended, one counts.
+RECORD: Final = """
+WITH r AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::smallint[],
+        $7::text[], $8::double precision[], $9::timestamptz[], $10::bytea[], $11::timestamptz[])
+    AS r(lead_id, delivery_id, attempts, state, next_attempt_at, status, outcome, latency, started_at, answer, at)),
+done AS (
+    UPDATE delivery.deliveries d SET state = r.state, attempts = r.attempts, next_attempt_at = r.next_attempt_at,
+        claimed_until = NULL, status = r.status, outcome = r.outcome, latency_seconds = r.latency,
+        delivered_at = CASE WHEN r.state = 'delivered' THEN r.at END
+    FROM r WHERE d.lead_id = r.lead_id AND d.delivery_id = r.delivery_id AND d.state = 'pending'
+        AND d.attempts = r.attempts - 1
+    RETURNING d.lead_id, d.delivery_id, d.attempts_before),
+logged AS (
+    INSERT INTO delivery.attempts (lead_id, delivery_id, attempt, started_at, outcome, status, latency_seconds, answer)
+    SELECT r.lead_id, r.delivery_id, done.attempts_before + r.attempts, r.started_at, r.outcome, r.status, r.latency,
+        r.answer
+    FROM r JOIN done USING (lead_id, delivery_id))
+SELECT delivery_id FROM done"""
+
+
+class Tried(NamedTuple):
+    """One try, made at its delivery, and what becomes of it."""
+
+    claimed: Claimed
+    tried: Try
+    verdict: Verdict
+    at: datetime
+
+
+async def record(pool: Connection, tries: Sequence[Tried]) -> set[UUID]:
+    """Stores the tries and what becomes of their deliveries. Returns the deliveries for which that was news."""
+    rows = [
+        (
+            *(claimed.lead_id, claimed.delivery_id, claimed.attempts + 1),
+            *(verdict.state, verdict.next_attempt_at, tried.status, tried.outcome, tried.latency_seconds),
+            *(tried.started_at, tried.answer, at),
+        )
+        for claimed, tried, verdict, at in tries
+    ]
+    return {row[0] for row in await pool.fetch(RECORD, *zip(*rows, strict=True))}
