@@ -25,14 +25,14 @@ from shared.lifecycle import Resources, Service
 def wire(resources: Resources) -> Service:
     settings, metrics, nudge = Settings(), Metrics(resources.registry), Nudge()
     pool, clock = resources.pool, resources.clock
+    sender_book = SubscriptionBook(resources.secret_box)
 
     def handler(_partition: int) -> EventHandler:
         return EventHandler(store=events, subscriptions=SubscriptionBook(), nudge=nudge)
 
     async def send() -> None:
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(session(settings))
-            http = HttpPost(client, clock, settings)
+            http = HttpPost(await stack.enter_async_context(session(settings)), clock, settings)
             post: Post = http if resources.spans is None else TracedPost(http, resources.spans)
             sender = Sender(
                 pool=pool,
@@ -42,29 +42,13 @@ def wire(resources: Resources) -> Service:
                 nudge=nudge,
                 metrics=metrics,
                 settings=settings,
-                book=SubscriptionBook(resources.secret_box),
-            )
-            channels = Channels(
-                pool=pool,
-                post=http,
-                mails=Mailer(settings, clock),
-                clock=clock,
-                roll=random.random,
-                metrics=metrics,
-                settings=settings,
-                book=SubscriptionBook(),
-                public_url=resources.public_url,
+                book=sender_book,
             )
             handshakes = Handshakes(
-                pool=pool,
-                client=client,
-                clock=clock,
-                settings=settings,
-                book=SubscriptionBook(),
-                public_url=resources.public_url,
+                pool=pool, post=http, clock=clock, book=SubscriptionBook(), public_url=resources.public_url
             )
             async with asyncio.TaskGroup() as group:
-                for loop in (sender.run, channels.run, handshakes.run):
+                for loop in (sender.run, _channels(resources, http, metrics, settings).run, handshakes.run):
                     group.create_task(loop())
 
     requests = Requests(pool=pool, clock=clock, nudge=nudge, metrics=metrics, book=SubscriptionBook())
@@ -75,3 +59,17 @@ def wire(resources: Resources) -> Service:
         partial(trim_for_ever, pool, clock, metrics, timedelta(days=settings.retention_days)),
     )
     return Service("delivery", handler, background=background, at_once=True)
+
+
+def _channels(resources: Resources, http: HttpPost, metrics: Metrics, settings: Settings) -> Channels:
+    return Channels(
+        pool=resources.pool,
+        post=http,
+        mails=Mailer(settings, resources.clock),
+        clock=resources.clock,
+        roll=random.random,
+        metrics=metrics,
+        settings=settings,
+        book=SubscriptionBook(),
+        public_url=resources.public_url,
+    )

@@ -26,6 +26,9 @@ class Metrics:
             buckets=LATENCY_SECONDS,
             registry=registry,
         )
+        self._count_deliveries(registry)
+
+    def _count_deliveries(self, registry: CollectorRegistry) -> None:
         self.pending = Gauge("accord_delivery_pending", "Deliveries still to be made", registry=registry)
         self.dead = Counter("accord_delivery_dead_total", "Deliveries given up", registry=registry)
         self.disabled = Counter(

@@ -6,10 +6,10 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.delivery.model.targets import Network, parse_networks
-from shared.settings import Settings as Base
+from shared.settings import Settings as AccordSettings
 
 
-class Settings(Base):
+class Settings(AccordSettings):
     """`allowed_networks`: CIDRs, comma-separated, that may be called though they are not public."""
 
     model_config = SettingsConfigDict(env_prefix="ACCORD_DELIVERY_")

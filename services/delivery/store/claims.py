@@ -47,7 +47,7 @@ UPDATE delivery.deliveries c SET claimed_until = $4
 FROM locked JOIN delivery.deliveries o USING (lead_id, delivery_id)
 LEFT JOIN delivery.events e ON o.body IS NULL AND e.lead_id = o.lead_id AND e.event_id = o.event_id
 WHERE c.lead_id = locked.lead_id AND c.delivery_id = locked.delivery_id
-RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, coalesce(o.body::text, e.body::text, ''),
+RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, coalesce(o.body, e.body)::text,
     c.claimed_until, c.type, c.number"""
 
 RELEASE: Final = """
@@ -72,11 +72,17 @@ class Claimed(NamedTuple):
     traceparent: str | None = None
 
 
+def claimed_of(row: Any) -> Claimed:
+    """What was forgotten meanwhile has no body."""
+    lead_id, delivery_id, subscription_id, attempts, received_at, body, *rest = row
+    return Claimed(lead_id, delivery_id, subscription_id, attempts, received_at, body or "", *rest)
+
+
 async def claim(pool: Connection, room: Mapping[UUID, int], *, now: datetime, lease: timedelta) -> list[Claimed]:
     """What is due, at most `room` of each subscription, in the order of the events; nobody else gets it until the lease
     ends."""
     rows = await pool.fetch(CLAIM, list(room), list(room.values()), now, now + lease)
-    return [Claimed(*row) for row in sorted(rows, key=lambda row: row["number"])]
+    return [claimed_of(row) for row in sorted(rows, key=lambda row: row["number"])]
 
 
 async def release(pool: Connection, claimed: Sequence[Claimed]) -> None:

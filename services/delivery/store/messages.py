@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.delivery.model.subscriptions import ALERTS
-from services.delivery.store.claims import Claimed
+from services.delivery.store.claims import Claimed, claimed_of
 
 Connection = Any  # asyncpg ships no types
 
@@ -29,7 +29,7 @@ UPDATE delivery.deliveries c SET claimed_until = $4
 FROM due JOIN delivery.deliveries o USING (lead_id, delivery_id)
 LEFT JOIN delivery.events e ON o.body IS NULL AND e.lead_id = o.lead_id AND e.event_id = o.event_id
 WHERE c.lead_id = due.lead_id AND c.delivery_id = due.delivery_id
-RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, coalesce(o.body::text, e.body::text, ''),
+RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, coalesce(o.body, e.body)::text,
     c.claimed_until, c.type, c.number, c.next_attempt_at <= $3"""
 
 NEXT: Final = "UPDATE delivery.endpoints SET next_message_at = $2 WHERE subscription_id = $1"
@@ -49,7 +49,7 @@ async def claim(
 ) -> list[tuple[Claimed, bool]]:
     """Everything pending, in the order of the events, and whether it is due."""
     rows = await pool.fetch(CLAIM, subscription_id, most, now, now + lease)
-    return [(Claimed(*claimed), is_due) for *claimed, is_due in sorted(rows, key=lambda row: row["number"])]
+    return [(claimed_of(claimed), is_due) for *claimed, is_due in sorted(rows, key=lambda row: row["number"])]
 
 
 async def set_next(pool: Connection, subscription_id: UUID, at: datetime) -> None:

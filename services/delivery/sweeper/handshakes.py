@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 
+from services.delivery.model.attempts import Outcome
 from services.delivery.model.handshakes import Consent, consent
 from services.delivery.model.subscriptions import State, Subscription
-from services.delivery.settings import Settings
 from services.delivery.store import endpoints
 from services.delivery.store.subscriptions import SubscriptionBook
+from services.delivery.sweeper.posting import HttpPost
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
 
@@ -29,16 +29,14 @@ class Handshakes:
         self,
         *,
         pool: Any,
-        client: aiohttp.ClientSession,
+        post: HttpPost,
         clock: Clock,
-        settings: Settings,
         book: SubscriptionBook,
         public_url: str,
     ) -> None:
         self._pool = pool
-        self._client = client
+        self._post = post
         self._clock = clock
-        self._timeout = aiohttp.ClientTimeout(total=settings.timeout_seconds)
         self._book = book
         self._origin = urlsplit(public_url).hostname or "accord"
 
@@ -68,10 +66,7 @@ class Handshakes:
         asked = {"WebHook-Request-Origin": self._origin}
         if subscription.rate_per_second is not None:
             asked["WebHook-Request-Rate"] = str(max(1, int(subscription.rate_per_second * 60)))
-        try:
-            async with self._client.options(
-                subscription.url, headers=asked, allow_redirects=False, timeout=self._timeout
-            ) as response:
-                return consent(response.headers, self._origin, is_rate_asked="WebHook-Request-Rate" in asked)
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
-            return Consent(f"could not be asked: {type(error).__name__}")
+        answered = await self._post.ask(subscription, asked)
+        if isinstance(answered, Outcome):
+            return Consent(f"could not be asked: {answered}")
+        return consent(answered, self._origin, is_rate_asked="WebHook-Request-Rate" in asked)

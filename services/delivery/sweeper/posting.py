@@ -27,6 +27,7 @@ HEADERS_MAX_BYTES: Final = 16_384
 USER_AGENT: Final = "Accord-Webhooks/1.0"
 CLOUD_EVENT: Final = "application/cloudevents+json"
 FORBIDDEN: Final = "address is not allowed"
+FAULTS: Final = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
 
 
 class ForbiddenAddress(OSError):
@@ -117,17 +118,31 @@ class HttpPost:
                 wait = retry_after(response.headers.get("retry-after"), started_at)
                 answer = await _first_bytes(response.content)
                 return tried(outcome_of(response.status), status=response.status, answer=answer, retry_after=wait)
-        except TimeoutError:
-            return tried(Outcome.TIMED_OUT)
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            return tried(Outcome.INVALID_SUBSCRIPTION)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            is_forbidden = FORBIDDEN in str(error)
-            return tried(Outcome.FORBIDDEN_ADDRESS if is_forbidden else Outcome.UNREACHABLE)
+        except FAULTS as error:
+            return tried(outcome_of_fault(error))
+
+    async def ask(self, subscription: Subscription, headers: Mapping[str, str]) -> Mapping[str, str] | Outcome:
+        """The headers of its answer to OPTIONS, or why there is none."""
+        try:
+            async with self._client.options(
+                subscription.url, headers=headers, allow_redirects=False, timeout=self._default
+            ) as response:
+                return response.headers
+        except FAULTS as error:
+            return outcome_of_fault(error)
 
     @staticmethod
     def _timeout(seconds: float, settings: Settings) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, settings.connect_timeout_seconds))
+
+
+def outcome_of_fault(error: BaseException) -> Outcome:
+    """What it means that no answer came."""
+    if isinstance(error, TimeoutError):
+        return Outcome.TIMED_OUT
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return Outcome.INVALID_SUBSCRIPTION
+    return Outcome.FORBIDDEN_ADDRESS if FORBIDDEN in str(error) else Outcome.UNREACHABLE
 
 
 async def _first_bytes(content: aiohttp.StreamReader) -> bytes:

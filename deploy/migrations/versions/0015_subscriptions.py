@@ -5,8 +5,8 @@ A delivery has its event's number, so that a lead's deliveries keep the events' 
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 
 STATEMENTS = (
     """ALTER TABLE api.subscriptions
