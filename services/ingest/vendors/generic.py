@@ -13,10 +13,10 @@ from services.ingest.vendors import standard_webhooks
 from services.ingest.vendors.answers import problem, taken_or_422
 from services.ingest.vendors.bodies import bad, json_of
 from services.ingest.vendors.jmes import Failed, Query, query
-from services.ingest.vendors.names import fold
+from services.ingest.vendors.names import activity_type, fold, shown
 from services.ingest.vendors.plain import split
 from services.ingest.vendors.proofs import basic, bearer, digest, forged, is_any, unproven
-from services.ingest.vendors.shaping import Draft, identifier, item_of, lead_of, occurred
+from services.ingest.vendors.shaping import Draft, identifier, item_of, lead_of, occurred, present
 from services.ingest.vendors.source_settings import SourceOptions
 from services.ingest.vendors.vendor import Bad, Item, Read, Refusal, Sent, SourceConfig, Standing, Vendor
 
@@ -150,11 +150,11 @@ def _plain_item(event: Mapping[str, Any], name: str, source: SourceConfig, index
     events = source.settings.events
     type_ = events[name] if name in events else fold(name)
     if type_ is None and name in events:
-        return Item(name, (name,), Standing.IGNORED, why="the source ignores this kind", position=index)
+        return Item(shown(name), (shown(name),), Standing.IGNORED, why="the source ignores this kind", position=index)
     plain = {**event, "type": type_ or name}
     if source.settings.campaign and plain.get("campaign") is None:
         plain["campaign"] = source.settings.campaign
-    return Item(name, (name,), Standing.MAPPED, plain, position=index)
+    return Item(shown(name), (shown(name),), Standing.MAPPED, plain, position=index)
 
 
 def _read_mapped(body: Any, source: SourceConfig, map_: Map) -> Read:
@@ -180,7 +180,7 @@ def _mapped(raw: Any, source: SourceConfig, map_: Map, index: int) -> Item:
     campaign = _found(map_.campaign, raw, "map.campaign")
     draft = Draft(
         kind=name,
-        type=fold(name),
+        type=activity_type(KIND, name),
         lead=lead_of(
             email=_found(map_.email, raw, "map.email"),
             anonymous_id=_found(map_.anonymous_id, raw, "map.anonymous_id"),
@@ -188,12 +188,11 @@ def _mapped(raw: Any, source: SourceConfig, map_: Map, index: int) -> Item:
         ),
         id=identifier(_found(map_.id, raw, "map.id")),
         occurred_at=_time(map_, raw),
-        profile={key: _found(path, raw, f"map.profile.{key}") for key, path in map_.profile.items()},
+        profile=present({key: _found(path, raw, f"map.profile.{key}") for key, path in map_.profile.items()}),
         data=data if isinstance(data, dict) else {} if data is None else {"value": data},
         campaign=identifier(campaign),
-        position=index,
     )
-    return item_of(draft, source)
+    return item_of(draft, source, index)
 
 
 def _time(map_: Map, raw: Any) -> datetime | None:

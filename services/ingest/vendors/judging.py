@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.ingest.model import Posted, Refused
+from services.ingest.model import Posted, Refused, check_value
 from services.ingest.vendors.plain import Reading, Sender, read_event
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
 
@@ -32,14 +32,15 @@ def judge(read: Read, source: SourceConfig, *, received_at: datetime, event_byte
     kept: list[Item] = []
     bad = list(read.bad)
     for item in read.items:
-        if item.event is None or item.standing is Standing.IGNORED:
-            kept.append(item)
-            continue
         try:
+            if item.event is None or item.standing is Standing.IGNORED:
+                check_value(item.erase or {}, "", check_text=True)
+                kept.append(item)
+                continue
             fit.append(Fit(item, read_event(item.event, reading)))
         except Refused as refused:
-            bad.append(Bad(item.position, _shown(item.event.get("id")), refused.faults))
-    return Judged(fit, kept, bad)
+            bad.append(Bad(item.position, _shown((item.event or {}).get("id")), refused.faults))
+    return Judged(fit, kept, sorted(bad, key=lambda fault: fault.position))
 
 
 def _shown(sender_id: object) -> str | None:

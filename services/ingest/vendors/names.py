@@ -4,8 +4,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from shared.events.sales import Action
+
 TYPE_CHARACTERS_MAX = 200
 PROFILE_UPDATED = "profile.updated"
+ACTIONS = frozenset(action.value for action in Action)
 
 _TYPE = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -23,6 +26,23 @@ def fold(name: str) -> str | None:
     words = trimmed if re.search(r"[\s._/:-]", trimmed) else _HUMPS.sub(" ", trimmed)
     folded = _NOT_IN_NAMES.sub(".", _plain(words)).strip(".")
     return folded if 0 < len(folded) <= TYPE_CHARACTERS_MAX else None
+
+
+def activity_type(vendor: str, name: str, *, may_act: bool = True) -> str | None:
+    """The type of what a sender's users named. What would read as `profile.updated`, or as `sales.` without being an
+    action (or where names may not act for sales), gets the vendor's name in front."""
+    folded = fold(name)
+    if folded is None:
+        return None
+    is_action = may_act and folded.removeprefix("sales.") in ACTIONS
+    if folded == PROFILE_UPDATED or (folded.startswith("sales.") and not is_action):
+        return f"{vendor}.{folded}"[:TYPE_CHARACTERS_MAX].rstrip(".")
+    return folded
+
+
+def shown(text: str) -> str:
+    """A sender's word as it can be stored and shown: of bounded length, without what text can't hold."""
+    return text[:TYPE_CHARACTERS_MAX].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 @lru_cache(maxsize=10_000)

@@ -5,11 +5,39 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from services.ingest.model import Fault
-from services.ingest.vendors import generic
+from services.ingest.vendors import (
+    calendly,
+    cloudevents_hook,
+    eventbrite,
+    generic,
+    hubspot,
+    mailchimp,
+    marketo,
+    pipedrive,
+    salesforce,
+    segment,
+    surveymonkey,
+    typeform,
+)
 from services.ingest.vendors.source_settings import InvalidSettings, SourceOptions, check
 from services.ingest.vendors.vendor import Vendor
 
-VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType({vendor.kind: vendor for vendor in (generic.VENDOR,)})
+_MODULES: Final = (
+    segment,
+    hubspot,
+    marketo,
+    mailchimp,
+    typeform,
+    surveymonkey,
+    eventbrite,
+    calendly,
+    pipedrive,
+    salesforce,
+    cloudevents_hook,
+    generic,
+)
+
+VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType({module.VENDOR.kind: module.VENDOR for module in _MODULES})
 
 
 def settings_model(kind: str) -> type[SourceOptions]:

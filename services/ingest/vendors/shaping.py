@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.ingest.model import Fault, Refused, normalise_email
-from services.ingest.vendors.names import PROFILE_UPDATED, kind_type
+from services.ingest.vendors.names import PROFILE_UPDATED, kind_type, shown
 from services.ingest.vendors.source_settings import SourceOptions
-from services.ingest.vendors.vendor import Item, SourceConfig, Standing
+from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
 from shared.rfc3339 import parse_instant
 
 ID_CHARACTERS_MAX = 200
@@ -46,31 +46,49 @@ class Draft:
     incomplete: str | None = None
     ignored: str | None = None
     needs_known_lead: bool = False
-    position: int = 0
+    is_erasure: bool = False
 
 
-def item_of(draft: Draft, source: SourceConfig) -> Item:
+Make = Callable[[Any], Iterable[Draft]]
+
+
+def read_each(raw: Iterable[Any], make: Make, source: SourceConfig) -> Read:
+    """Reads each of a body's items on its own; one that `make` refuses spoils no other."""
+    items: list[Item] = []
+    bad: list[Bad] = []
+    for position, value in enumerate(raw):
+        try:
+            items += [item_of(draft, source, position) for draft in make(value)]
+        except Refused as refused:
+            bad.append(Bad(position, None, refused.faults))
+    return Read(items, bad)
+
+
+def item_of(draft: Draft, source: SourceConfig, position: int = 0) -> Item:
     """The item that the source's settings make of a draft."""
     settings = source.settings
-    names = (*draft.names, draft.kind)
-    mapped = next((name for name in names if name in settings.events), None)
+    words = tuple(dict.fromkeys((*draft.names, draft.kind)))
+    kind, names = shown(draft.kind), tuple(shown(name) for name in words)
+    if draft.is_erasure:
+        return Item(kind, names, Standing.ERASURE, erase=_renamed(draft.lead, settings), position=position)
+    mapped = next((name for name in words if name in settings.events), None)
     type_ = draft.type if mapped is None else settings.events[mapped]
     if mapped is not None and type_ is None:
-        return Item(draft.kind, names, Standing.IGNORED, why="the source ignores this kind", position=draft.position)
+        return Item(kind, names, Standing.IGNORED, why="the source ignores this kind", position=position)
     if mapped is None and draft.ignored is not None:
-        return Item(draft.kind, names, Standing.IGNORED, why=draft.ignored, position=draft.position)
+        return Item(kind, names, Standing.IGNORED, why=draft.ignored, position=position)
     standing = Standing.MAPPED if type_ is not None else Standing.UNMAPPED
     if draft.incomplete is not None:
         standing = Standing.INCOMPLETE
     has_lead = bool(draft.lead) or draft.incomplete is None
     return Item(
-        kind=draft.kind,
+        kind=kind,
         names=names,
         standing=standing,
         event=_event(draft, type_ or kind_type(source.kind, draft.kind), settings) if has_lead else None,
         why=draft.incomplete,
         needs_known_lead=draft.needs_known_lead,
-        position=draft.position,
+        position=position,
     )
 
 
@@ -123,14 +141,19 @@ def identifier(value: Any) -> str | None:
 
 def profile_of(fields: Mapping[str, Any], table: Mapping[str, str], settings: SourceOptions) -> dict[str, Any]:
     """The fields under their plain names: the source's mapping, else the vendor's table, else their own. Empty text is
-    no value; `employees` is a number wherever it can be read as one."""
+    no value, null removes the field; `employees` is a number wherever it can be read as one."""
     profile: dict[str, Any] = {}
     for name, value in fields.items():
         target = settings.profile[name] if name in settings.profile else table.get(name, name)
-        if target is None or value is None or (isinstance(value, str) and not value.strip()):
+        if target is None or (isinstance(value, str) and not value.strip()):
             continue
         profile[target] = whole_number(value) if target == "employees" else value
     return profile
+
+
+def present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a value: for senders whose null says nothing."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def whole_number(value: Any) -> Any:
@@ -217,6 +240,11 @@ def _loose(text: str) -> datetime | None:
 def text_of(instant: datetime) -> str:
     """RFC 3339 in UTC."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def fingerprint(value: Any) -> str:
+    """A value that makes an id and may be personal, or long."""
+    return hashlib.sha256(str(value).encode("utf-8", "surrogatepass")).hexdigest()[:32] if value != "" else ""
 
 
 def sender_id(*parts: Any) -> str:

@@ -1,17 +1,21 @@
 """Standard Webhooks 1.0, as a receiver. Five minutes of tolerance both ways, as all reference libraries have."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import timedelta
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.ingest.vendors.proofs import digest, forged, is_any, is_near, octets, seconds, stale, unproven
 from services.ingest.vendors.vendor import Refusal, Sent, SourceConfig
 
 TOLERANCE = timedelta(minutes=5)
 PREFIX = "whsec_"
+PUBLIC_PREFIX = "whpk_"  # the sender signs with Ed25519 (`v1a`): the secret of the source is its public key
 SIGNATURE = "webhook-signature"
 ID = "webhook-id"
+SIGNATURES_MAX = 20  # looked at in one header: each costs a verification
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
@@ -31,15 +35,38 @@ def verify(sent: Sent, source: SourceConfig) -> Refusal | None:
     if not is_near(signed_at, sent.received_at, TOLERANCE):
         return stale("The header webhook-timestamp", TOLERANCE)
     message = b"%s.%s.%s" % (octets(message_id), octets(stamp), sent.body)
-    expected = ["v1," + digest(key_of(s), message, algorithm="sha256", encoding="base64") for s in source.secrets]
+    keys = [key_of(secret) for secret in source.secrets if not secret.startswith(PUBLIC_PREFIX)]
+    expected = ["v1," + digest(key, message, algorithm="sha256", encoding="base64") for key in keys]
     matches = [is_any(signature, expected) for signature in given.split()]
-    return None if any(matches) else forged("The signature")
+    public = [secret for secret in source.secrets if secret.startswith(PUBLIC_PREFIX)]
+    if any(matches) or any(_is_by(key, message, given) for key in public):
+        return None
+    return forged("The signature")
+
+
+def _is_by(public: str, message: bytes, given: str) -> bool:
+    """Whether a `v1a` signature of the list is by this public key."""
+    for signature in given.split()[:SIGNATURES_MAX]:
+        version, _, encoded = signature.partition(",")
+        if version != "v1a":
+            continue
+        try:
+            key = Ed25519PublicKey.from_public_bytes(_from_base64(public.removeprefix(PUBLIC_PREFIX)))
+            key.verify(_from_base64(encoded), message)
+        except (InvalidSignature, ValueError):
+            continue
+        return True
+    return False
 
 
 def key_of(secret: str) -> bytes:
     """The bytes behind `whsec_`, padded or not; a secret that is no base64 counts as it is written."""
-    text = secret.removeprefix(PREFIX)
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
+        return _from_base64(secret.removeprefix(PREFIX))
+    except ValueError:
         return octets(secret)
+
+
+def _from_base64(text: str) -> bytes:
+    """Padded or not. Raises ValueError (which binascii's error is) for what is no base64."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
