@@ -5,8 +5,8 @@ A delivery has its event's number, so that a lead's deliveries keep the events' 
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0018"
+down_revision = "0017"
 
 STATEMENTS = (
     """ALTER TABLE api.subscriptions

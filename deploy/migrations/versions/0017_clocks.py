@@ -6,8 +6,8 @@ while the line lagged and is still to be carried out is rare: its index is nearl
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0017"
+down_revision = "0016"
 
 STATEMENTS = (
     "ALTER TABLE sla.leads ADD snoozes json NOT NULL DEFAULT '[]'",
