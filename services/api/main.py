@@ -14,16 +14,19 @@ from services.api.routes.lead_reader import LeadReader
 from services.api.routes.leads import LeadRoutes
 from services.api.routes.owners import OwnerRoutes
 from services.api.routes.parts import Parts, Registrar
+from services.api.routes.reports import ReportRoutes
 from services.api.routes.sources import SourceRoutes
 from services.api.routes.subscriptions import SubscriptionRoutes
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore, bootstrap_accord
+from services.api.store.attribution import AttributionStore
 from services.api.store.audit_log import AuditLogStore
 from services.api.store.clocks import ClockStore
 from services.api.store.configured import ConfiguredStore
 from services.api.store.database import Database
 from services.api.store.dead_letters import DeadLetterStore
 from services.api.store.export import ExportStore
+from services.api.store.funnel import FunnelStore
 from services.api.store.idempotency import IdempotencyStore
 from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
@@ -60,6 +63,7 @@ def wire(resources: Resources) -> Service:
         KeyRoutes(parts, KeyStore(database)),
         AuditLogRoutes(parts),
         DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
+        ReportRoutes(parts, FunnelStore(database), AttributionStore(database)),
         ExportRoutes(parts, reader, ExportStore(database)),
     ):
         routes.register(registrar)

@@ -1,0 +1,81 @@
+"""The funnel by cohort: who entered each stage in a period, how many of them went on, and how long that took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import text
+
+from services.api.store.database import Database, Row
+
+By = Literal["source", "campaign", "owner", "week"]
+
+COHORTS_MAX: Final = 1_000
+# Where each step leads to. A lead enters the first one by being there.
+NEXT: Final = {
+    "lead": "mql",
+    "mql": "sal",
+    "sal": "sql",
+    "sql": "opportunity",
+    "opportunity": "customer",
+    "customer": None,
+}
+_COHORT: Final[dict[By | None, str]] = {
+    None: "NULL::text",
+    "source": "first_source",
+    "campaign": "campaign",
+    "owner": "owner",
+    "week": "to_char(entered_at AT TIME ZONE :zone, 'IYYY-\"W\"IW')",
+}
+_OF_LEAD: Final = " JOIN scoring.published_leads AS known USING (lead_id)"
+
+# Each lead counts once per step, by its first entry in the period; it went on if it ever entered the next stage after.
+_FUNNEL: Final = """
+WITH moved AS (
+    SELECT lead_id, version, to_stage AS stage, owner, occurred_at AS at FROM stages.published_transitions
+    WHERE occurred_at >= :since
+    UNION ALL
+    SELECT lead_id, 0, 'lead', NULL, received_at FROM scoring.published_history
+    WHERE number = 1 AND received_at >= :since AND received_at < :until),
+entered AS (
+    SELECT DISTINCT ON (lead_id, stage) lead_id, version, stage, owner, at AS entered_at FROM moved
+    WHERE at < :until ORDER BY lead_id, stage, version),
+went_on AS (
+    SELECT e.stage, e.lead_id, e.owner, e.entered_at, min(n.at) AS left_at FROM entered AS e
+    LEFT JOIN (VALUES {steps}) AS step (stage, next_stage) ON step.stage = e.stage
+    LEFT JOIN moved AS n ON n.lead_id = e.lead_id AND n.stage = step.next_stage AND n.version > e.version
+    GROUP BY 1, 2, 3, 4),
+timed AS (
+    SELECT stage, {cohort} AS cohort, left_at, extract(epoch FROM left_at - entered_at)::double precision AS seconds
+    FROM went_on{of_lead})
+SELECT stage, cohort, grouping(cohort) = 1 AS is_total, count(*) AS entered, count(left_at) AS converted,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median_seconds,
+    percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) AS p90_seconds
+FROM timed GROUP BY GROUPING SETS ((stage), (stage, cohort)) ORDER BY is_total DESC, cohort LIMIT :rows"""
+
+
+@dataclass(frozen=True)
+class Period:
+    """From a time on, until before another; `zone` is what weeks are told in."""
+
+    since: datetime
+    until: datetime
+    zone: str
+
+
+class FunnelStore:
+    """Reads what stages and scoring publish."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def rows(self, period: Period, by: By | None) -> Sequence[Row]:
+        """One row per stage for all, then one per stage and cohort."""
+        steps = ", ".join(f"('{stage}', '{following}')" for stage, following in NEXT.items() if following)
+        of_lead = _OF_LEAD if by in ("source", "campaign") else ""
+        statement = _FUNNEL.format(steps=steps, cohort=_COHORT[by], of_lead=of_lead)
+        values = {"since": period.since, "until": period.until, "rows": COHORTS_MAX * len(NEXT)}
+        if by == "week":
+            values["zone"] = period.zone
+        return await self._database.rows(text(statement).bindparams(**values))
