@@ -1,112 +1,29 @@
-"""Stages on a real Postgres: the fold of both histories, shared turns and sticky owners, what was applied before."""
+"""Stages on a real Postgres: the fold of both histories, what is told and kept, what was applied before."""
 
-import asyncio
 import random
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 from line_builders import (
     ADA,
-    SignedOnce,
-    accords_of,
     activity,
     after,
-    example_accord,
     lead,
-    open_step,
     profile,
     record_of,
     sales_action,
 )
-from prometheus_client import CollectorRegistry
+from stages_line import Line, refolded
 
-from services.scoring.handler import ScoringHandler
-from services.scoring.metrics import Metrics as ScoringMetrics
-from services.scoring.model import Input as ScoringInput
-from services.scoring.model import fold as fold_scores
-from services.scoring.store import PostgresStore as ScoringStore
-from services.scoring.store import history_of as scoring_history_of
-from services.stages.handler import StagesHandler
-from services.stages.metrics import Metrics
-from services.stages.model import HistoryRow, Score, State, fold
-from services.stages.store import PostgresStore, history_of
-from shared.clock import ManualClock
+from services.stages.store import PostgresStore
 from shared.errors import AlreadyApplied, Poison
-from shared.events.activity import Activity, ProfileUpdated
-from shared.events.codec import encode
-from shared.events.envelope import Event, Outgoing, derived_id
+from shared.events.envelope import Event
 from shared.events.sales import SalesAction
-from shared.events.score import ScoreChanged
-
-ACCORD = example_accord()
-_SCORE = msgspec.json.Decoder(Score)
-
-
-class Line:
-    """Scoring and stages, one after the other, each in a step of its own."""
-
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self.registry = CollectorRegistry()
-        self._pool = pool
-        signed, clock = SignedOnce(ACCORD), ManualClock(after(seconds=2))
-        self.scoring = ScoringHandler(signed, ScoringStore(), ScoringMetrics(CollectorRegistry()))
-        self.stages = StagesHandler(signed, PostgresStore(), metrics=Metrics(self.registry), clock=clock)
-
-    async def score(self, *items: ScoringInput) -> list[Event]:
-        async with open_step(self._pool) as transaction:
-            told = await self.scoring.handle(transaction, [record_of(item) for item in items])
-        return [event for _, event in told]
-
-    async def step(self, *events: Event | SalesAction) -> Sequence[Outgoing]:
-        async with open_step(self._pool) as transaction:
-            return await self.stages.handle(transaction, [record_of(event) for event in events])
-
-    async def qualify(self, name: object, email: str, employees: int = 5000) -> Event:
-        """A score that qualifies a lead."""
-        who: dict[str, Any] = {"lead_id": lead(name)}
-        known = profile(after(), title="CEO", employees=employees, **who)
-        known = msgspec.structs.replace(known, identifiers={"email": email})
-        demo = activity("demo.requested", after(seconds=1), identifiers={"email": email}, **who)
-        return (await self.score(known, demo))[-1]
 
 
 @pytest.fixture
 def line(pool: asyncpg.Pool) -> Line:
     return Line(pool)
-
-
-async def owners_of(pool: asyncpg.Pool) -> dict[UUID, str | None]:
-    return {row["lead_id"]: row["owner"] for row in await pool.fetch("SELECT * FROM stages.published_leads")}
-
-
-async def refolded(pool: asyncpg.Pool, lead_id: UUID) -> State:
-    """The state that the two histories give: scoring's reproduces the scores, the stamps do for routing."""
-    async with pool.acquire() as connection:
-        inputs = await scoring_history_of(connection, lead_id)
-        lines = await history_of(connection, lead_id)
-    kinds: dict[str, type[Activity | ProfileUpdated]] = {"activity": Activity, "profile": ProfileUpdated}
-    decisions = fold_scores(
-        [(msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in inputs],
-        accords_of(ACCORD),
-    )
-    scores = {
-        derived_id(line.event_id, ScoreChanged.TYPE): _SCORE.decode(encode(decision.score))
-        for line, decision in zip(inputs, decisions, strict=True)
-    }
-    rows = [
-        HistoryRow(
-            msgspec.json.decode(line.body, type=SalesAction) if line.body else scores[line.event_id],
-            line.received_at,
-            line.stamp,
-        )
-        for line in lines
-    ]
-    return list(fold(lead_id, rows, accords_of(ACCORD)))[-1].state
 
 
 async def test_what_is_stored_is_the_fold_of_both_histories(line: Line, pool: asyncpg.Pool) -> None:
@@ -191,50 +108,11 @@ async def test_a_score_that_does_not_fit_is_poison(line: Line) -> None:
         await line.step(event._replace(value=b'{"engagement": "much"}'))
 
 
-async def test_two_partitions_that_route_at_the_same_time_share_the_turns_fairly(
-    line: Line, pool: asyncpg.Pool
-) -> None:
-    events = [await line.qualify(n, f"x@company{n}.example", employees=100) for n in range(60)]
-    await asyncio.gather(*(line.step(*events[n : n + 5]) for n in range(0, 60, 5)))
-    owners = Counter((await owners_of(pool)).values())
-    assert owners == {"linus@sales.example": 30, "barbara@sales.example": 30}
-    turns = await pool.fetch("SELECT turn FROM stages.published_assignments ORDER BY turn")
-    assert [row["turn"] for row in turns] == list(range(60))
-    assert await pool.fetchval("SELECT turn FROM stages.turns WHERE team = 'commercial'") == 60
-
-
-async def test_no_owner_gets_more_than_their_capacity_however_many_partitions_route(
-    line: Line, pool: asyncpg.Pool
-) -> None:
-    events = [await line.qualify(n, f"x@company{n}.example") for n in range(60)]
-    await asyncio.gather(*(line.step(*events[n : n + 5]) for n in range(0, 60, 5)))
-    assert Counter((await owners_of(pool)).values()) == {"ada@sales.example": 20, "grace@sales.example": 40}
-    loads = {row["owner"]: row["leads"] for row in await pool.fetch("SELECT * FROM stages.published_loads")}
-    assert loads == {"ada@sales.example": 20, "grace@sales.example": 40}
-
-
-async def test_colleagues_who_qualify_at_the_same_time_get_one_owner(line: Line, pool: asyncpg.Pool) -> None:
-    events = [await line.qualify(n, f"{n}@maker.example") for n in range(12)]
-    await asyncio.gather(*(line.step(event) for event in events))
-    assert len(set((await owners_of(pool)).values())) == 1
-    assert await pool.fetchval("SELECT turn FROM stages.turns WHERE team = 'enterprise'") == 1
-
-
-async def test_a_step_that_is_rolled_back_takes_no_turn(line: Line, pool: asyncpg.Pool) -> None:
-    event = await line.qualify("ada", "ada@maker.example")
-    await line.step(event)
-    with pytest.raises(AlreadyApplied):
-        await line.step(await line.qualify("bob", "bob@other.example"), event)
-    assert await pool.fetchval("SELECT turn FROM stages.turns WHERE team = 'enterprise'") == 1
-
-
-async def test_a_sticky_owner_of_another_team_brings_in_that_team_s_turns(line: Line, pool: asyncpg.Pool) -> None:
-    await line.step(await line.qualify("small", "a@maker.example", employees=100))
-    event = await line.qualify("big", "b@maker.example", employees=5000)
-    await line.step(event, sales_action("assigned", after(hours=1), lead_id=lead("big")))
-    turns = {row["team"]: row["turn"] for row in await pool.fetch("SELECT * FROM stages.turns")}
-    assert turns["commercial"] == 2
-    assert turns.get("enterprise", 0) == 0
+async def test_an_action_of_a_foreign_producer_must_be_about_the_lead_that_its_key_names(line: Line) -> None:
+    action = sales_action("disqualified", after())
+    foreign = record_of(action).event._replace(key=lead("bob"))
+    with pytest.raises(Poison, match="lead_id is not the key"):
+        await line.step(foreign)
 
 
 async def test_the_api_reads_where_a_lead_stands(line: Line, pool: asyncpg.Pool) -> None:
