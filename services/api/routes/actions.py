@@ -115,6 +115,7 @@ class ActionRoutes:
         if wait is None or not await self._parts.wait_until_applied(action, wait):
             return JSONResponse(Accepted(event_id=action.id).model_dump(mode="json"), 202)
         lead = await self._reader.now(action.lead_id, event_id=action.id)
+        lead = lead.model_copy(update={"ignored": await self._parts.leads.ignored(action.lead_id, action.id)})
         return JSONResponse(
             lead.model_dump(mode="json", by_alias=True), headers={"Preference-Applied": f"wait={wait:g}"}
         )

@@ -1,9 +1,10 @@
 """Leads, as they are shown, and what sales does to them (HTTP.md "Bodies that outside checks rely on")."""
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from services.api.schemas.clocks import Clock
 from services.api.schemas.fields import Body, Instant
@@ -45,6 +46,7 @@ class Lead(LeadItem):
     below_threshold_at: Instant | None
     clocks: list[Clock]
     event_id: UUID | None = Field(None, description="The action that was waited for.")
+    ignored: str | None = Field(None, description="Why that action changed nothing; null if it was taken.")
 
 
 class TimelineItem(BaseModel):
@@ -98,6 +100,15 @@ class ExplanationBody(BaseModel):
     fit_rules: list[FitLine]
 
 
+def _currency(code: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", code):
+        raise ValueError("must be a currency code of three capitals, such as EUR")
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_currency)]
+
+
 class ActionBody(Body):
     """A sales action on a lead."""
 
@@ -106,7 +117,7 @@ class ActionBody(Body):
     channel: str | None = Field(None, max_length=64, examples=["call"])
     until: Instant | None = None
     amount: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
-    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
+    currency: Currency | None = None
     owner: str | None = Field(None, min_length=1, max_length=320)
     note: str | None = Field(None, max_length=10_000)
     occurred_at: Instant | None = None

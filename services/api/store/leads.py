@@ -12,6 +12,7 @@ from services.api.model import RUNNING_STATES, UNASSIGNED, WORKED_ON, GrantRow, 
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import (
+    ACTIONS,
     CLOCKS,
     GRANTS,
     HISTORY,
@@ -97,6 +98,12 @@ class LeadStore:
             .order_by(HISTORY.c.number)
         )
         return await self._database.rows(statement)
+
+    async def ignored(self, lead_id: UUID, action_id: UUID) -> str | None:
+        """Why an action that stages has applied changed nothing; None if it was taken."""
+        own = (ACTIONS.c.lead_id == lead_id) & (ACTIONS.c.event_id == action_id)
+        row = await self._database.row(select(ACTIONS.c.ignored).where(own))
+        return row["ignored"] if row else None
 
     async def transition_at(self, lead_id: UUID, moment: Moment) -> Row | None:
         """The transition that put the lead into the stage it was in at that time."""
