@@ -19,7 +19,6 @@ HOST = "www.eventbriteapi.com"
 TYPES = {
     "attendee.checked_in": "event.attended",
     "barcode.checked_in": "event.attended",
-    "order.placed": "event.registered",
 }
 PEOPLE = ("attendee", "barcode", "order")
 WHERE = {"events": "event_id", "attendees": "attendee_id", "orders": "order_id"}
