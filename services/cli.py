@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from services import process, renumbering, standalone
+from services.accords import commands as accords
 from services.composition import SERVICES
 from services.doctor.main import examine, tell
 from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
@@ -31,6 +32,7 @@ from shared.stream.operations import resume_partition
 from shared.telemetry.logging import configure_logging, describe_error
 
 app = typer.Typer(name="accord", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(accords.app, name="accords")
 out = Console(highlight=False, soft_wrap=True)
 log = structlog.get_logger(component="cli")
 err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""`accord accords …`: versions of the accord, proposed, compared, signed and withdrawn on a running Accord."""
