@@ -8,7 +8,14 @@ from pydantic import ValidationError
 
 from shared.agreement.document_calendar import Calendar
 from shared.agreement.document_sla import Clock
-from shared.agreement.holidays import UnknownCountry, countries, country_holidays, subdivisions
+from shared.agreement.holidays import (
+    UnknownCountry,
+    countries,
+    country_holidays,
+    country_names,
+    subdivision_names,
+    subdivisions,
+)
 from shared.agreement.problems import Location, ParseProblem, did_you_mean, shown
 
 # A year with ordinary holidays, in which every calendar must be open at some time.
@@ -90,11 +97,13 @@ def _country(document: Any) -> Iterator[ParseProblem]:
         country_holidays(country, part)
     except UnknownCountry:
         if country not in countries():
-            hint = did_you_mean(country, countries())
+            hint = did_you_mean(country, countries(), country_names())
             yield ParseProblem((*at, "country"), shown(country), hint + "an ISO 3166 country code such as US or DE")
         else:
-            codes = ", ".join(subdivisions(country)) or "none"
-            yield ParseProblem((*at, "subdivision"), shown(part), f"a subdivision of {country}: {codes}")
+            codes = subdivisions(country)
+            hint = did_you_mean(part, codes, subdivision_names(country))
+            allowed = f"{hint}a subdivision of {country}: {', '.join(codes) or 'it has none'}"
+            yield ParseProblem((*at, "subdivision"), shown(part), allowed)
 
 
 def _open_hours(document: Any) -> Iterator[ParseProblem]:
@@ -130,9 +139,9 @@ def _promises(document: Any) -> Iterator[ParseProblem]:
             yield ParseProblem(where, shown(promise), "either counts or share_of")
             continue
         target, at = promise.get("at_least"), (*where, "at_least")
-        if is_count and isinstance(target, str):
+        if is_count and isinstance(target, str) and target.endswith("%"):
             yield ParseProblem(at, shown(target), "a count such as 120 (the promise counts leads)")
-        if is_share and isinstance(target, int):
+        if is_share and type(target) is int:
             yield ParseProblem(at, shown(target), "a percentage such as 40% (the promise is a share)")
         needed = [key for key in ("sourced_by", "that_reached") if key in promise]
         if is_count and needed:

@@ -6,14 +6,14 @@ What must hold between fields (unique ids, known teams, open hours) is checked b
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
+from pydantic import ConfigDict, ModelWrapValidatorHandler, PrivateAttr, model_serializer, model_validator
 
 from shared.agreement.document_base import Part
 from shared.agreement.document_calendar import Calendar
 from shared.agreement.document_scoring import Scoring
 from shared.agreement.document_sla import Sla
 from shared.agreement.document_stages import Routing, Stages
-from shared.agreement.values import Form, Name
+from shared.agreement.values import Currency, Form, Name
 
 __all__ = ["Accord", "Calendar", "Routing", "Scoring", "Sla", "Stages"]
 
@@ -25,7 +25,7 @@ class Accord(Part):
 
     accord: Form
     name: Name
-    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    currency: Currency | None = None
     calendar: Calendar
     scoring: Scoring
     stages: Stages

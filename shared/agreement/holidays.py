@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 
 import holidays
+from holidays.registry import COUNTRIES
 
 HolidayNames = Callable[[int], Mapping[date, str]]
 
@@ -40,3 +41,14 @@ def countries() -> list[str]:
 def subdivisions(country: str) -> list[str]:
     """The codes of a country's parts."""
     return list(holidays.list_supported_countries().get(country, ()))
+
+
+def country_names() -> dict[str, str]:
+    """The codes by the countries' English names, in small letters."""
+    return {name.replace("_", " "): known[1] for name, known in COUNTRIES.items()}
+
+
+def subdivision_names(country: str) -> dict[str, str]:
+    """The codes of a country's parts by their names."""
+    aliases = holidays.country_holidays(country, years=[], expand=False).get_subdivision_aliases()
+    return {name: code for code, names in aliases.items() for name in names}

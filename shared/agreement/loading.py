@@ -1,5 +1,6 @@
 """From text to an Accord: every problem at once, each with its path, its line, what was found and what is allowed."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -22,6 +23,7 @@ from shared.agreement.problems import (
 )
 from shared.agreement.reading import PROBLEMS_MAX, read_document, read_lines
 from shared.agreement.remarks import not_yet_executed, warnings
+from shared.agreement.values import ACTIVITY_PATTERN, CURRENCY_PATTERN, PATTERNS
 
 __all__ = [
     "DocumentProblem",
@@ -43,6 +45,15 @@ _ALLOWED: Final = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "missing": "this field, which is required",
+}
+# With what pydantic says of the bound.
+_BOUNDS: Final = {
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "a text that is not empty",
+    "string_too_long": "a text of at most {max_length} characters",
+    "too_short": "at least one of them",
+    "too_long": "at most {max_length} of them",
 }
 
 
@@ -95,10 +106,28 @@ def _problems_of(details: ErrorDetails, document: Any) -> list[ParseProblem]:
         return [ParseProblem(at, f"the unknown key {at[-1]}", allowed)]
     if kind in ("literal_error", "enum"):
         return [ParseProblem(at, shown(details["input"]), _one_of(details["input"], str(context["expected"])))]
-    if kind == "string_pattern_mismatch":
-        return [ParseProblem(_without_key_marker(at), shown(details["input"]), f"a text like {context['pattern']}")]
     found = "nothing" if kind == "missing" else shown(details["input"])
-    return [ParseProblem(_without_key_marker(at), found, _ALLOWED.get(kind) or _lowered(details["msg"]))]
+    return [ParseProblem(_without_key_marker(at), found, _allowed(kind, context, details))]
+
+
+def _allowed(kind: str, context: Mapping[str, Any], details: ErrorDetails) -> str:
+    """What pydantic would have taken, in words."""
+    if kind == "string_pattern_mismatch":
+        return _meant(str(details["input"]), context["pattern"]) + PATTERNS[context["pattern"]]
+    if kind == "bool_type":
+        return (
+            did_you_mean(details["input"], (), {"yes": "true", "on": "true", "no": "false", "off": "false"})
+            + _ALLOWED[kind]
+        )
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(**context)
+    return _ALLOWED.get(kind) or _lowered(details["msg"])
+
+
+def _meant(text: str, pattern: str) -> str:
+    """The same text as it should be written: `Demo Requested` is demo.requested, `usd` is USD."""
+    written = {ACTIVITY_PATTERN: ".".join(text.lower().split()), CURRENCY_PATTERN: text.strip().upper()}.get(pattern)
+    return f"did you mean `{written}`? " if written is not None and re.fullmatch(pattern, written) else ""
 
 
 def _one_of(found: Any, expected: str) -> str:

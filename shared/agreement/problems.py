@@ -1,13 +1,14 @@
 """What is wrong with a document: where, at which line, what was found and what is allowed; all problems at once."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from shared.errors import InvalidDocument
 
 Location = tuple[str | int, ...]
 FOUND_LENGTH_MAX: Final = 80
+PREFIX_LENGTH_MIN: Final = 3
 
 
 class ParseProblem(NamedTuple):
@@ -63,10 +64,18 @@ def describe_problems(problems: Iterable[DocumentProblem]) -> str:
     return "\n".join(str(problem) for problem in problems)
 
 
-def did_you_mean(word: Any, known: Iterable[str]) -> str:
-    """`did you mean x? ` for a near miss, else nothing: a beginning for the words that say what is allowed."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.7)
-    return f"did you mean `{close[0]}`? " if close else ""
+def did_you_mean(word: Any, known: Iterable[str], also: Mapping[str, str] | None = None) -> str:
+    """`did you mean x? ` for a near miss, else nothing: a beginning for the words that say what is allowed.
+
+    Capitals don't matter, nor whether a word is cut short or goes on (`monday` for `mon`). `also` holds other words for
+    known ones (`germany` for `DE`).
+    """
+    wanted = str(word).strip().casefold()
+    meant = {other.casefold(): name for other, name in (also or {}).items()} | {name.casefold(): name for name in known}
+    close = [wanted] if wanted in meant else difflib.get_close_matches(wanted, meant, n=1, cutoff=0.7)
+    if not close and len(wanted) >= PREFIX_LENGTH_MIN:
+        close = [name for name in meant if name.startswith(wanted) or (wanted.startswith(name) and len(name) > 2)]
+    return f"did you mean `{meant[close[0]]}`? " if close and meant[close[0]] != word else ""
 
 
 def path_of(location: Location) -> str:

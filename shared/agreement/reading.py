@@ -72,16 +72,26 @@ def read_lines(text: str) -> dict[Location, int]:
 
 def _read_yaml(text: str) -> ReadDocument:
     reader = _YamlReader()
+    for event in _events(text):
+        reader.take(event)
+    return ReadDocument(reader.document, reader.lines, reader.problems)
+
+
+def _events(text: str) -> Iterator[Event]:
+    """What the parser finds. It has many ways of saying that it can't read on: it asserts, too, and fails to find."""
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            reader.take(event)
+        yield from YAML(typ="safe", pure=True).parse(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
-        found = (error.problem or "what is no YAML").removeprefix("found ")
-        raise _unreadable(line, found, "YAML 1.2 or JSON") from None
-    except (YAMLError, ValueError) as error:  # ValueError: an escape beyond Unicode's last character
-        raise _unreadable(None, str(error).splitlines()[0], "YAML 1.2 or JSON") from None
-    return ReadDocument(reader.document, reader.lines, reader.problems)
+        raise _unreadable(line, _mistake(error.problem or ""), "YAML 1.2 or JSON") from None
+    except (YAMLError, ValueError, AssertionError, LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(None, _mistake(str(error)), "YAML 1.2 or JSON") from None
+
+
+def _mistake(said: str) -> str:
+    """What the parser says of a text, as what was found in it."""
+    first = (said.strip().splitlines() or [""])[0]
+    return first.removeprefix("found ") if first.startswith("found ") else f"a mistake ({first or 'of some kind'})"
 
 
 def _unreadable(line: int | None, found: str, allowed: str) -> InvalidAccord:

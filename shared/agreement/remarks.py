@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from shared.agreement.calendar import FULL_DAY, OpenRange
-from shared.agreement.conditions import Condition, tests_of
+from shared.agreement.conditions import tests_of
 from shared.agreement.document import Accord
 from shared.agreement.document_calendar import WEEKDAYS
+from shared.agreement.near_misses import conditions_on_leads, near_misses
 
 
 def warnings(accord: Accord) -> list[str]:
     """Likely slips, in words."""
-    return [*_above_the_cap(accord), *_grades_out_of_order(accord), *_overlapping_hours(accord)]
+    slips = (_above_the_cap, _grades_out_of_order, _overlapping_hours, near_misses)
+    return [words for slip in slips for words in slip(accord)]
 
 
 def not_yet_executed(accord: Accord) -> list[str]:
@@ -19,21 +21,11 @@ def not_yet_executed(accord: Accord) -> list[str]:
     return [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
 
 
-def _conditions(accord: Accord) -> Iterator[tuple[str, Condition | None]]:
-    yield "stages.mql", accord.stages.mql
-    for index, rule in enumerate(accord.routing.rules):
-        yield f"routing.rules[{index}].when", rule.when
-    for clock in accord.sla.clocks:
-        yield f"sla.clocks.{clock.id}.when", clock.when
-    for promise in accord.sla.promises:
-        yield f"sla.promises.{promise.id}.when", promise.when
-
-
 def _above_the_cap(accord: Accord) -> Iterator[str]:
     cap = accord.scoring.engagement.cap
     if cap is None:
         return
-    for path, condition in _conditions(accord):
+    for path, condition in conditions_on_leads(accord):
         for test in tests_of(condition):
             is_number = type(test.operand) is int or type(test.operand) is float
             if test.field != "engagement" or test.operator not in ("gt", "gte", "eq") or not is_number:

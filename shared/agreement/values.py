@@ -20,7 +20,9 @@ COUNT_MAX: Final = 1_000_000_000
 PERCENT_MAX: Final = 10_000.0
 
 _DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
+_IN_WORDS = re.compile(r"([0-9]{1,9})\s*(s|sec|secs|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)")
 _PERCENT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)%")
+_NUMBER = re.compile(r"[0-9]{1,4}")
 _RANGE = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 _CAPACITY = re.compile(r"([0-9]{1,6})/d")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -49,11 +51,18 @@ def duration(value: Any) -> timedelta:
     allowed = "a duration such as 30s, 45m, 8h, 14d or 2w"
     match_ = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match_ is None:
-        raise refusal(value, allowed)
+        raise refusal(value, _meant_duration(value) + allowed)
     span = timedelta(**{UNITS[match_[2]]: int(match_[1])})
     if span > DURATION_MAX:
         raise refusal(value, f"{allowed}, of at most {DURATION_MAX.days}d")
     return span
+
+
+def _meant_duration(value: Any) -> str:
+    """`8 hours` and `8H` are near misses of `8h`; months are none of them, for they have no length."""
+    words = _IN_WORDS.fullmatch(value.lower()) if isinstance(value, str) else None
+    meant = f"{words[1]}{words[2][0]}" if words is not None else value
+    return f"did you mean `{meant}`? " if meant != value else ""
 
 
 def positive_duration(value: Any) -> timedelta:
@@ -71,14 +80,17 @@ def half_life(value: Any) -> timedelta | None:
     try:
         return positive_duration(value)
     except PydanticCustomError:
-        raise refusal(value, "a duration longer than 0, such as 30d, or never") from None
+        hint = _meant_duration(value) or did_you_mean(value, ["never"])
+        raise refusal(value, f"{hint}a duration longer than 0, such as 30d, or never") from None
 
 
 def percent(value: Any) -> float:
     """`75%` is 0.75."""
     match_ = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match_ is None or float(match_[1]) > PERCENT_MAX:
-        raise refusal(value, "a percentage such as 75%")
+        is_count = type(value) is int and 0 <= value <= PERCENT_MAX
+        hint = f"did you mean `{value}%`? " if is_count or _NUMBER.fullmatch(str(value).strip()) else ""
+        raise refusal(value, f"{hint}a percentage such as 75%")
     return float(match_[1]) / 100
 
 
@@ -92,7 +104,7 @@ def positive_percent(value: Any) -> float:
 
 def target(value: Any) -> int | float:
     """A count as an int, or a percentage as a float."""
-    if isinstance(value, str):
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
         return percent(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
         raise refusal(value, "a count such as 120, or a percentage such as 40%")
@@ -131,7 +143,9 @@ def zone(value: Any) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise refusal(value, did_you_mean(value, available_timezones()) + allowed) from None
+        zones = available_timezones()
+        cities = {name.rpartition("/")[2].replace("_", " "): name for name in sorted(zones) if "/" in name}
+        raise refusal(value, did_you_mean(value, zones, cities) + allowed) from None
     return value
 
 
@@ -163,6 +177,15 @@ Zone = Annotated[str, PlainValidator(zone)]
 Capacity = Annotated[int, PlainValidator(capacity)]
 When = Annotated[Condition, PlainValidator(condition)]
 Points = Annotated[int, Field(ge=-POINTS_MAX, le=POINTS_MAX)]
-# A name people choose: no blanks at its ends, one line.
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(?:[^\r\n]*\S)?$")]
-ActivityType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$")]
+NAME_PATTERN: Final = r"^\S(?:[^\r\n]*\S)?$"
+ACTIVITY_PATTERN: Final = r"^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$"
+CURRENCY_PATTERN: Final = r"^[A-Z]{3}$"
+# What each of them allows, in words.
+PATTERNS: Final = {
+    NAME_PATTERN: "a name on one line, without blanks at its ends",
+    ACTIVITY_PATTERN: "an activity in small letters with dots between, such as whitepaper.downloaded",
+    CURRENCY_PATTERN: "a currency's three capitals, such as USD",
+}
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NAME_PATTERN)]
+ActivityType = Annotated[str, StringConstraints(max_length=200, pattern=ACTIVITY_PATTERN)]
+Currency = Annotated[str, StringConstraints(pattern=CURRENCY_PATTERN)]

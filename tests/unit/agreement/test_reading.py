@@ -1,11 +1,14 @@
 """Reading: YAML 1.2 and JSON, what is no plain document, and the bounds."""
 
+import contextlib
 import json
 
 import pytest
 from agreement_builders import MINIMAL, problems_of
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from shared.agreement.loading import default_accord_text, load_accord
+from shared.agreement.loading import InvalidAccord, default_accord_text, load_accord
 
 
 def test_yaml_is_read_by_the_core_schema_of_1_2() -> None:
@@ -83,3 +86,42 @@ def test_json_is_read_too_and_its_problems_have_lines() -> None:
     assert '"cap"' in wrong.splitlines()[line - 1]
     emoji = load_accord(text.replace('"Example Corp"', '"\\ud83d\\ude00"'))
     assert emoji.name == "😀"
+
+
+# What the syntax of YAML is made of, and what parsers stumble over.
+PIECES = st.sampled_from(
+    [
+        *(
+            "---\n",
+            "...\n",
+            "%YAML 1.1\n",
+            "%YAML 1.31\n",
+            "%TAG ! x\n",
+            "&a ",
+            "*a ",
+            "!!str ",
+            "!x ",
+            "!<",
+            "? ",
+            "- ",
+        ),
+        *("{", "}", "[", "]", ": ", ":", ",", "|2-\n", ">", '"', "'", "\\", '"\\x', '"\\ud800"', "\t", "\0", "\ufeff"),
+        *("\x85", "\u2028", "\r", "#", "@", "`", "<<: *a\n", "\n\n", "~", "0x", "0o9", "1e999", ".nan", "\ud800"),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@example(text="%YAML 1.31\n", edits=[])
+@example(text='a: "\\U00110000"', edits=[])
+@given(
+    text=st.sampled_from([MINIMAL, "", default_accord_text()[:900]]) | st.text(max_size=60),
+    edits=st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5), PIECES | st.text(max_size=3)), max_size=5),
+)
+def test_no_text_at_all_is_answered_with_anything_but_an_accord_or_its_problems(
+    text: str, edits: list[tuple[int, int, str]]
+) -> None:
+    for at, length, piece in edits:
+        text = text[:at] + piece + text[at + length :]
+    with contextlib.suppress(InvalidAccord):
+        load_accord(text)
