@@ -15,7 +15,12 @@ _KEEP_CHECK: Final = "INSERT INTO api.sealed_check (sealed) VALUES ($1) ON CONFL
 _CHECK: Final = "SELECT sealed FROM api.sealed_check"
 _RENEW_CHECK: Final = "UPDATE api.sealed_check SET sealed = $1"
 # Where sealed texts lie: what lists them (id, text) and locks them, and what writes one.
-_PLACES: Final[tuple[tuple[str, str], ...]] = ()
+_PLACES: Final[tuple[tuple[str, str], ...]] = (
+    (
+        "SELECT subscription_id, secret FROM api.subscriptions FOR UPDATE",
+        "UPDATE api.subscriptions SET secret = $2 WHERE subscription_id = $1",
+    ),
+)
 
 
 def box_of(preset: SecretStr | None, folder: Path | None = None) -> SecretBox | None:

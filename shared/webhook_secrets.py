@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 SYMMETRIC: Final = "whsec_"
 PRIVATE: Final = "whsk_"
 PUBLIC: Final = "whpk_"
@@ -69,3 +71,9 @@ def raw_key(text: str) -> bytes:
 
 def symmetric_key(raw: bytes) -> str:
     return SYMMETRIC + base64.b64encode(raw).decode()
+
+
+def ed25519_keys(seed: bytes) -> tuple[str, str]:
+    """The private key (`whsk_`: seed, then public key) and the public one (`whpk_`) of 32 random bytes."""
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return PRIVATE + base64.b64encode(seed + public).decode(), PUBLIC + base64.b64encode(public).decode()

@@ -8,6 +8,7 @@ from services.api.routes.actions import ActionRoutes
 from services.api.routes.audit_log import AuditLogRoutes
 from services.api.routes.clocks import ClockRoutes
 from services.api.routes.dead_letters import DeadLetterRoutes
+from services.api.routes.deliveries import DeliveryRoutes
 from services.api.routes.export import ExportRoutes
 from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
@@ -31,6 +32,7 @@ from services.api.store.idempotency import IdempotencyStore
 from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
 from services.api.store.owners import OwnerStore
+from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
 from shared.http.auth import KeyRing
@@ -49,7 +51,7 @@ def wire(resources: Resources) -> Service:
     line = ActionLine(publisher, resources.carrier, metrics, settings.waiters_max)
     database = Database(resources.engine)
     parts = _parts(resources, database, settings=settings, metrics=metrics, line=line)
-    reader = LeadReader(parts)
+    reader, subscriptions = LeadReader(parts), SubscriptionStore(database)
     registrar = Registrar(parts, reader.belongs_to)
     for routes in (
         LeadRoutes(parts, reader),
@@ -58,7 +60,8 @@ def wire(resources: Resources) -> Service:
         AccordRoutes(parts),
         AccordStepRoutes(parts),
         SourceRoutes(parts),
-        SubscriptionRoutes(parts),
+        SubscriptionRoutes(parts, subscriptions, resources.secret_box),
+        DeliveryRoutes(parts, subscriptions),
         OwnerRoutes(parts, OwnerStore(database)),
         KeyRoutes(parts, KeyStore(database)),
         AuditLogRoutes(parts),

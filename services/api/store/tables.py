@@ -31,6 +31,7 @@ _KINDS: dict[str, Any] = {
     "bool": Boolean,
     "bytes": LargeBinary,
     "texts": ARRAY(Text),
+    "uuids": ARRAY(Uuid),
 }
 
 
@@ -101,7 +102,21 @@ CLOCK_EVENTS = _table(
 DELIVERIES = _table(
     "delivery.published_deliveries",
     """delivery_id uuid, subscription_id uuid, lead_id uuid, event_id uuid, type text, state text, attempts int,
-    status int, latency_seconds float, next_attempt_at time, delivered_at time, created_at time""",
+    status int, latency_seconds float, next_attempt_at time, delivered_at time, created_at time, outcome text""",
+)
+ATTEMPTS = _table(
+    "delivery.published_attempts",
+    """delivery_id uuid, lead_id uuid, attempt int, started_at time, outcome text, status int, latency_seconds float,
+    answer bytes""",
+)
+ENDPOINTS = _table(
+    "delivery.published_endpoints",
+    """subscription_id uuid, enabling int, failing_since time, disabled_at time, why text, agreed_url text,
+    asked_at time, refusal text""",
+)
+DELIVERY_REQUESTS = _table(
+    "api.delivery_requests",
+    """request_id uuid, subscription_id uuid, kind text, since time, until time, event_ids uuids, created_at time""",
 )
 IDENTITIES = _table(
     "ingest.published_identities",
@@ -144,7 +159,9 @@ SOURCES = _table(
 SUBSCRIPTIONS = _table(
     "api.subscriptions",
     """subscription_id uuid, name text, url text, types texts, condition json, format text, secret text,
-    state text, created_at time, deleted_at time""",
+    state text, created_at time, deleted_at time, in_flight_max int, rate_per_second float, timeout_seconds float,
+    group_seconds int, quiet_hours json, handshake bool, public_key text, signatures texts, enabling int,
+    updated_at time""",
 )
 OWNERS = _table(
     "api.owners",

@@ -13,8 +13,6 @@ from shared.events.codec import encode
 from shared.events.envelope import Event, derived_id
 
 _UNKNOWN: Facts = {}
-TEST: Final = "accord.subscription.test"
-DISABLED: Final = "accord.subscription.disabled"
 _TRACEPARENT: Final = re.compile(r'"traceparent":"([0-9a-f-]{55})"')
 _LEAD_FIELDS: Final = ("email", "source", "campaign", "first_source", "first_team")
 

@@ -13,13 +13,14 @@ import structlog
 from services.delivery.metrics import Metrics
 from services.delivery.model.attempts import DeliveryState, Outcome
 from services.delivery.model.endpoints import disabling
-from services.delivery.model.messages import DISABLED, delivery_id, notified, own_body
+from services.delivery.model.messages import delivery_id, notified, own_body
 from services.delivery.model.subscriptions import Subscription
 from services.delivery.store import records, subscriptions
 from services.delivery.store.records import Tried
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
 from shared.events.envelope import derived_id
+from shared.events.subscription import DISABLED
 
 log = structlog.get_logger()
 

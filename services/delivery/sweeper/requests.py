@@ -10,13 +10,14 @@ import structlog
 
 from services.delivery.handler import Nudge
 from services.delivery.metrics import Metrics
-from services.delivery.model.messages import TEST, delivery_id, event_facts, own_body, standing_of
+from services.delivery.model.messages import delivery_id, event_facts, own_body, standing_of
 from services.delivery.model.subscriptions import Subscription
 from services.delivery.store import requests as store
 from services.delivery.store.requests import Kept, Request
 from services.delivery.store.subscriptions import SubscriptionBook
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
+from shared.events.subscription import TEST
 
 log = structlog.get_logger()
 

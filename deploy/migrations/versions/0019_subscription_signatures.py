@@ -1,0 +1,14 @@
+"""Which signatures a subscription asked for."""
+
+from alembic import op
+
+revision = "0019"
+down_revision = "0018"
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE api.subscriptions ADD COLUMN signatures text[] NOT NULL DEFAULT '{v1}'")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE api.subscriptions DROP COLUMN signatures")
