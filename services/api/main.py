@@ -20,6 +20,7 @@ from services.api.routes.sources import SourceRoutes
 from services.api.routes.subscriptions import SubscriptionRoutes
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore, bootstrap_accord
+from services.api.store.attainment import AttainmentStore
 from services.api.store.attribution import AttributionStore
 from services.api.store.audit_log import AuditLogStore
 from services.api.store.clocks import ClockStore
@@ -56,7 +57,7 @@ def wire(resources: Resources) -> Service:
     for routes in (
         LeadRoutes(parts, reader),
         ActionRoutes(parts, reader),
-        ClockRoutes(parts),
+        ClockRoutes(parts, AttainmentStore(Database(resources.engine))),
         AccordRoutes(parts),
         AccordStepRoutes(parts),
         SourceRoutes(parts),

@@ -100,15 +100,26 @@ def profile_at(updates: Iterable[tuple[datetime, datetime, Mapping[str, Any]]], 
 
 
 def clock_at(clock: Mapping[str, Any], at: datetime) -> dict[str, Any] | None:
-    """A clock as it stood at a time; None if it had not started. A warning leaves no column and reads as open."""
+    """A clock as it stood at a time; None if it had not started. A warning leaves no column and reads as open; the
+    deadline and the pauses are those known now."""
     if clock["started_at"] > at:
         return None
     past = {name: clock[name] if clock[name] is not None and clock[name] <= at else None for name in _CLOCK_TIMES}
     past["breached_at"] = clock["breached_at"] if past["announced_at"] is not None else None
     state = next((state for name, state in _CLOCK_TIMES.items() if past[name] is not None), None)
     if state is None:
-        state = "late_start" if clock["state"] == "late_start" else "open"
+        state = _quiet_state(clock, at)
     return {**clock, **past, "state": state}
+
+
+def _quiet_state(clock: Mapping[str, Any], at: datetime) -> str:
+    """While nothing had come of it."""
+    if clock["state"] == "late_start":
+        return "late_start"
+    if clock["state"] == "cancelled" and clock["closed_at"] is not None and clock["closed_at"] <= at:
+        return "cancelled"
+    pauses = (map(datetime.fromisoformat, pause) for pause in clock["pauses"])
+    return "paused" if any(from_ <= at < to for from_, to in pauses) else "open"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.api.model import Explanation, Moment, clock_at, explain, profile_at, stage_of, totals_at
+from services.api.model import RUNNING_STATES, Explanation, Moment, clock_at, explain, profile_at, stage_of, totals_at
 from services.api.routes.parts import Parts, no_such_lead
 from services.api.routes.shown import accord_of, clock_body, facts_of, lead_item, totals_of, unscored_row
 from services.api.schemas.clocks import Clock
@@ -131,7 +131,7 @@ class LeadReader:
         return [
             clock_body(clock, accords, at)
             for clock in then
-            if clock is not None and (clock["entry"] == entry or clock["state"] == "open")
+            if clock is not None and (clock["entry"] == entry or clock["state"] in RUNNING_STATES)
         ]
 
     async def _identities(self, lead_id: UUID) -> list[Identity]:

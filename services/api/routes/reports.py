@@ -56,7 +56,7 @@ class ReportRoutes:
     async def show_funnel(self, query: Annotated[FunnelQuery, Query()]) -> Funnel:
         """A lead counts once per step, by its first entry in the period. Its source is its first one, its campaign that
         of its latest activity that has one, its owner the one it had then; weeks are in the accord's time zone."""
-        period = await self._period(query)
+        period = await period_of(self._parts, query)
         rows = await self._funnel.rows(period, query.by)
         of_all = [row for row in rows if row["is_total"]]
         cohorts = groupby((row for row in rows if not row["is_total"]), lambda row: row["cohort"])
@@ -70,14 +70,14 @@ class ReportRoutes:
 
     async def show_attribution(self, query: Annotated[AttributionQuery, Query()]) -> Attribution:
         """A touch is an activity with a source (or campaign) that happened before the outcome."""
-        period = await self._period(query)
+        period = await period_of(self._parts, query)
         rows = await self._attribution.attributed(period, query.by, query.model)
         items = [_attributed(key, list(of)) for key, of in groupby(rows, lambda row: row["key"])]
         return Attribution(from_=period.since, to=period.until, by=query.by, model=query.model, items=items)
 
     async def show_contact(self, query: Annotated[FirstContactQuery, Query()]) -> FirstContact:
         """In plain time; `GET /v1/attainment` counts business hours."""
-        period = await self._period(query)
+        period = await period_of(self._parts, query)
         row = await self._attribution.first_contact(period, query.owner)
         counts = [0, *(row[f"up_to_{seconds}"] for seconds in BUCKETS_SECONDS), row["contacted"]]
         buckets = [
@@ -96,16 +96,18 @@ class ReportRoutes:
             buckets=buckets,
         )
 
-    async def _period(self, query: PeriodQuery) -> Period:
-        now = self._parts.clock.now()
-        until = query.to or now
-        since = query.from_ or _before(until)
-        if since >= until:
-            raise invalid("from", "must lie before to")
-        if until - since > timedelta(days=DAYS_MAX):
-            raise invalid("from", f"must lie at most {DAYS_MAX} days before to")
-        accord = (await self._parts.accords()).at(now)
-        return Period(since, until, accord.document.calendar.timezone)
+
+async def period_of(parts: Parts, query: PeriodQuery) -> Period:
+    """The period that is asked for. Raises Problem 422."""
+    now = parts.clock.now()
+    until = query.to or now
+    since = query.from_ or _before(until)
+    if since >= until:
+        raise invalid("from", "must lie before to")
+    if until - since > timedelta(days=DAYS_MAX):
+        raise invalid("from", f"must lie at most {DAYS_MAX} days before to")
+    accord = (await parts.accords()).at(now)
+    return Period(since, until, accord.document.calendar.timezone)
 
 
 def _before(until: datetime) -> datetime:

@@ -7,6 +7,7 @@ from typing import Any
 from services.api.model import rule_totals, stage_of
 from services.api.schemas.clocks import Clock, Interval
 from services.api.schemas.leads import LeadItem
+from shared.agreement.clocks import Pause, working
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at
 from shared.agreement.versions import Accords
@@ -78,7 +79,7 @@ def facts_of(lead: LeadItem, accord: CompiledAccord) -> dict[str, Any]:
     )
 
 
-_CLOCK_FIELDS = tuple(name for name in Clock.model_fields if name not in ("id", "working"))
+_CLOCK_FIELDS = tuple(name for name in Clock.model_fields if name not in ("id", "working", "lagging"))
 
 
 def clock_body(row: Mapping[str, Any], accords: Accords, now: datetime) -> Clock:
@@ -87,16 +88,12 @@ def clock_body(row: Mapping[str, Any], accords: Accords, now: datetime) -> Clock
     return Clock(
         id=row["clock_id"],
         working=_working(row, accord),
+        lagging=row["is_lagging"],
         **{name: row[name] for name in _CLOCK_FIELDS},
     )
 
 
 def _working(row: Mapping[str, Any], accord: CompiledAccord) -> list[Interval]:
-    start, end = row["started_at"], row["deadline"]
-    if accord.clock_rule(row["rule"]).hours == "always":
-        return [_interval(start, end, True, "every hour counts")] if start < end else []
-    return [_interval(*part) for part in accord.calendar.working(start, end)]
-
-
-def _interval(from_: datetime, to: datetime, counted: bool, why: str) -> Interval:
-    return Interval.model_validate({"from": from_, "to": to, "counted": counted, "why": why})
+    pauses = [Pause(*map(datetime.fromisoformat, pause)) for pause in row["pauses"]]
+    pieces = working(accord, accord.clock_rule(row["rule"]), row["started_at"], row["deadline"], pauses)
+    return [Interval(from_=from_, to=to, counted=counted, why=why) for from_, to, counted, why in pieces]

@@ -36,5 +36,22 @@ class Clock(BaseModel):
     announced_at: Instant | None
     resolved_at: Instant | None
     voided_at: Instant | None
-    lateness_seconds: float | None
+    closed_at: Instant | None
+    lateness_seconds: float | None = Field(description="How long after the deadline the breach was announced.")
+    lagging: bool = Field(description="Whether it was announced before the line had been read to its end.")
+    response_seconds: float | None = Field(description="What the stop took, in the hours that this clock counts.")
+    paused_until: Instant | None
     working: list[Interval]
+
+
+class Attainment(BaseModel):
+    """How the promises of one owner, team, clock or week were kept. `share_met` is met of met and breached."""
+
+    key: str | None = Field(description="The owner, team or clock; of a week its Monday. Null: of no owner or team.")
+    started: int
+    met: int
+    breached: int
+    voided: int
+    share_met: float | None
+    median_seconds: float | None
+    p90_seconds: float | None

@@ -2,14 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select, union_all
 
 from services.api.model import RUNNING_STATES
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import CLOCKS
+
+STATES: Final = ("open", "warned", "met", "breached", "resolved", "voided", "cancelled", "paused", "late_start")
+_BROKEN: Final = ("breached", "resolved")
+
+
+class ClockFilter(NamedTuple):
+    """Which clocks: every field that is not None must be the clock's."""
+
+    owner: str | None = None
+    team: str | None = None
+    rule: str | None = None
+    lead_id: UUID | None = None
+
+    def clauses(self) -> list[ColumnElement[bool]]:
+        return [CLOCKS.c[name] == value for name, value in self._asdict().items() if value is not None]
 
 
 class ClockStore:
@@ -19,34 +35,22 @@ class ClockStore:
         self._database = database
 
     async def page(
-        self,
-        states: Sequence[str],
-        keys: Keys | None,
-        limit: int,
-        *,
-        owner: str | None = None,
-        rule: str | None = None,
+        self, states: Sequence[str], keys: Keys | None, limit: int, of: ClockFilter | None = None
     ) -> Sequence[Row]:
-        """Clocks by deadline, the earliest first."""
-        statement = select(CLOCKS)
-        if states:
-            statement = statement.where(CLOCKS.c.state.in_(states))
-        if owner is not None:
-            statement = statement.where(CLOCKS.c.owner == owner)
-        if rule is not None:
-            statement = statement.where(CLOCKS.c.rule == rule)
-        columns = [(CLOCKS.c.deadline, False), (CLOCKS.c.clock_id, False)]
-        if keys is not None:
-            statement = statement.where(after(columns, keys))
-        return await self._database.rows(statement.order_by(*(column for column, _ in columns)).limit(limit))
+        """Clocks by deadline, the earliest first; without states in any. Each state is a walk along its own index, so a
+        page costs the same however many clocks there are."""
+        wanted = (of or ClockFilter()).clauses()
+        parts = [
+            select(_ordered(select(CLOCKS).where(CLOCKS.c.state == state, *wanted), keys).limit(limit).subquery())
+            for state in sorted(set(states or STATES))
+        ]
+        found = union_all(*parts).subquery()
+        statement = select(found).order_by(found.c.deadline, found.c.clock_id).limit(limit)
+        return await self._database.rows(statement)
 
-    async def breaches(self, keys: Keys | None, limit: int, owner: str | None = None) -> Sequence[Row]:
+    async def breaches(self, keys: Keys | None, limit: int, of: ClockFilter | None = None) -> Sequence[Row]:
         """Broken promises, the latest first; those that turned out to be kept (voided) left out."""
-        statement = select(CLOCKS).where(
-            CLOCKS.c.breached_at.is_not(None), CLOCKS.c.state.in_(("breached", "resolved"))
-        )
-        if owner is not None:
-            statement = statement.where(CLOCKS.c.owner == owner)
+        statement = select(CLOCKS).where(CLOCKS.c.state.in_(_BROKEN), *(of or ClockFilter()).clauses())
         columns = [(CLOCKS.c.breached_at, True), (CLOCKS.c.clock_id, True)]
         if keys is not None:
             statement = statement.where(after(columns, keys))
@@ -64,3 +68,10 @@ class ClockStore:
         """Every clock of the lead that had started by then."""
         statement = select(CLOCKS).where(CLOCKS.c.lead_id == lead_id, CLOCKS.c.started_at <= at)
         return await self._database.rows(statement.order_by(CLOCKS.c.deadline, CLOCKS.c.clock_id))
+
+
+def _ordered(statement: Select[Any], keys: Keys | None) -> Select[Any]:
+    columns = [(CLOCKS.c.deadline, False), (CLOCKS.c.clock_id, False)]
+    if keys is not None:
+        statement = statement.where(after(columns, keys))
+    return statement.order_by(*(column for column, _ in columns))

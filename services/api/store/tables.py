@@ -93,11 +93,13 @@ CLOCKS = _table(
     "sla.published_clocks",
     """clock_id uuid, lead_id uuid, rule text, attempt int, accord int, entry int, state text, owner text,
     team text, started_at time, deadline time, met_at time, breached_at time, announced_at time,
-    resolved_at time, voided_at time, lateness_seconds float""",
+    resolved_at time, voided_at time, lateness_seconds float, closed_at time, is_lagging bool,
+    response_seconds float, pauses json, paused_until time""",
 )
 CLOCK_EVENTS = _table(
     "sla.published_clock_events",
-    """lead_id uuid, clock_id uuid, event_id uuid, type text, occurred_at time, rule text, owner text, level int""",
+    """lead_id uuid, clock_id uuid, event_id uuid, type text, occurred_at time, rule text, owner text, level int,
+    pause int""",
 )
 DELIVERIES = _table(
     "delivery.published_deliveries",

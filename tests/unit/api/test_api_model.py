@@ -104,6 +104,8 @@ def test_a_clock_is_open_until_its_breach_was_announced() -> None:
         "met_at": None,
         "resolved_at": None,
         "voided_at": None,
+        "closed_at": None,
+        "pauses": [],
     }
     before = clock_at(clock, deadline)
     assert before is not None
@@ -112,6 +114,18 @@ def test_a_clock_is_open_until_its_breach_was_announced() -> None:
     assert after is not None
     assert (after["state"], after["breached_at"]) == ("breached", deadline)
     assert clock_at(clock, NOON - timedelta(seconds=1)) is None
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0, "open"), (1, "paused"), (2, "open"), (3, "cancelled")])
+def test_a_clock_of_the_past_stood_still_while_its_lead_was_snoozed_and_was_cancelled_at_its_end(
+    hours: int, state: str
+) -> None:
+    pause = [(NOON + timedelta(hours=hour)).isoformat() for hour in (1, 2)]
+    nothing = dict.fromkeys(("met_at", "breached_at", "announced_at", "resolved_at", "voided_at"))
+    end = {"state": "cancelled", "closed_at": NOON + timedelta(hours=3)}
+    then = clock_at({"started_at": NOON, "pauses": [pause], **nothing, **end}, NOON + timedelta(hours=hours))
+    assert then is not None
+    assert then["state"] == state
 
 
 def test_a_rejection_without_an_agreed_reason_is_refused_with_the_list(accord: CompiledAccord) -> None:

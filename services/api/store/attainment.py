@@ -1,0 +1,50 @@
+"""How promises were kept, counted from the clocks that sla_monitor publishes."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+from sqlalchemy import Date, Text, cast, func, literal, select
+
+from services.api.store.clocks import ClockFilter
+from services.api.store.cursors import Keys
+from services.api.store.database import Database, Row
+from services.api.store.funnel import Period
+from services.api.store.tables import CLOCKS
+
+By = Literal["owner", "team", "clock", "week"]
+
+_COLUMNS: Final[dict[str, Any]] = {"owner": CLOCKS.c.owner, "team": CLOCKS.c.team, "clock": CLOCKS.c.rule}
+
+
+class AttainmentStore:
+    """Counts of clocks by one of their sides. Clocks that were late from the start are left out."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(
+        self, by: By, keys: Keys | None, limit: int, period: Period, of: ClockFilter
+    ) -> Sequence[Row]:
+        """Rows in the order of their keys, of clocks that started in the period; weeks begin on Monday in its zone.
+        `median_seconds` and `p90_seconds` interpolate between the times that stops took, in the clocks' own hours."""
+        key = _monday(period.zone) if by == "week" else _COLUMNS[by]
+        named = func.coalesce(cast(key, Text), "")
+        state, spent = CLOCKS.c.state, CLOCKS.c.response_seconds
+        statement = select(
+            named.label("sort_key"),
+            cast(key, Text).label("key"),
+            func.count().label("started"),
+            func.count().filter(state == "met").label("met"),
+            func.count().filter(state.in_(("breached", "resolved"))).label("breached"),
+            func.count().filter(state == "voided").label("voided"),
+            func.percentile_cont(0.5).within_group(spent).label("median_seconds"),
+            func.percentile_cont(0.9).within_group(spent).label("p90_seconds"),
+        ).where(state != "late_start", *of.clauses())
+        statement = statement.where(CLOCKS.c.started_at >= period.since, CLOCKS.c.started_at < period.until)
+        if keys is not None:
+            statement = statement.where(named > keys[0])
+        return await self._database.rows(statement.group_by("sort_key", "key").order_by("sort_key").limit(limit))
+
+
+def _monday(zone: str) -> Any:
+    return cast(func.date_trunc("week", func.timezone(literal(zone), CLOCKS.c.started_at)), Date)
