@@ -6,10 +6,13 @@ After Alertmanager's acceptance tests. Times are seconds from the start of the t
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from builders import eventually
 from running_accord import Caller
+
+from shared.clock import SystemClock
 
 TOLERANCE_SECONDS = 0.8
 _FRESH = 1e-3
@@ -34,6 +37,8 @@ class Told(NamedTuple):
 class _Push(NamedTuple):
     at: float
     event: Mapping[str, Any]
+    happened: float | None
+    until: float | None
 
 
 class _Wanted(NamedTuple):
@@ -58,9 +63,19 @@ class Timeline:
     _wanted: list[_Wanted] = field(default_factory=list)
     _started_at: float = 0.0
 
-    def at(self, seconds: float, who: str, type: str, **rest: Any) -> None:
-        """This event is posted at this time."""
-        self._pushes.append(_Push(seconds, {"type": type, "lead": {"email": who}, **rest}))
+    def at(
+        self,
+        seconds: float,
+        who: str,
+        type: str,
+        *,
+        happened: float | None = None,
+        until: float | None = None,
+        **rest: Any,
+    ) -> None:
+        """This event is posted at this time. `happened` is when it occurred, if that was before; `until` is when a
+        snooze ends."""
+        self._pushes.append(_Push(seconds, {"type": type, "lead": {"email": who}, **rest}, happened, until))
 
     def want(self, between: Between, who: str, type: str, **having: Any) -> None:
         """Such a webhook must come once in this time, and never at another."""
@@ -75,10 +90,22 @@ class Timeline:
         self._started_at = asyncio.get_running_loop().time()
         for push in sorted(self._pushes, key=lambda push: push.at):
             await eventually(lambda at=push.at: self._now() >= at, within=push.at + 5)  # type: ignore[misc]
-            answer = await self.caller.post("/v1/events", push.event)
+            answer = await self.caller.post("/v1/events", self._event(push))
             assert answer.status == 202, answer
         await eventually(lambda: self._now() >= until, within=until + 5)
         self._judge()
+
+    def _event(self, push: _Push) -> dict[str, Any]:
+        event = dict(push.event)
+        if push.happened is not None:
+            event["occurred_at"] = self._clock_time(push.happened)
+        if push.until is not None:
+            event["data"] = {**event.get("data", {}), "until": self._clock_time(push.until)}
+        return event
+
+    def _clock_time(self, seconds: float) -> str:
+        at = SystemClock().now() + timedelta(seconds=seconds - self._now())
+        return at.isoformat()
 
     def _judge(self) -> None:
         kinds = {(wanted.type, wanted.who) for wanted in self._wanted} | {(told.type, told.who) for told in self.told}

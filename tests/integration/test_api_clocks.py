@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from api_builders import Caller, running_line
-from sqlalchemy import Executable
+from sqlalchemy import ClauseElement, Executable
 from sqlalchemy.dialects import postgresql
 
 from services.api.store.attainment import AttainmentStore
@@ -61,9 +61,8 @@ async def test_clocks_come_by_deadline_in_pages_and_filtered(caller: Caller, poo
     for number in range(1, 10):
         state = STATES[number % len(STATES)]
         owner, team = (ADA, "enterprise") if number % 2 else (GRACE, "commercial")
-        await put(
-            pool, number, state, owner=owner, team=team, rule="first-contact" if number % 3 else "accept-or-reject"
-        )
+        rule = "first-contact" if number % 3 else "accept-or-reject"
+        await put(pool, number, state, owner=owner, team=team, rule=rule)
     assert await numbers(caller, "/v1/clocks?limit=4") == list(range(1, 10))
     assert await numbers(caller, "/v1/clocks?limit=2&state=open,warned,paused") == [1, 7, 9]
     assert await numbers(caller, f"/v1/clocks?limit=2&owner={GRACE}") == [2, 4, 6, 8]
@@ -157,7 +156,9 @@ class Explaining(Database):
         self._pool = pool
 
     async def rows(self, statement: Executable) -> Sequence[Row]:
-        compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+        assert isinstance(statement, ClauseElement)
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
         return [{"plan": row[0]} for row in await self._pool.fetch(f"EXPLAIN {compiled}")]
 
 

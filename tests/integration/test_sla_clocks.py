@@ -1,107 +1,27 @@
 """Clocks on a real database: announced once whatever happens, and equal to the fold of their history."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid5
+from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
 from builders import lead_in
-from prometheus_client import CollectorRegistry
-from sla_builders import ACCORD_TEXT, NAMES, clock_time, lead_assigned, sales_recorded, stage_changed
+from sla_builders import clock_time, lead_assigned, sales_recorded, stage_changed
+from sla_desk import LEAD, SLOT, Desk, move_end, move_position, open_desk
 
-from services.api.main import bootstrap_accord
 from services.sla_monitor import store
-from services.sla_monitor.handler import LifecycleHandler, NextDue
-from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import fold
 from services.sla_monitor.model.states import UNSETTLED
-from services.sla_monitor.settings import Settings
-from services.sla_monitor.sweeper import SERVICE, Sweeper
+from services.sla_monitor.sweeper import SERVICE
 from shared.db.accord_book import AccordBook
 from shared.errors import AlreadyApplied, OwnershipLost
-from shared.events import codec
-from shared.events.base import Payload
-from shared.events.envelope import Record
-from shared.events.topics import LIFECYCLE, SALES, SLA, TOPICS
-from shared.stream.carrier import Claim, Slot
-from shared.stream.handover import Handover
-from shared.stream.log import PostgresCarrier
-from shared.stream.setup import initialise
-
-LEAD = lead_in(0)
-SLOT = Slot(SERVICE, "partition", 0)
-
-
-@dataclass
-class Desk:
-    """sla_monitor on partition 0, without a runner: the test decides what happens when."""
-
-    pool: asyncpg.Pool
-    carrier: PostgresCarrier
-    claim: Claim
-    handler: LifecycleHandler
-    sweeper: Sweeper
-    metrics: Metrics
-    next_due: NextDue
-    records: list[Record] = field(default_factory=list)
-
-    def record(self, payload: Payload, *, received: datetime | None = None) -> Record:
-        number = len(self.records)
-        at: datetime = payload.occurred_at  # type: ignore[attr-defined]
-        event = codec.event(payload, id=uuid5(NAMES, f"event {number}"), time=at, received_at=received or at, accord=1)
-        self.records.append(Record(LIFECYCLE, 0, number, "stages/0", number + 1, event))
-        return self.records[-1]
-
-    async def handle(self, *records: Record) -> None:
-        async with self.claim.step(self.claim.positions, self.claim.breaker) as transaction:
-            await transaction.emit(await self.handler.handle(transaction, records))
-
-    async def tick(self, now: datetime, claim: Claim | None = None) -> None:
-        claim = claim or self.claim
-        async with claim.step(claim.positions, claim.breaker) as transaction:
-            await transaction.emit(await self.sweeper.tick(transaction, now))
-
-    async def announced(self) -> list[str]:
-        rows = await self.pool.fetch(
-            "SELECT type FROM stream.log JOIN stream.topics USING (topic_id) WHERE name = $1 ORDER BY log_offset", SLA
-        )
-        return [row["type"].removeprefix("accord.clock.") for row in rows]
-
-    async def state(self) -> str:
-        state: str = await self.pool.fetchval("SELECT state FROM sla.published_clocks WHERE lead_id = $1", LEAD)
-        return state
-
-
-async def _desk(pool: asyncpg.Pool, database_url: str, **settings: Any) -> Desk:
-    async with pool.acquire() as connection:
-        await bootstrap_accord(connection, ACCORD_TEXT)
-        _, names = await initialise(connection, topics=TOPICS, partitions=4, default=4)
-
-    async def connect() -> asyncpg.Connection:
-        return await asyncpg.connect(database_url)
-
-    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=4, names=names, handover=Handover())
-    accords, next_due, metrics = AccordBook(), NextDue(), Metrics(CollectorRegistry())
-    sweeper = Sweeper(
-        partition=0,
-        line=carrier,
-        pool=pool,
-        accords=accords,
-        next_due=next_due,
-        metrics=metrics,
-        settings=Settings(**settings),
-    )
-    handler = LifecycleHandler(partition=0, store=store, accords=accords, next_due=next_due, metrics=metrics)
-    claim = await carrier.claim(SLOT, (LIFECYCLE,))
-    return Desk(pool, carrier, claim, handler, sweeper, metrics, next_due)
+from shared.events.topics import LIFECYCLE, SALES
 
 
 @pytest.fixture
 async def desk(pool: asyncpg.Pool, database_url: str) -> AsyncIterator[Desk]:
-    made = await _desk(pool, database_url)
+    made = await open_desk(pool, database_url)
     yield made
     await made.claim.release()
 
@@ -203,15 +123,15 @@ async def test_a_clock_that_was_met_is_not_swept(desk: Desk) -> None:
 
 async def test_an_announcement_waits_until_the_line_was_read_to_the_end_seen_at_the_deadline(desk: Desk) -> None:
     await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
-    await _move_end(desk.pool, SALES, 5)
+    await move_end(desk.pool, SALES, 5)
     now = clock_time("10:45")
     assert await desk.sweeper.seconds_to_next(now) == 0.02
-    await _move_end(desk.pool, SALES, 9)  # what comes after the deadline was seen is not waited for
-    await _move_position(desk.pool, "stages", SALES, 5)
-    await _move_end(desk.pool, LIFECYCLE, 3)
+    await move_end(desk.pool, SALES, 9)  # what comes after the deadline was seen is not waited for
+    await move_position(desk.pool, "stages", SALES, 5)
+    await move_end(desk.pool, LIFECYCLE, 3)
     assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=10)) == pytest.approx(0.01)
     assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=20)) == 0.02
-    await _move_position(desk.pool, SERVICE, LIFECYCLE, 3)
+    await move_position(desk.pool, SERVICE, LIFECYCLE, 3)
     assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=40)) == 0
     assert desk.metrics.gate_waits._value.get() == 1
 
@@ -219,9 +139,9 @@ async def test_an_announcement_waits_until_the_line_was_read_to_the_end_seen_at_
 async def test_after_its_patience_a_lagging_line_is_announced_past_and_marked(
     pool: asyncpg.Pool, database_url: str
 ) -> None:
-    desk = await _desk(pool, database_url, announce_patience_seconds=30)
+    desk = await open_desk(pool, database_url, announce_patience_seconds=30)
     await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
-    await _move_end(pool, SALES, 5)
+    await move_end(pool, SALES, 5)
     deadline = clock_time("11:00")
     for seconds, expected in ((0, 0.02), (29, 0.02), (30, 0)):
         assert await desk.sweeper.seconds_to_next(deadline + timedelta(seconds=seconds)) == expected
@@ -237,7 +157,7 @@ async def test_after_its_patience_a_lagging_line_is_announced_past_and_marked(
 
 
 async def test_a_sweep_is_bounded_and_goes_in_the_order_of_deadlines(pool: asyncpg.Pool, database_url: str) -> None:
-    desk = await _desk(pool, database_url, sweep_clocks_max=2)
+    desk = await open_desk(pool, database_url, sweep_clocks_max=2)
     leads: list[UUID] = [lead_in(0, number) for number in range(3)]
     for minute, lead in enumerate(leads):
         await desk.handle(desk.record(stage_changed(clock_time(f"10:0{minute}"), lead_id=lead)))
@@ -250,34 +170,3 @@ async def test_a_sweep_is_bounded_and_goes_in_the_order_of_deadlines(pool: async
     assert seen == [2, 3]
     assert desk.metrics.sweep_limit_reached._value.get() == 1
     await desk.claim.release()
-
-
-EMITTER = "api/0"
-
-
-async def _move_end(pool: asyncpg.Pool, topic: str, end: int) -> None:
-    """As if EMITTER had put so many events on partition 0 of the topic."""
-    await pool.execute("INSERT INTO stream.emitters (name) VALUES ($1) ON CONFLICT DO NOTHING", EMITTER)
-    await pool.execute(
-        """INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
-        SELECT emitter_id, topic_id, 0, $3::bigint FROM stream.emitters e, stream.topics t
-        WHERE e.name = $1 AND t.name = $2
-        ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq""",
-        EMITTER,
-        topic,
-        end,
-    )
-
-
-async def _move_position(pool: asyncpg.Pool, service: str, topic: str, number: int) -> None:
-    """As if the service had read partition 0 of the topic up to this number of EMITTER."""
-    await pool.execute(
-        """INSERT INTO stream.ownership (service, kind, number, positions)
-        VALUES ($1, 'partition', 0, jsonb_build_object($2::text,
-            jsonb_build_array($3::bigint, jsonb_build_object($4::text, $3::bigint))))
-        ON CONFLICT (service, kind, number) DO UPDATE SET positions = EXCLUDED.positions""",
-        service,
-        topic,
-        number,
-        EMITTER,
-    )
