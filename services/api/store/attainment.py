@@ -22,9 +22,7 @@ class AttainmentStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(
-        self, by: By, keys: Keys | None, limit: int, period: Period, of: ClockFilter
-    ) -> Sequence[Row]:
+    async def page(self, by: By, keys: Keys | None, limit: int, period: Period, of: ClockFilter) -> Sequence[Row]:
         """Rows in the order of their keys, of clocks that started in the period; weeks begin on Monday in its zone.
         `median_seconds` and `p90_seconds` interpolate between the times that stops took, in the clocks' own hours."""
         key = _monday(period.zone) if by == "week" else _COLUMNS[by]
