@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 SHOWN_MAX = 20
@@ -32,6 +33,7 @@ class Check(StrEnum):
     ONE_CLOCK = "one_clock"
     OUTCOMES = "outcomes"
     TURNS = "turns"
+    LOADS = "loads"
 
 
 # What each check says when it holds, and what it counts.
@@ -58,19 +60,22 @@ MEANING: Mapping[Check, tuple[str, str]] = {
     Check.ONE_CLOCK: ("one clock per promise and stage entry", "clocks"),
     Check.OUTCOMES: ("clocks are met or breached once", "announcements"),
     Check.TURNS: ("each turn of a team was taken once", "turns"),
+    Check.LOADS: ("all leads given to owners are counted", "owners' days"),
 }
 
 
 @dataclass
 class Findings:
     """What one part of an audit found. Parts are added up; the first differences of each check are kept. `lacks` are
-    events that their reader lacks: differences, unless as many may lie on Kafka alone (see `settle`)."""
+    events that their reader lacks: differences, unless as many may lie on Kafka alone (see `settle`). `loads` is how
+    many leads the folds gave to an owner on a day."""
 
     checked: dict[Check, int] = field(default_factory=dict)
     differences: dict[Check, int] = field(default_factory=dict)
     lacks: dict[Check, int] = field(default_factory=dict)
     first: dict[Check, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    loads: dict[tuple[str, date], int] = field(default_factory=dict)
 
     def saw(self, check: Check, count: int) -> None:
         """So many of what this check counts were looked at."""
@@ -94,6 +99,10 @@ class Findings:
             if count == self.differences[check] and count <= elsewhere.get(check, 0):
                 del self.differences[check], self.first[check]
 
+    def load(self, owner: str, day: date, leads: int = 1) -> None:
+        """The folds gave this owner so many leads on this day."""
+        self.loads[owner, day] = self.loads.get((owner, day), 0) + leads
+
     def tally(self, what: str, count: int) -> None:
         """Counts that a person compares the verdict with."""
         self.counts[what] = self.counts.get(what, 0) + count
@@ -111,3 +120,5 @@ class Findings:
             first.extend(sentences[: SHOWN_MAX - len(first)])
         for what, count in other.counts.items():
             self.tally(what, count)
+        for owner, day in other.loads:
+            self.load(owner, day, other.loads[owner, day])

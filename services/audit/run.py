@@ -82,6 +82,7 @@ async def audit(database_url: str, processes: int = 1) -> Audit:
             await _check_line(connection, line, done.findings)
         else:
             await _fold_apart(connection, database_url, line, count, done.findings)
+        await _check_loads(connection, done.findings)
         done.findings.settle(await _on_kafka_alone(connection) if line.is_on_kafka else {})
         await _count(connection, done.findings)
     done.seconds = time.monotonic() - began
@@ -137,6 +138,16 @@ async def _check(connection: Any, statement: Statement, findings: Findings) -> N
         note(check, sentence)
     if rows and rows[0][1] > len(rows):
         note(check, f"{rows[0][1] - len(rows)} more of these", rows[0][1] - len(rows))
+
+
+async def _check_loads(connection: Any, findings: Findings) -> None:
+    """More than the folds gave is no difference: leads that were erased stay counted."""
+    stored = {(row[0], row[1]): row[2] for row in await connection.fetch("SELECT owner, day, leads FROM stages.loads")}
+    findings.saw(Check.LOADS, len(stored))
+    for (owner, day), leads in sorted(findings.loads.items()):
+        if stored.get((owner, day), 0) < leads:
+            counted = stored.get((owner, day), 0)
+            findings.note(Check.LOADS, f"stages.loads: an owner got {leads} leads on {day}, of which {counted} count")
 
 
 async def _on_kafka_alone(connection: Any) -> dict[Check, int]:

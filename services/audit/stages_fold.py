@@ -42,10 +42,12 @@ class StagesFold:
         findings.saw(Check.TRANSITIONS, len(transitions))
         state: model.State | None = None
         moved: list[tuple[Any, ...]] = []
+        given: list[model.Load] = []
         number = 0
         try:
             for number, decision in enumerate(model.fold(self._lead_id, self._rows(), accords), 1):
                 state = decision.state
+                given += [decision.given] if decision.given else []
                 moved += self._tell(self._history[number - 1][1], decision.payloads)
         except _Unexplained:
             if not self._scores.broken:
@@ -58,6 +60,8 @@ class StagesFold:
             findings.note(Check.STAGES, f"stages.history: the inputs of lead {self._lead_id} {what}")
             return
         self.is_whole = True
+        for load in given:
+            findings.load(*load)
         self._compare_state(stored, state, findings)
         self._compare_transitions([tuple(row) for row in transitions], moved, findings)
 

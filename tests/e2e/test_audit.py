@@ -63,6 +63,7 @@ TAMPERINGS = {
     "DELETE FROM stages.transitions": {"transitions"},
     "UPDATE stages.transitions SET occurred_at = occurred_at + interval '1 s'": {"transitions"},
     "UPDATE stages.turns SET turn = turn + 1": {"turns"},
+    "UPDATE stages.loads SET leads = leads - 1": {"loads"},
     "UPDATE sla.leads SET entry = entry + 1": {"sla"},
     "UPDATE sla.clocks SET deadline = deadline + interval '1 s'": {"clocks"},
     "UPDATE sla.clocks SET partition = 3 - partition": {"clocks"},
