@@ -21,6 +21,7 @@ from services.first_start import FirstStartSettings, Prepared, prepare, read_acc
 from services.process import ApartSettings
 from services.sealing import box_of
 from services.skipping import Skipping
+from services.sources import commands as sources
 from services.standalone import StandaloneSettings, Start
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
 from shared.clock import SystemClock
@@ -33,6 +34,7 @@ from shared.telemetry.logging import configure_logging, describe_error
 
 app = typer.Typer(name="accord", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(accords.app, name="accords")
+app.add_typer(sources.app, name="sources")
 out = Console(highlight=False, soft_wrap=True)
 log = structlog.get_logger(component="cli")
 err = Console(stderr=True, highlight=False, soft_wrap=True)

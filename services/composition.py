@@ -130,6 +130,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         spans=spans,
         tokens=tokens,
         secrets=site.secrets,
+        source_kinds=ingest.source_kinds(clock),
     )
     services = [SERVICES[name](resources) for name in names]
     crews = [(crew, opened.assignment(crew.service)) for crew in _crews(services, resources)]

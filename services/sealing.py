@@ -20,6 +20,10 @@ _PLACES: Final[tuple[tuple[str, str], ...]] = (
         "SELECT subscription_id, secret FROM api.subscriptions FOR UPDATE",
         "UPDATE api.subscriptions SET secret = $2 WHERE subscription_id = $1",
     ),
+    (
+        "SELECT source_id, secret FROM api.sources WHERE deleted_at IS NULL FOR UPDATE",
+        "UPDATE api.sources SET secret = $2 WHERE source_id = $1",
+    ),
 )
 
 

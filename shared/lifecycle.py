@@ -1,7 +1,7 @@
 """What a service is, to whoever composes it: one process with all of them, or one process each."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncpg
 from prometheus_client import CollectorRegistry
@@ -12,6 +12,7 @@ from shared.clock import Clock
 from shared.db.accord_book import AccordBook
 from shared.http.auth import Tokens
 from shared.secret_box import NoSecretKey, SecretBox
+from shared.source_kinds import SourceKind
 from shared.stream.carrier import Carrier
 from shared.stream.handler import Handler, Ticker
 from shared.stream.metrics import Metrics
@@ -34,6 +35,7 @@ class Resources:
     spans: Spans | None = None
     tokens: Tokens | None = None
     secrets: SecretBox | None = None
+    source_kinds: Mapping[str, SourceKind] = field(default_factory=dict)
 
     @property
     def secret_box(self) -> SecretBox:

@@ -1,30 +1,11 @@
-"""A running Accord's calls about accords. What it refuses is an AccordError whose words say why and what is allowed."""
+"""What a running Accord says of its versions."""
 
-import asyncio
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import aiohttp
+from services.calling import Connection, call
 
-from shared.errors import AccordError
-
-TIMEOUT_SECONDS: Final = 60.0
 _PAGE: Final = 500
 _SIGNED: Final = ("scheduled", "effective", "superseded")
-
-
-class Connection(NamedTuple):
-    """Where Accord is, and the key to call it with."""
-
-    url: str
-    key: str
-
-
-def call(
-    connection: Connection, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
-) -> Any:
-    """The answer's JSON. Raises AccordError when it is refused or Accord can't be reached."""
-    return asyncio.run(_call(connection, method, path, body, query or {}))
 
 
 def versions(connection: Connection) -> list[dict[str, Any]]:
@@ -44,38 +25,3 @@ def newest_signed(connection: Connection) -> dict[str, Any]:
     number = next(item["version"] for item in versions(connection) if item["state"] in _SIGNED)
     found: dict[str, Any] = call(connection, "GET", f"/v1/accords/{number}")
     return found
-
-
-async def _call(connection: Connection, method: str, path: str, body: Any, query: Mapping[str, str]) -> Any:
-    headers = {"Authorization": f"Bearer {connection.key}"}
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-    url = connection.url.rstrip("/") + path
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.request(method, url, json=body, params=query, headers=headers) as response,
-        ):
-            answer = await response.json(content_type=None)
-            if response.status >= 400:
-                raise AccordError(_refusal(response.status, answer))
-            return answer
-    except aiohttp.InvalidURL:
-        raise AccordError(f"{connection.url} is no address: give one like http://127.0.0.1:8080") from None
-    except TimeoutError:
-        raise AccordError(f"Accord at {connection.url} did not answer within {TIMEOUT_SECONDS:g} s") from None
-    except (aiohttp.ClientError, OSError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise AccordError(f"Accord can't be reached at {connection.url}: {why}") from None
-    except ValueError:
-        raise AccordError(f"what answers at {connection.url} is no Accord: its answer is no JSON") from None
-
-
-def _refusal(status: int, problem: Any) -> str:
-    """A problem document as people read it: each error on a line of its own."""
-    if not isinstance(problem, dict) or "title" not in problem:
-        return f"Accord answered {status} without saying why"
-    errors = problem.get("errors")
-    if not errors:
-        return f"{problem['title']}: {problem.get('detail', '')}"
-    lines = [f"  {error['path'] or 'the document'}: {error['message']}" for error in errors]
-    return "\n".join([f"{problem['title']}:", *lines])

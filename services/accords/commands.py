@@ -8,8 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from services.accords.client import Connection, call, newest_signed, versions
+from services.accords.client import newest_signed, versions
 from services.accords.shown import difference_lines, next_lines, version_line, version_lines
+from services.calling import Connection, call
 from shared.agreement.difference import differences
 from shared.agreement.loading import load_accord, read_accord
 from shared.errors import AccordError

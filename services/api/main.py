@@ -16,6 +16,7 @@ from services.api.routes.leads import LeadRoutes
 from services.api.routes.owners import OwnerRoutes
 from services.api.routes.parts import Parts, Registrar
 from services.api.routes.reports import ReportRoutes
+from services.api.routes.source_events import SourceEventRoutes
 from services.api.routes.sources import SourceRoutes
 from services.api.routes.subscriptions import SubscriptionRoutes
 from services.api.settings import ApiSettings
@@ -33,6 +34,7 @@ from services.api.store.idempotency import IdempotencyStore
 from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
 from services.api.store.owners import OwnerStore
+from services.api.store.sources import SourceStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
@@ -54,13 +56,15 @@ def wire(resources: Resources) -> Service:
     parts = _parts(resources, database, settings=settings, metrics=metrics, line=line)
     reader, subscriptions = LeadReader(parts), SubscriptionStore(database)
     registrar = Registrar(parts, reader.belongs_to)
+    sources = SourceStore(database)
     for routes in (
         LeadRoutes(parts, reader),
         ActionRoutes(parts, reader),
         ClockRoutes(parts, AttainmentStore(Database(resources.engine))),
         AccordRoutes(parts),
         AccordStepRoutes(parts),
-        SourceRoutes(parts),
+        SourceRoutes(parts, sources, resources.secret_box, resources.source_kinds),
+        SourceEventRoutes(parts, sources, resources.secret_box),
         SubscriptionRoutes(parts, subscriptions, resources.secret_box),
         DeliveryRoutes(parts, subscriptions),
         OwnerRoutes(parts, OwnerStore(database)),

@@ -1,15 +1,28 @@
 """Wires ingest."""
 
-from services.ingest.handler import IngestHandler, Outcome, Submission
+from collections.abc import Mapping
+
+from services.ingest.handler import kinds
+from services.ingest.handler.commits import IngestHandler, Outcome, Submission
+from services.ingest.handler.intake import Intake
 from services.ingest.metrics import Metrics
-from services.ingest.routes import EventsRoute
+from services.ingest.model.notes import Notes
+from services.ingest.routes.events import EventsRoute
+from services.ingest.routes.hooks import HooksRoute
+from services.ingest.routes.hooks import Parts as HookParts
+from services.ingest.routes.receiving import Room
+from services.ingest.routes.segment import SegmentRoutes
 from services.ingest.settings import IngestSettings
-from services.ingest.sources import SourceBook
-from services.ingest.store import IdentityStore
-from services.ingest.sweeper import Sweeper
-from shared.clock import new_id
+from services.ingest.sources import ConfiguredBook, SourceBook
+from services.ingest.store.identities import IdentityStore
+from services.ingest.store.receipts import ReceiptStore
+from services.ingest.sweeper.forgetting import Forgetting
+from services.ingest.sweeper.receipts import Parts as ReceiptParts
+from services.ingest.sweeper.receipts import Replaying, Writing
+from shared.clock import Clock, new_id
 from shared.http.auth import KeyRing
 from shared.lifecycle import Resources, Service
+from shared.source_kinds import SourceKind
 from shared.stream.lane import LanePublisher
 
 NAME = "ingest"
@@ -25,22 +38,48 @@ def wire(resources: Resources) -> Service:
         NAME,
         handler.prepare,
         metrics=resources.stream_metrics,
-        weigh=lambda submission: len(submission.events),
+        weigh=lambda submission: len(submission.events) or 1,
         at_once=True,
     )
     keys = KeyRing(resources.pool, resources.clock, tokens=resources.tokens)
-    route = EventsRoute(
+    room = Room(settings.in_flight_bytes_max, metrics)
+    events = EventsRoute(
         keys=keys,
         sources=SourceBook(resources.pool),
         publisher=publisher,
         settings=settings,
         metrics=metrics,
         clock=resources.clock,
+        room=room,
     )
-    sweeper = Sweeper(store, resources.pool, resources.clock, settings.seen_days, metrics)
+    notes = Notes()
+    intake = Intake(publisher, notes, metrics, resources.secret_box.seal)
+    hooks = _hook_parts(resources, settings, metrics, intake, room)
+    receipts = ReceiptParts(ReceiptStore(), resources.pool, notes, resources.clock, new_id, metrics, settings)
+    replaying = Replaying(receipts, intake, hooks.book, resources.secret_box, hooks.public_url)
+    forgetting = Forgetting(store, resources.pool, resources.clock, settings.seen_days, metrics)
     return Service(
         name=NAME,
-        direct_routes=route.routes(),
-        background=(publisher.run, sweeper.run, keys.run),
+        direct_routes=(*events.routes(), *HooksRoute(hooks).routes(), *SegmentRoutes(hooks).routes()),
+        background=(publisher.run, forgetting.run, Writing(receipts).run, replaying.run, keys.run),
         is_ready=lambda: publisher.is_ready,
+    )
+
+
+def source_kinds(clock: Clock) -> Mapping[str, SourceKind]:
+    """What the api must know of the kinds of sources."""
+    return kinds.source_kinds(clock.now, IngestSettings().event_bytes_max)
+
+
+def _hook_parts(
+    resources: Resources, settings: IngestSettings, metrics: Metrics, intake: Intake, room: Room
+) -> HookParts:
+    return HookParts(
+        book=ConfiguredBook(resources.pool, resources.secret_box, resources.clock),
+        intake=intake,
+        room=room,
+        settings=settings,
+        metrics=metrics,
+        clock=resources.clock,
+        public_url=resources.public_url.rstrip("/"),
     )

@@ -10,6 +10,19 @@ class Metrics:
         self.accepted = Counter("accord_ingest_accepted_total", "Events accepted and durable", registry=registry)
         self.duplicates = Counter("accord_ingest_duplicates_total", "Events seen before", registry=registry)
         self.rejected = Counter("accord_ingest_rejected_total", "Events refused as invalid", registry=registry)
+        self.refused = Counter(
+            "accord_ingest_refused_total",
+            "Requests of sources refused as a whole",
+            ("kind", "reason"),
+            registry=registry,
+        )
+        self.kept_trimmed = Counter(
+            "accord_ingest_kept_trimmed_total", "Kept requests dropped for their age or their number", registry=registry
+        )
+        self.replays = Counter("accord_ingest_replays_total", "Kept requests replayed", ("outcome",), registry=registry)
+        self.in_flight_bytes = Gauge(
+            "accord_ingest_in_flight_bytes", "Bytes of bodies being received or committed", registry=registry
+        )
         self.unavailable = Counter("accord_ingest_unavailable_total", "Requests answered 503", registry=registry)
         self.limit_reached = Counter(
             "accord_ingest_limit_reached_total", "Requests or events over a limit", ("limit",), registry=registry

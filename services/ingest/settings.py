@@ -17,4 +17,16 @@ class IngestSettings(Settings):
     rate_events_per_second: int = Field(
         50_000, gt=0, description="Events per second and key; a burst of one second is allowed"
     )
+    source_rate_requests_per_second: int = Field(
+        1_000, gt=0, description="Requests per second and source; a burst of one second is allowed"
+    )
+    in_flight_bytes_max: int = Field(
+        128 * 1024 * 1024, gt=0, description="Bytes of all bodies being received or committed; 503 above it"
+    )
+    segment_body_bytes_max: int = Field(500 * 1024, gt=0, description="Largest body on Segment's paths")
+    segment_batch_events_max: int = Field(2_500, gt=0, description="Most events in one request on Segment's paths")
+    kept_days: int = Field(14, ge=1, description="How long requests are kept of which something could not be used")
+    kept_per_source: int = Field(1_000, ge=1, description="How many of those, of one source")
+    kept_bytes_max: int = Field(256 * 1024 * 1024, gt=0, description="Bytes of all of those together")
+    kept_body_bytes_max: int = Field(256 * 1024, gt=0, description="A larger body is listed, not kept")
     seen_days: int = Field(30, ge=1, description="How long ids of accepted events are kept to recognise duplicates")

@@ -1,20 +1,38 @@
 """The configured senders, read from what api publishes and believed for a second."""
 
 import asyncio
-from typing import Any
+import hashlib
+from collections import OrderedDict
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
+from pydantic_core import from_json
+
 from services.ingest.vendors.plain import Sender
+from services.ingest.vendors.registry import check_settings
+from services.ingest.vendors.source_settings import InvalidSettings
+from services.ingest.vendors.vendor import SourceConfig
+from shared.clock import Clock
+from shared.errors import Unavailable
 from shared.http.auth import Principal
+from shared.secret_box import SecretBox, WrongSecretKey
+from shared.source_secrets import read
+
+log = structlog.get_logger(component="sources")
 
 REFRESH_SECONDS = 1.0
 SOURCES_MAX = 10_000
 
 READ = "SELECT source_id, name, team FROM api.published_sources LIMIT $1"
+READ_ONE = """SELECT source_id, name, kind, team, secret, settings::text, changed_at FROM api.published_sources
+WHERE source_id = $1"""
+READ_KIND = """SELECT source_id, name, kind, team, secret, settings::text, changed_at FROM api.published_sources
+WHERE kind = $1 ORDER BY source_id LIMIT $2"""
 
 
 class SourceBook:
-    """Knows each source's name and team."""
+    """Knows each source's name and team, for events that are posted with a key."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -32,3 +50,86 @@ class SourceBook:
             self._teams = {row["name"]: row["team"] for row in rows}
         name, team = self._by_id.get(principal.source_id, (None, None)) if principal.source_id else (None, None)
         return Sender(name="api", source=name, team=team, teams=self._teams)
+
+
+class _Held(NamedTuple):
+    config: SourceConfig | None  # None: no such source
+    row: Any  # what it was made from
+    believed_until: float
+
+
+class ConfiguredBook:
+    """Knows sources whole, with their secrets opened: by id, and by the secret that a request brings.
+
+    A source that can't be used (sealed with another key, settings of another release) raises Unavailable, so that its
+    sender tries again; the log says what is wrong with it."""
+
+    def __init__(self, pool: Any, box: SecretBox, clock: Clock) -> None:
+        self._pool = pool
+        self._box = box
+        self._clock = clock
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._by_secret: dict[bytes, SourceConfig] = {}
+        self._kind_read_at = float("-inf")
+
+    async def get(self, source_id: str) -> SourceConfig | None:
+        """The source with this id as it stands in an address; None if there is none. Raises Unavailable."""
+        held = self._held.get(source_id)
+        now = asyncio.get_running_loop().time()
+        if held is not None and now < held.believed_until:
+            return held.config
+        try:
+            id = UUID(source_id)
+        except ValueError:
+            return None
+        if str(id) != source_id:
+            return None
+        row = await self._pool.fetchrow(READ_ONE, id)
+        config = self._config(row, held) if row is not None else None
+        self._held[source_id] = _Held(config, row, now + REFRESH_SECONDS)
+        self._held.move_to_end(source_id)
+        if len(self._held) > SOURCES_MAX:
+            self._held.popitem(last=False)
+        return config
+
+    async def with_secret(self, kind: str, secret: str) -> SourceConfig | None:
+        """The source of this kind that has this secret now. Raises Unavailable."""
+        now = asyncio.get_running_loop().time()
+        if now - self._kind_read_at >= REFRESH_SECONDS:
+            rows = await self._pool.fetch(READ_KIND, kind, SOURCES_MAX)
+            by_secret: dict[bytes, SourceConfig] = {}
+            for row in rows:
+                before = self._held.get(str(row["source_id"]))
+                try:
+                    config = self._config(row, before)
+                except Unavailable:
+                    continue  # the others of this kind work on
+                self._held[str(row["source_id"])] = _Held(config, row, now + REFRESH_SECONDS)
+                by_secret |= {_sha256(one): config for one in config.secrets}
+            self._by_secret, self._kind_read_at = by_secret, now
+        return self._by_secret.get(_sha256(secret))
+
+    def _config(self, row: Any, held: _Held | None) -> SourceConfig:
+        """What a row says; opened and checked anew only if it changed or one of its secrets may have ended."""
+        if held is not None and held.config is not None and held.row == row and len(held.config.secrets) == 1:
+            return held.config
+        try:
+            secrets = read(self._box.open(row["secret"]))
+            settings = check_settings(row["kind"], from_json(row["settings"]))
+        except (WrongSecretKey, InvalidSettings) as error:
+            log.error("source_unusable", source_id=str(row["source_id"]), kind=type(error).__name__)
+            raise Unavailable("this source can't be used; the log says why", retry_after_seconds=60) from None
+        now = self._clock.now()
+        return SourceConfig(
+            id=row["source_id"],
+            name=row["name"],
+            kind=row["kind"],
+            team=row["team"],
+            secrets=tuple(secret.text for secret in secrets if secret.counts_at(now)),
+            settings=settings,
+        )
+
+
+def _sha256(secret: str) -> bytes:
+    """A look-up by it tells nothing of the secret by the time it takes."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

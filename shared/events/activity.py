@@ -21,6 +21,7 @@ class ProfileUpdated(Payload, frozen=True, kw_only=True):
     source: str
     team: Team | None = None
     campaign: str | None = None
+    historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     fields: Profile = field(default_factory=dict)
 
@@ -37,5 +38,6 @@ class Activity(Payload, frozen=True, kw_only=True):
     source: str
     team: Team | None = None
     campaign: str | None = None
+    historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)

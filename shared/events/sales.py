@@ -39,6 +39,7 @@ class SalesAction(Payload, frozen=True, kw_only=True):
     received_at: Instant
     source: str
     actor: str | None = None
+    historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
     channel: str | None = None

@@ -17,25 +17,38 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Direct:
-    """An ASGI app around `app`. `routes` have no parameters in their paths; their endpoints take the request."""
+    """An ASGI app around `app`. Paths of `routes` have no parameter, or one as their last part; endpoints take the
+    request."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[Route]) -> None:
         self._app = app
-        self._apps = {
-            (method, route.path): Traceparent(Unforeseen(_called(route.endpoint)))
-            for route in routes
-            for method in route.methods or ()
-        }
+        self._apps: dict[tuple[str, str], ASGIApp] = {}
+        self._below: dict[tuple[str, str], ASGIApp] = {}  # by the path up to its last slash
+        for route in routes:
+            head, _, last = route.path.rpartition("/")
+            name = last[1:-1] if last.startswith("{") else None
+            called = Traceparent(Unforeseen(_called(route, name)))
+            for method in route.methods or ():
+                if name is None:
+                    self._apps[method, route.path] = called
+                else:
+                    self._below[method, head + "/"] = called
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app: ASGIApp | None = None
         if scope["type"] == "http":
-            app = self._apps.get((scope["method"], scope["path"]))
+            method, path = scope["method"], scope["path"]
+            app = self._apps.get((method, path)) or self._below.get((method, path[: path.rfind("/") + 1]))
         await (app or self._app)(scope, receive, send)
 
 
-def _called(endpoint: Endpoint) -> ASGIApp:
+def _called(route: Route, parameter: str | None) -> ASGIApp:
+    endpoint: Endpoint = route.endpoint
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if parameter is not None:
+            scope["path_params"] = {parameter: scope["path"].rpartition("/")[2]}
+            scope["route"] = route
         response = await endpoint(Request(scope, receive, send))
         await response(scope, receive, send)
 

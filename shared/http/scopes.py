@@ -22,6 +22,7 @@ SCOPES: Final = (
     "owners:read",
     "owners:write",
     "reports:read",
+    "sources:inspect",
     "sources:read",
     "sources:write",
     "stream:read",

@@ -22,12 +22,12 @@ async def caller(database_url: str) -> AsyncIterator[Caller]:
 
 
 async def test_a_source_is_created_with_the_address_to_paste(caller: Caller) -> None:
-    answer = await caller.post("/v1/sources", {**SOURCE, "settings": {"map": {"a": 1}}})
+    answer = await caller.post("/v1/sources", {**SOURCE, "settings": {"campaign": "spring"}})
     assert answer.status == 201
     assert answer.json["url"] == f"{PUBLIC_URL}/v1/hooks/{answer.json['id']}"
     assert len(answer.json["secret"]) >= 32
     listed = (await caller.get("/v1/sources")).json["items"]
-    assert [item["settings"] for item in listed] == [{"map": {"a": 1}}]
+    assert [item["settings"] for item in listed] == [{"campaign": "spring"}]
     assert "secret" not in listed[0]
     assert (await caller.post("/v1/sources", {**SOURCE, "kind": "fax"})).status == 422
     assert (await caller.post("/v1/sources", {**SOURCE, "settings": {"x": "a\0b"}})).status == 422

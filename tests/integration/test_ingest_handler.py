@@ -10,10 +10,10 @@ import pytest
 from builders import eventually
 from prometheus_client import CollectorRegistry
 
-from services.ingest.handler import IngestHandler, Outcome, Submission
+from services.ingest.handler.commits import IngestHandler, Outcome, Submission
 from services.ingest.metrics import Metrics
 from services.ingest.model import Identifier, Kind, Posted
-from services.ingest.store import IdentityStore
+from services.ingest.store.identities import IdentityStore
 from shared.clock import new_id
 from shared.errors import Raced
 from shared.events import codec
@@ -89,14 +89,13 @@ async def logged(pool: asyncpg.Pool) -> list[Any]:
 
 async def test_an_event_posted_five_times_is_accepted_once(carrier: PostgresCarrier, pool: asyncpg.Pool) -> None:
     outcomes = await publish([publisher(carrier), publisher(carrier)], [Submission([posted("a")], None)] * 5)
-    assert sorted(outcomes) == [Outcome(0, 1)] * 4 + [Outcome(1, 0)]
+    assert sorted((one.accepted, one.duplicates) for one in outcomes) == [(0, 1)] * 4 + [(1, 0)]
     assert len(await logged(pool)) == 1
 
 
 async def test_a_repeat_within_one_request_is_a_duplicate(carrier: PostgresCarrier, pool: asyncpg.Pool) -> None:
-    assert await publish([publisher(carrier)], [Submission([posted("a"), posted("b"), posted("a")], None)]) == [
-        Outcome(2, 1)
-    ]
+    (outcome,) = await publish([publisher(carrier)], [Submission([posted("a"), posted("b"), posted("a")], None)])
+    assert (outcome.accepted, outcome.repeated) == (2, [posted("a").id])
 
 
 async def test_two_publishers_that_meet_a_new_email_make_one_lead(carrier: PostgresCarrier, pool: asyncpg.Pool) -> None:
@@ -182,7 +181,7 @@ async def test_identifiers_are_locked_before_the_counters_of_the_log(
     """Whoever wrote an identifier and goes on to the counters never meets one who holds these and waits for it."""
     writing = asyncio.create_task(_hold_cookie_then_counters(pool, started := asyncio.Event()))
     await started.wait()
-    assert await publish([publisher(carrier)], [Submission([posted("a", COOKIE)], None)]) == [Outcome(1, 0)]
+    assert await publish([publisher(carrier)], [Submission([posted("a", COOKIE)], None)]) == [Outcome(1, [])]
     await writing
 
 

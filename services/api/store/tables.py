@@ -130,6 +130,15 @@ DEAD_LETTERS = _table(
     """letter_id uuid, service text, topic text, partition int, log_offset long, event_id uuid, lead_id uuid,
     type text, value bytes, kind text, message text, received_at time, buried_at time, state text""",
 )
+RECEIPTS = _table(
+    "ingest.published_receipts",
+    """source_id uuid, receipt_id uuid, received_at time, standing text, kind text, type text, event_id uuid,
+    reason text, items json, sent text, sent_bytes int, replayed_at time""",
+)
+SOURCE_KINDS = _table(
+    "ingest.published_source_kinds",
+    """source_id uuid, kind text, standing text, events int, last_at time""",
+)
 
 ACCORDS = _table(
     "api.accords",
@@ -156,7 +165,7 @@ AUDIT_LOG = _table(
 SOURCES = _table(
     "api.sources",
     """source_id uuid, name text, kind text, team text, secret text, settings json, created_at time,
-    deleted_at time""",
+    changed_at time, deleted_at time""",
 )
 SUBSCRIPTIONS = _table(
     "api.subscriptions",
@@ -168,6 +177,10 @@ SUBSCRIPTIONS = _table(
 OWNERS = _table(
     "api.owners",
     """owner text, is_paused bool, paused_until time, deleted_at time, updated_at time""",
+)
+RECEIPT_REPLAYS = _table(
+    "api.receipt_replays",
+    """receipt_id uuid, asked_at time""",
 )
 IDEMPOTENCY = _table(
     "api.idempotency",

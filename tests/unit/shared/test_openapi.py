@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from services.api.schemas.leads import ActionBody
-from services.ingest.routes import DESCRIPTION
+from services.ingest.routes.events import DESCRIPTION
 from shared.http.openapi import body_schema, refusals
 
 

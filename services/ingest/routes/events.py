@@ -3,7 +3,7 @@
 This is the busiest path of the house: FastAPI describes it, and doesn't stand between.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from fastapi.routing import APIRoute
@@ -11,9 +11,11 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.ingest.handler import Outcome, Submission
+from services.ingest.handler.commits import Outcome, Submission
 from services.ingest.metrics import Metrics
 from services.ingest.model import Fault, Oversized, Posted, Refused, read_json
+from services.ingest.routes.plain_route import PlainRoute
+from services.ingest.routes.receiving import Room, declared_size
 from services.ingest.schemas import Answer, CloudEvent, PostedEvent, PostedEvents, Rejection
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import SourceBook
@@ -21,7 +23,7 @@ from services.ingest.vendors import cloudevents, plain
 from services.ingest.vendors.plain import Reading
 from shared.clock import Clock
 from shared.errors import Unavailable
-from shared.http.auth import KeyRing
+from shared.http.auth import KeyRing, Principal
 from shared.http.limits import RateLimiter, read_body
 from shared.http.openapi import body_schema, refusals
 from shared.http.problems import FieldError, Problem
@@ -70,6 +72,7 @@ class EventsRoute:
         settings: IngestSettings,
         metrics: Metrics,
         clock: Clock,
+        room: Room,
     ) -> None:
         self._keys = keys
         self._sources = sources
@@ -77,18 +80,23 @@ class EventsRoute:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._room = room
         rate = settings.rate_events_per_second
         self._rate = RateLimiter(rate, rate, on_limit=self._at_limit)
 
     def routes(self) -> Sequence[APIRoute]:
-        return (_PlainRoute("/v1/events", self.post_events, methods=["POST"], name="post_events", **DESCRIPTION),)
+        return (PlainRoute("/v1/events", self.post_events, methods=["POST"], name="post_events", **DESCRIPTION),)
 
     async def post_events(self, request: Request) -> Response:
         """Accepts one event or a batch. 202 when at least one event was acceptable; it is durable then."""
         principal = await self._keys.authenticate(request.headers.get("authorization"))
         principal.require(SCOPE)
         limit = self._settings.body_bytes_max
-        body = await read_body(request.scope, request.receive, bytes_max=limit, on_limit=self._at_limit)
+        with self._room.hold(declared_size(request, limit)):
+            body = await read_body(request.scope, request.receive, bytes_max=limit, on_limit=self._at_limit)
+            return await self._take(request, principal, body)
+
+    async def _take(self, request: Request, principal: Principal, body: bytes) -> Response:
         received_at = self._clock.now()
         media_type = _media_type_of(request)
         text = _text_of(body)
@@ -105,7 +113,7 @@ class EventsRoute:
         self._metrics.rejected.inc(len(judged.rejected))
         if judged.oversized:
             self._metrics.limit_reached.labels("event_bytes").inc(judged.oversized)
-        outcome = Outcome(0, 0)
+        outcome = Outcome(0)
         if judged.accepted:
             outcome = await self._publish(Submission(judged.accepted, traceparent_of(request.scope)))
         elif judged.rejected:
@@ -134,14 +142,6 @@ class EventsRoute:
 
     def _at_limit(self, limit: str) -> None:
         self._metrics.limit_reached.labels(limit).inc()
-
-
-class _PlainRoute(APIRoute):
-    """Stands in the OpenAPI document, and calls its endpoint as a bare Starlette route would."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
 
 
 class _Judged(NamedTuple):

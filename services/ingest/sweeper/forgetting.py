@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from services.ingest.metrics import Metrics
-from services.ingest.store import TRIM_ROWS, IdentityStore
+from services.ingest.store.identities import TRIM_ROWS, IdentityStore
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 PAUSE_SECONDS = 60.0
 
 
-class Sweeper:
+class Forgetting:
     """Runs until cancelled."""
 
     def __init__(self, store: IdentityStore, pool: Any, clock: Clock, days: int, metrics: Metrics) -> None:

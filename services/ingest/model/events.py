@@ -59,11 +59,27 @@ class Posted(NamedTuple):
     source: str
     team: str
     campaign: str | None
+    historical: bool = False
 
     @property
     def email(self) -> str | None:
         kind, value = self.identifiers[0]
         return value if kind == "email" else None
+
+
+class Receipt(NamedTuple):
+    """A request of which something could not be used: kept, and listed with its reason. `sent` is the request, sealed;
+    `sent_bytes` the size of its body. `items` say per item what became of it and why, without what was found there."""
+
+    id: UUID
+    source_id: UUID
+    received_at: datetime
+    standing: str
+    kind: str | None
+    reason: str
+    items: Sequence[Mapping[str, Any]]
+    sent: str | None
+    sent_bytes: int
 
 
 class DuplicateKeys(dict[str, Any]):

@@ -1,11 +1,13 @@
-"""SQL of ingest: a group commit's ids and identities in, what is new and who it is about out."""
+"""A group commit's ids, identities and receipts in; what is new and who it is about out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.ingest.model import Identifier, Known
+from pydantic_core import to_json
+
+from services.ingest.model import Identifier, Known, Receipt
 from shared.db.statement import Write
 from shared.errors import Raced
 
@@ -31,6 +33,13 @@ INSERT INTO ingest.identities (kind, value, lead_id, is_tied)
 SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::boolean[])
 ON CONFLICT (kind, value) DO UPDATE SET lead_id = EXCLUDED.lead_id, is_tied = true WHERE EXCLUDED.is_tied
 RETURNING 1)"""
+
+KEEP = """kept AS (
+INSERT INTO ingest.receipts (receipt_id, source_id, received_at, standing, kind, reason, items, sent, sent_bytes)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::json[],
+    $8::text[], $9::integer[])
+ON CONFLICT (receipt_id) DO UPDATE SET standing = EXCLUDED.standing, kind = EXCLUDED.kind, reason = EXCLUDED.reason,
+    items = EXCLUDED.items)"""
 
 TIE = "UPDATE ingest.identities SET is_tied = true WHERE lead_id = ANY($1::uuid[]) AND NOT is_tied"
 
@@ -87,6 +96,13 @@ class IdentityStore:
         Raced if another publisher was faster with one of the others: look up again."""
         columns = list(zip(*sorted(rows), strict=True))
         return Write(WRITE, columns, "SELECT count(*) FROM written", len(rows), _raced)
+
+    def keep(self, receipts: Sequence[Receipt]) -> Write:
+        """Writes down what could not be used."""
+        ordered = [one for _, one in sorted({one.id: one for one in receipts}.items())]
+        columns: list[Sequence[Any]] = [[getattr(one, name) for one in ordered] for name in Receipt._fields]
+        columns[Receipt._fields.index("items")] = [to_json(one.items).decode() for one in ordered]
+        return Write(KEEP, columns)
 
     async def tie(self, connection: Connection, lead_ids: Iterable[UUID]) -> None:
         """Marks all identifiers of leads that now have an email."""

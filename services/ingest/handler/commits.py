@@ -1,12 +1,12 @@
 """One group commit of ingest: drop what was seen, find or make the leads, write the events (DESIGN.md idea 2)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from services.ingest.metrics import Metrics
-from services.ingest.model import Identifier, Known, Posted, Resolution, resolve
+from services.ingest.model import Identifier, Known, Posted, Receipt, Resolution, resolve
 from shared.db.statement import Write, write_all
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.codec import encode
@@ -26,21 +26,33 @@ class Identities(Protocol):
     def see_all(self, ids: Iterable[UUID], received_at: datetime) -> Write: ...
     def claim_emails(self, emails: Mapping[str, UUID]) -> Write: ...
     def write(self, rows: Sequence[tuple[str, str, UUID, bool]]) -> Write: ...
+    def keep(self, receipts: Sequence[Receipt]) -> Write: ...
     async def tie(self, connection: Any, lead_ids: Iterable[UUID]) -> None: ...
 
 
 class Submission(NamedTuple):
-    """The acceptable events of one request."""
+    """What is to be committed of one request: its acceptable events, and what is kept of the rest.
+
+    `conditional` are ids of events that count only if one of their identifiers is on file; `receipt` is written in any
+    case, `receipt_without` if one of those doesn't count."""
 
     events: Sequence[Posted]
     traceparent: str | None
+    conditional: frozenset[UUID] = frozenset()
+    receipt: Receipt | None = None
+    receipt_without: Receipt | None = None
 
 
 class Outcome(NamedTuple):
-    """What became of one submission."""
+    """What became of one submission: how many events are new, the ids of those seen before, and of those left out."""
 
     accepted: int
-    duplicates: int
+    repeated: Sequence[UUID] = ()
+    left_out: frozenset[UUID] = frozenset()
+
+    @property
+    def duplicates(self) -> int:
+        return len(self.repeated)
 
 
 class IngestHandler:
@@ -54,30 +66,67 @@ class IngestHandler:
     async def prepare(
         self, transaction: Transaction, submissions: Sequence[Submission]
     ) -> tuple[Sequence[Outgoing], Sequence[Outcome]]:
-        posted = {event.id: event for submission in submissions for event in reversed(submission.events)}
-        received_at = max(event.received_at for event in posted.values())
+        submissions, left_out = await self._without_strangers(transaction, submissions)
         writes: list[Write] = []
-        if transaction.is_open:
-            unseen = await self._store.see(transaction.connection, posted, received_at)
-        else:
-            unseen = set(posted)
-            writes.append(self._store.see_all(unseen, received_at))
+        unseen = await self._unseen(transaction, submissions, writes)
         fresh: list[tuple[Posted, str | None]] = []
         outcomes: list[Outcome] = []
-        for submission in submissions:
+        for submission, strangers in zip(submissions, left_out, strict=True):
             before = len(fresh)
+            repeated: list[UUID] = []
             for event in submission.events:
                 if event.id in unseen:
                     unseen.discard(event.id)
                     fresh.append((event, submission.traceparent))
-            accepted = len(fresh) - before
-            outcomes.append(Outcome(accepted, len(submission.events) - accepted))
+                else:
+                    repeated.append(event.id)
+            outcomes.append(Outcome(len(fresh) - before, repeated, strangers))
+        if receipts := [one.receipt for one in submissions if one.receipt is not None]:
+            writes.append(self._store.keep(receipts))
         if not fresh:
+            transaction.add(*writes)
             return (), outcomes
         resolution = await self._resolve(transaction, [event for event, _ in fresh], writes)
         transaction.on_commit(lambda: self._metrics.leads.inc(len(resolution.fresh)))
         self._metrics.identities_cached.set(self._store.cached)
         return list(_outgoing(fresh, resolution)), outcomes
+
+    async def _without_strangers(
+        self, transaction: Transaction, submissions: Sequence[Submission]
+    ) -> tuple[Sequence[Submission], Sequence[frozenset[UUID]]]:
+        """The submissions without their conditional events that nobody on file is meant by, and which those are."""
+        if not any(submission.conditional for submission in submissions):
+            return submissions, [frozenset()] * len(submissions)
+        asked = {
+            identifier
+            for submission in submissions
+            for event in submission.events
+            if event.id in submission.conditional
+            for identifier in event.identifiers
+        }
+        known = set(await self._store.find(transaction.reader, asked))
+        known |= {
+            identifier
+            for submission in submissions
+            for event in submission.events
+            if event.id not in submission.conditional
+            for identifier in event.identifiers
+        }
+        split = [_without(submission, known) for submission in submissions]
+        return [submission for submission, _ in split], [strangers for _, strangers in split]
+
+    async def _unseen(
+        self, transaction: Transaction, submissions: Sequence[Submission], writes: list[Write]
+    ) -> set[UUID]:
+        """The ids that count. Unless the step is open, all are taken for new, and one that isn't refuses the commit."""
+        posted = {event.id: event for submission in submissions for event in reversed(submission.events)}
+        if not posted:
+            return set()
+        received_at = max(event.received_at for event in posted.values())
+        if transaction.is_open:
+            return await self._store.see(transaction.connection, posted, received_at)
+        writes.append(self._store.see_all(posted, received_at))
+        return set(posted)
 
     async def _resolve(self, transaction: Transaction, posted: Sequence[Posted], writes: list[Write]) -> Resolution:
         """Finds or makes the leads. Who is first to write an identifier decides; who was slower runs the commit again.
@@ -111,6 +160,18 @@ class IngestHandler:
         ]
 
 
+def _without(submission: Submission, known: Container[Identifier]) -> tuple[Submission, frozenset[UUID]]:
+    strangers = frozenset(
+        event.id
+        for event in submission.events
+        if event.id in submission.conditional and not any(one in known for one in event.identifiers)
+    )
+    if not strangers:
+        return submission, strangers
+    events = [event for event in submission.events if event.id not in strangers]
+    return submission._replace(events=events, receipt=submission.receipt or submission.receipt_without), strangers
+
+
 def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution) -> Iterator[Outgoing]:
     """Each posted event as the events it becomes: its profile first, then what was done (EVENTS.md)."""
     introduced: set[UUID] = set()
@@ -142,7 +203,7 @@ def _profile_updated(event: Posted, lead_id: UUID, id: UUID, traceparent: str | 
 
 
 def _common(event: Posted, lead_id: UUID) -> dict[str, Any]:
-    return {
+    common = {
         "lead_id": lead_id,
         "id": event.id,
         "occurred_at": event.occurred_at,
@@ -150,6 +211,9 @@ def _common(event: Posted, lead_id: UUID) -> dict[str, Any]:
         "source": event.source,
         "identifiers": dict(event.identifiers),
     }
+    if event.historical:
+        common["historical"] = True
+    return common
 
 
 def _event(event: Posted, data: dict[str, Any], traceparent: str | None, *, topic: str, type: str) -> Outgoing:

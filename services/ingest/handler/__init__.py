@@ -1,0 +1,1 @@
+"""From what a sender sent to what is committed: `intake` judges one request, `commits` writes many at once."""

@@ -1,0 +1,1 @@
+"""Every way into Accord over HTTP: plain events, vendors' webhooks, Segment's API."""
