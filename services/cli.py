@@ -24,6 +24,7 @@ from services.skipping import Skipping
 from services.sources import commands as sources
 from services.standalone import StandaloneSettings, Start
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
+from shared.agreement.schema import schema_text
 from shared.clock import SystemClock
 from shared.db.engine import dsn
 from shared.errors import AccordError
@@ -106,6 +107,12 @@ def check(
     for line in not_yet_executed(document):
         out.print(f"not yet executed: {line}", markup=False)
     out.print(f"{file} is a valid accord.", markup=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of an accord, for editors (docs/accord.schema.json is the same)."""
+    typer.echo(schema_text(), nl=False)
 
 
 @app.command()

@@ -19,18 +19,27 @@ __all__ = ["Accord", "Calendar", "Routing", "Scoring", "Sla", "Stages"]
 
 
 class Accord(Part):
-    """The whole agreement. It is dumped as it was written, so that storing it and reading it again changes nothing."""
+    """What marketing and sales have agreed."""
 
+    # It is dumped as it was written, so that storing it and reading it again changes nothing.
     model_config = ConfigDict(title="Accord")
 
     accord: Form
+    """The form of the document; 1 is the only one."""
     name: Name
+    """Whose agreement this is."""
     currency: Currency | None = None
+    """The currency of amounts that promises add up, such as USD."""
     calendar: Calendar
+    """The hours that count for clocks of business hours."""
     scoring: Scoring
+    """What earns points."""
     stages: Stages
+    """What qualifies a lead, and where rejected ones go."""
     routing: Routing = Routing()
+    """Who gets which lead; without it every lead goes to the queue `unassigned`."""
     sla: Sla = Sla()
+    """What both sides promise each other."""
 
     _written: dict[str, Any] = PrivateAttr(default_factory=dict)
 

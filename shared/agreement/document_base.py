@@ -4,6 +4,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Part(BaseModel):
-    """Strict, closed, immutable."""
+    """Strict, closed, immutable. The line below a field is its description in the JSON Schema."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )

@@ -29,16 +29,22 @@ class Holidays(Part):
     """The public holidays of a country or of a part of it, and extra closed days."""
 
     country: str | None = None
+    """An ISO 3166 code, such as US: its public holidays are closed."""
     subdivision: str | None = None
+    """The code of a part of the country, such as NY: its holidays, too."""
     extra: list[Day] = Field(default=[], max_length=2000)
+    """More closed days."""
 
 
 class Calendar(Part):
     """Time zone, weekly hours, closed days."""
 
     timezone: Zone
+    """The IANA time zone in which the hours are read, such as America/New_York."""
     hours: Hours
+    """The open ranges of each weekday."""
     holidays: Holidays = Holidays()
+    """Days that are closed whatever their weekday."""
 
     def business_calendar(self) -> BusinessCalendar:
         """The engine that counts by this calendar. Raises UnknownCountry."""

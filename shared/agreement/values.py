@@ -5,9 +5,10 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field, PlainValidator, StringConstraints
+from pydantic import Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from shared.agreement import value_schemas as schemas
 from shared.agreement.calendar import FULL_DAY, OpenRange
 from shared.agreement.condition_parsing import InvalidCondition, parse_condition
 from shared.agreement.conditions import Condition
@@ -165,17 +166,17 @@ def condition(value: Any) -> Condition:
         raise refusals(error.problems) from None
 
 
-Form = Annotated[int, PlainValidator(form)]
-Duration = Annotated[timedelta, PlainValidator(duration)]
-PositiveDuration = Annotated[timedelta, PlainValidator(positive_duration)]
-HalfLife = Annotated[timedelta | None, PlainValidator(half_life)]
-Share = Annotated[float, PlainValidator(positive_percent)]
-Target = Annotated[int | float, PlainValidator(target)]
-Range = Annotated[OpenRange, PlainValidator(open_range)]
-Day = Annotated[date, PlainValidator(day)]
-Zone = Annotated[str, PlainValidator(zone)]
-Capacity = Annotated[int, PlainValidator(capacity)]
-When = Annotated[Condition, PlainValidator(condition)]
+Form = Annotated[int, PlainValidator(form), WithJsonSchema(schemas.FORM)]
+Duration = Annotated[timedelta, PlainValidator(duration), WithJsonSchema(schemas.DURATION)]
+PositiveDuration = Annotated[timedelta, PlainValidator(positive_duration), WithJsonSchema(schemas.POSITIVE_DURATION)]
+HalfLife = Annotated[timedelta | None, PlainValidator(half_life), WithJsonSchema(schemas.HALF_LIFE)]
+Share = Annotated[float, PlainValidator(positive_percent), WithJsonSchema(schemas.PERCENT)]
+Target = Annotated[int | float, PlainValidator(target), WithJsonSchema(schemas.TARGET)]
+Range = Annotated[OpenRange, PlainValidator(open_range), WithJsonSchema(schemas.RANGE)]
+Day = Annotated[date, PlainValidator(day), WithJsonSchema(schemas.DAY)]
+Zone = Annotated[str, PlainValidator(zone), WithJsonSchema(schemas.ZONE)]
+Capacity = Annotated[int, PlainValidator(capacity), WithJsonSchema(schemas.CAPACITY)]
+When = Annotated[Condition, PlainValidator(condition), WithJsonSchema(schemas.CONDITION_MARK)]
 Points = Annotated[int, Field(ge=-POINTS_MAX, le=POINTS_MAX)]
 NAME_PATTERN: Final = r"^\S(?:[^\r\n]*\S)?$"
 ACTIVITY_PATTERN: Final = r"^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$"

@@ -1,25 +1,22 @@
 """Loading: the packaged accord, strictness, every problem at once with its line, and the bounds of reading."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agreement_builders import MINIMAL, problems_of
+from agreement_builders import DEFAULT, MINIMAL, ODD_VALUES, places, problems_left, problems_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import (
-    DocumentProblem,
     InvalidAccord,
     default_accord_text,
     describe_problems,
     load_accord,
     not_yet_executed,
-    read_accord,
     warnings,
 )
 
@@ -172,45 +169,6 @@ def test_the_agreement_reads_no_clock_and_does_no_io() -> None:
     forbidden = ("import asyncio", "import random", "import logging", "import os", "shared.clock", "import time\n")
     for source in (Path(__file__).parents[3] / "shared" / "agreement").glob("*.py"):
         assert not any(words in source.read_text(encoding="utf-8") for words in forbidden), source.name
-
-
-def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    yield at
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in pairs:
-        yield from places(item, (*at, key))
-
-
-def problems_left(document: Any) -> list[DocumentProblem]:
-    """None for a document that loads and compiles."""
-    try:
-        compile_accord(read_accord(document), 2)
-    except InvalidAccord as refused:
-        return refused.problems or [DocumentProblem("", None, "", "")]
-    return []
-
-
-DEFAULT = load_accord(default_accord_text()).model_dump(mode="json")
-ODD_VALUES: list[Any] = [
-    None,
-    True,
-    -1,
-    0,
-    5,
-    1.5,
-    10**15,
-    "",
-    "x",
-    "40%",
-    "3d",
-    "{brace}",
-    [],
-    [[]],
-    [1],
-    {},
-    {"a": 1},
-    {"": []},
-]
 
 
 @settings(max_examples=100, deadline=None)
