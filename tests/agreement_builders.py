@@ -1,11 +1,14 @@
 """A small accord, and what is wrong with others."""
 
 from collections.abc import Iterator
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import pytest
 
 from shared.agreement.compiled import compile_accord
+from shared.agreement.conditions import Condition
+from shared.agreement.document_base import Part
 from shared.agreement.loading import (
     DocumentProblem,
     InvalidAccord,
@@ -69,3 +72,20 @@ ODD_VALUES: list[Any] = [
     {"a": 1},
     {"": []},
 ]
+
+
+def models(kind: type[Part]) -> Iterator[type[Part]]:
+    yield kind
+    for field in kind.model_fields.values():
+        for inner in parts_in(field.annotation):
+            yield from models(inner)
+
+
+def parts_in(annotation: Any) -> Iterator[type[Part]]:
+    if annotation == Condition:
+        return
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        yield annotation
+    elif get_origin(annotation) in (list, dict, Union, UnionType) or hasattr(annotation, "__metadata__"):
+        for argument in get_args(annotation):
+            yield from parts_in(argument)

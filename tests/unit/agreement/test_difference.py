@@ -1,19 +1,16 @@
 """The difference between two accords in words: every field of the document, and nothing but meaning."""
 
-from collections.abc import Iterator
 from copy import deepcopy
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import pytest
+from agreement_builders import models
 from difference_examples import DEFAULT, EXAMPLES, FULL
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from shared.agreement.conditions import Condition
 from shared.agreement.difference import differences
 from shared.agreement.document import Accord
-from shared.agreement.document_base import Part
 from shared.agreement.document_calendar import WEEKDAYS
 from shared.agreement.loading import InvalidAccord, default_accord_text, load_accord, read_accord
 
@@ -24,23 +21,6 @@ TOLD_BY_THEIR_MEMBERS = {
     *("Fit.grades", "Routing.rules", "Clock.escalate", "Sla.clocks", "Sla.promises"),
     *("EngagementRule.id", "FitRule.id", "Clock.id", "Promise.id", "TeamOwner.owner"),
 }
-
-
-def models(kind: type[Part]) -> Iterator[type[Part]]:
-    yield kind
-    for field in kind.model_fields.values():
-        for inner in parts_in(field.annotation):
-            yield from models(inner)
-
-
-def parts_in(annotation: Any) -> Iterator[type[Part]]:
-    if annotation == Condition:
-        return
-    if isinstance(annotation, type) and issubclass(annotation, Part):
-        yield annotation
-    elif get_origin(annotation) in (list, dict, Union, UnionType) or hasattr(annotation, "__metadata__"):
-        for argument in get_args(annotation):
-            yield from parts_in(argument)
 
 
 def with_value(path: str, value: Any) -> Accord:
