@@ -132,8 +132,8 @@ def _deal_stage(raw: Mapping[str, Any], kind: str, stages: Stages) -> Draft:
 
 
 def _association(raw: Mapping[str, Any], kind: str) -> Iterator[Draft]:
-    type_ = text(raw.get("associationType"))
-    ends = type_.upper().split("_TO_") if type_ else []
+    type_ = text(raw.get("associationType")) or _association_type(raw)
+    ends = type_.upper().split("_TO_")
     if len(ends) != 2:
         raise Refused(Fault("associationType", "must be like DEAL_TO_CONTACT"))
     names = (f"{kind}/{type_}",)
@@ -158,6 +158,12 @@ def _association(raw: Mapping[str, Any], kind: str) -> Iterator[Draft]:
     yield Draft(**common, type="sales.opportunity.opened", lead=lead, id=sender_id("opened", *pair))
     tie = lead_of(ids={CONTACT: contact, DEAL: other_id})
     yield Draft(kind=f"{kind}.tie", type=PROFILE_UPDATED, lead=tie, id=sender_id("tied", *pair))
+
+
+def _association_type(raw: Mapping[str, Any]) -> str:
+    """Of an event that names its ends by the ids of their types only."""
+    ends = [raw[end] for end in ("fromObjectTypeId", "toObjectTypeId") if raw.get(end) is not None]
+    return "_TO_".join(OBJECTS.get(str(end), "object") for end in ends).upper()
 
 
 def _names(raw: Mapping[str, Any], kind: str) -> tuple[str, ...]:
