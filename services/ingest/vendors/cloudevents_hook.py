@@ -157,17 +157,18 @@ def _draft(event: Mapping[str, Any], data: Any, source: SourceConfig) -> Draft:
     # As on /v1/events: data that has the parts of a plain event is the rest of one.
     is_plain = bool(own.keys() & {"lead", "profile", "data"}) and own.keys() <= PLAIN_KEYS
     given = mapping(own.get("lead")) if is_plain else {}
-    subject = text(event.get("subject"))
+    lead = _lead(given, text(event.get("subject")), own, source)
     return Draft(
         kind=event["type"],
         names=(f"{event['type']}/{event['source']}",),
         type=activity_type(KIND, event["type"]),
-        lead=_lead(given, subject, own, source),
+        lead=lead,
         id=sender_id(event["source"], event["id"]),
         occurred_at=occurred(event.get("time"), "time"),
         profile=mapping(own.get("profile")) if is_plain else {},
         data=mapping(own.get("data")) if is_plain else own,
         campaign=identifier(own.get("campaign")) if is_plain else None,
+        incomplete=None if lead else "names nobody: `lead` of the settings says where data does",
     )
 
 

@@ -178,19 +178,21 @@ def _mapped(raw: Any, source: SourceConfig, map_: Map, index: int) -> Item:
         raise Refused(Fault("map.type", "found no text"))
     data = _found(map_.data, raw, "map.data")
     campaign = _found(map_.campaign, raw, "map.campaign")
+    lead = lead_of(
+        email=_found(map_.email, raw, "map.email"),
+        anonymous_id=_found(map_.anonymous_id, raw, "map.anonymous_id"),
+        ids={key: _found(path, raw, f"map.ids.{key}") for key, path in map_.ids.items()},
+    )
     draft = Draft(
         kind=name,
         type=activity_type(KIND, name),
-        lead=lead_of(
-            email=_found(map_.email, raw, "map.email"),
-            anonymous_id=_found(map_.anonymous_id, raw, "map.anonymous_id"),
-            ids={key: _found(path, raw, f"map.ids.{key}") for key, path in map_.ids.items()},
-        ),
+        lead=lead,
         id=identifier(_found(map_.id, raw, "map.id")),
         occurred_at=_time(map_, raw),
         profile=present({key: _found(path, raw, f"map.profile.{key}") for key, path in map_.profile.items()}),
         data=data if isinstance(data, dict) else {} if data is None else {"value": data},
         campaign=identifier(campaign),
+        incomplete=None if lead else "the map finds no identifier",
     )
     return item_of(draft, source, index)
 

@@ -120,7 +120,8 @@ def test_a_bad_event_spoils_its_own_only() -> None:
     config = source("generic", map={"events": "rows", "type": "kind", "email": "who.mail"})
     judged = judge(read(sent(body), config), config, received_at=RECEIVED_AT, event_bytes_max=None)
     assert [fit.posted.type for fit in judged.fit] == ["a"]
-    assert [(bad.position, bad.faults[0].path) for bad in judged.bad] == [(1, "map.type"), (2, "lead")]
+    assert [(bad.position, bad.faults[0].path) for bad in judged.bad] == [(1, "map.type")]
+    assert [(item.position, item.standing) for item in judged.kept] == [(2, Standing.INCOMPLETE)]
 
 
 def test_without_a_map_the_body_is_plain_events_whose_types_are_folded() -> None:
