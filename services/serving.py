@@ -5,6 +5,7 @@ A stop goes the other way round than a start: no new requests, then the loops th
 
 import asyncio
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from shared.http.edge import Edge
 log = structlog.get_logger(component="serving")
 
 SHUTDOWN_SECONDS = 10
+FILES_MAX = 20_000
 # Fewer, larger collections: the objects of the hot paths die young, by reference counting (PROBES.md 4).
 YOUNG_OBJECTS = 50_000
 
@@ -43,6 +45,7 @@ async def serve(
     beside: Sequence[Loop] = (),
 ) -> None:
     """Runs until `stopped` is set. `on_ready` is called once everything works; `beside` runs meanwhile."""
+    _raise_file_limit()
     edge = Edge(registry)
     server = _Server(build_app(house, registry, house.services), edge)
     gc.collect()
@@ -59,12 +62,22 @@ async def serve(
             on_ready()
         await stopped.wait()
         log.info("stopping")
+        for service in house.services:
+            service.on_stopping()
         server.should_exit = True
         await serving
         housekeeping.set()
         await running
         for other in others:
             other.cancel()
+
+
+def _raise_file_limit() -> None:
+    """As many connections as the edge allows need as many files; shells often allow 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def stop_on_signals() -> asyncio.Event:

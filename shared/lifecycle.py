@@ -50,7 +50,8 @@ class Service:
     """What a service's `main.wire` returns. A part that is empty means that the service doesn't do that thing.
 
     `handler` and `ticker` are made once per partition; `direct_routes` are the busiest ones (shared/http/direct.py);
-    `background` are loops that run until they are cancelled; `at_once` says that the handlers' steps are one statement.
+    `background` are loops that run until they are cancelled; `at_once` says that the handlers' steps are one statement;
+    `on_stopping` is called before the process waits for the requests under way, for those that would not end.
     """
 
     name: str
@@ -61,3 +62,4 @@ class Service:
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     at_once: bool = False
     is_ready: Callable[[], bool] = lambda: True
+    on_stopping: Callable[[], None] = lambda: None

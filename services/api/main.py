@@ -18,6 +18,8 @@ from services.api.routes.parts import Parts, Registrar
 from services.api.routes.reports import ReportRoutes
 from services.api.routes.source_events import SourceEventRoutes
 from services.api.routes.sources import SourceRoutes
+from services.api.routes.stream import StreamRoutes
+from services.api.routes.stream_feed import Feed
 from services.api.routes.subscriptions import SubscriptionRoutes
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore, bootstrap_accord
@@ -35,6 +37,7 @@ from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
 from services.api.store.owners import OwnerStore
 from services.api.store.sources import SourceStore
+from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
@@ -55,6 +58,7 @@ def wire(resources: Resources) -> Service:
     database = Database(resources.engine)
     parts = _parts(resources, database, settings=settings, metrics=metrics, line=line)
     reader, subscriptions = LeadReader(parts), SubscriptionStore(database)
+    feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
     sources = SourceStore(database)
     for routes in (
@@ -67,6 +71,7 @@ def wire(resources: Resources) -> Service:
         SourceEventRoutes(parts, sources, resources.secret_box),
         SubscriptionRoutes(parts, subscriptions, resources.secret_box),
         DeliveryRoutes(parts, subscriptions),
+        StreamRoutes(parts, reader, feed),
         OwnerRoutes(parts, OwnerStore(database)),
         KeyRoutes(parts, KeyStore(database)),
         AuditLogRoutes(parts),
@@ -78,7 +83,8 @@ def wire(resources: Resources) -> Service:
     return Service(
         NAME,
         routes=tuple(registrar.router.routes),
-        background=(publisher.run, parts.keys.run),
+        background=(publisher.run, parts.keys.run, feed.run),
+        on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,
     )
 

@@ -24,6 +24,7 @@ class Metrics:
             registry=registry,
         )
         self.waiters = Gauge("accord_api_waiters", "Calls waiting for their action to be applied.", registry=registry)
+        self.stream_readers = Gauge("accord_api_stream_readers", "Readers of the stream.", registry=registry)
         self.idempotent_repeats = Counter(
             "accord_api_idempotent_repeats_total", "Calls answered with the first answer.", registry=registry
         )
@@ -41,7 +42,7 @@ class Metrics:
         )
         self.limits_reached = Counter(
             "accord_api_limits_reached_total",
-            "Limits reached: key_cache, waiters, body_bytes or depth.",
+            "Limits reached: key_cache, waiters, body_bytes, depth, stream_readers or stream_queue.",
             ["limit"],
             registry=registry,
         )

@@ -11,13 +11,14 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-CONNECTIONS_MAX: Final = 1_000
+CONNECTIONS_MAX: Final = 5_000  # most of them readers of the stream, who are nearly idle
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 128
 HEAD_SECONDS_MAX: Final = 10.0
 BODY_GRACE_SECONDS: Final = 10.0
 BODY_BYTES_PER_SECOND_MIN: Final = 1_024
 LOOK_SECONDS: Final = 1.0
+STALLED_SECONDS_MAX: Final = 20.0
 
 _ANSWER: Final = "HTTP/1.1 {0}\r\n{1}content-length: 0\r\nconnection: close\r\n\r\n"
 _BUSY: Final = _ANSWER.format("503 Service Unavailable", "retry-after: 1\r\n").encode()
@@ -41,6 +42,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_began: float | None = None  # None while no body is awaited
         self._body_bytes = 0
+        self._stalled_since: float | None = None  # while the client doesn't take what was written
         if len(self.connections) > CONNECTIONS_MAX:
             self._end("connections", _BUSY)
 
@@ -78,12 +80,24 @@ class EdgeProtocol(HttpToolsProtocol):
         self._body_began = None
         super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stalled_since = None
+
     def send_400_response(self, msg: str) -> None:
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
     def look(self, now: float) -> None:
-        """Ends the connection if it keeps us waiting."""
+        """Ends the connection if it keeps us waiting. Nothing more can be told to one that takes nothing."""
+        if self._stalled_since is not None and now - self._stalled_since > STALLED_SECONDS_MAX:
+            self.on_limit("stalled_seconds")
+            self.transport.abort()
+            return
         if self.transport.is_closing():
             return
         if self._head_began is not None and now - self._head_began > HEAD_SECONDS_MAX:

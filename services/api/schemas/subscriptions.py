@@ -30,7 +30,7 @@ def _webhook_secret(secret: str) -> str:
     return secret
 
 
-def _event_type(type_: str) -> str:
+def event_type(type_: str) -> str:
     """`*` is everything, `accord.clock.*` everything below."""
     is_pattern = type_ == "*" or type_.endswith(".*")
     if any(told.startswith(type_[:-1]) if is_pattern else told == type_ for told in TYPES):
@@ -53,7 +53,7 @@ def _reading(text: str) -> str:
 
 Secret = Annotated[str, Field(max_length=200), AfterValidator(_webhook_secret)]
 Types = Annotated[
-    list[Annotated[str, Field(max_length=200), AfterValidator(_event_type)]], Field(min_length=1, max_length=100)
+    list[Annotated[str, Field(max_length=200), AfterValidator(event_type)]], Field(min_length=1, max_length=100)
 ]
 Url = Annotated[str, Field(min_length=1, max_length=2_000)]
 Reading = Annotated[str, Field(max_length=5, pattern=r"^\d\d:\d\d$", examples=["20:00"]), AfterValidator(_reading)]

@@ -1,17 +1,22 @@
-"""Migrations stand in one line: helpers that work side by side must not give one number twice."""
+"""Migrations are one chain, numbered as their files are: two with one number, or two that follow one, would stop every
+start."""
 
-import re
-from importlib.resources import files
+import ast
+from pathlib import Path
+
+VERSIONS = Path(__file__).parents[3] / "deploy" / "migrations" / "versions"
 
 
 def test_every_migration_follows_the_one_before_it() -> None:
-    line = []
-    for file in sorted(files("deploy.migrations.versions").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".py"):
-            text = file.read_text()
-            number = re.search(r'^revision = "(\d+)"', text, re.MULTILINE)
-            before = re.search(r'^down_revision = "(\d+)"', text, re.MULTILINE)
-            assert number is not None
-            assert file.name.startswith(f"{number[1]}_"), file.name
-            line.append((number[1], before[1] if before else None))
-    assert [before for _, before in line] == [None, *(number for number, _ in line[:-1])]
+    before: str | None = None
+    for path in sorted(VERSIONS.glob("*.py")):
+        names = {
+            target.id: ast.literal_eval(node.value)
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name) and target.id.endswith("revision")
+        }
+        assert names["revision"] == path.name.partition("_")[0], path.name
+        assert names["down_revision"] == before, path.name
+        before = names["revision"]
