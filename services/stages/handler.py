@@ -103,11 +103,12 @@ class StagesHandler:
         """Decides again on locked rows. Another round follows only if a sticky owner changed between look and lock."""
         outside = await self._store.outside(connection, deciding.rows.values)
         deciding.decide_again(outside)
-        held = Rows()
-        while held.plus(deciding.rows) != held:
-            held = held.plus(deciding.rows)
+        held, needed = Rows(), deciding.rows
+        while (together := Rows.all_of((held, needed))) != held:
+            held = together
             locked = await self._store.lock(connection, held)
             deciding.decide_again(locked._replace(absences=outside.absences))
+            needed = deciding.rows
 
     def _latencies(self, outgoing: Iterable[Outgoing]) -> Iterator[float]:
         now = self._clock.now()
@@ -134,11 +135,11 @@ class _Deciding:
     @property
     def rows(self) -> Rows:
         """Those that the decisions so far depend on."""
-        rows = Rows()
-        for (event, _), decision in zip(self._inputs, self._decisions, strict=True):
-            if _is_routed(decision):
-                rows = rows.plus(rows_of(decision, self._accords.version(decision.state.accord), event.received_at))
-        return rows
+        return Rows.all_of(
+            rows_of(decision, self._accords.version(decision.state.accord), event.received_at)
+            for (event, _), decision in zip(self._inputs, self._decisions, strict=True)
+            if _is_routed(decision)
+        )
 
     def decide(self) -> None:
         """Every input in order, on no rows at all."""

@@ -34,7 +34,7 @@ def rows_of(decision: Decision, accord: CompiledAccord, received_at: datetime) -
     stamp, given = decision.stamp, decision.given
     rows = Rows() if stamp is None else stamp.rows(accord, accord.day_of(received_at))
     if given is not None and accord.has_capacity(given.owner):
-        rows = rows.plus(Rows(loads=frozenset({given})))
+        rows = rows._replace(loads=rows.loads | {given})
     return rows
 
 

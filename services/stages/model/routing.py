@@ -3,7 +3,7 @@
 What the decision takes from outside the lead comes in as Routing and is stamped, so that a replay needs nothing else.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -50,8 +50,14 @@ class Rows(NamedTuple):
     teams: frozenset[str] = frozenset()
     loads: frozenset[Load] = frozenset()
 
-    def plus(self, other: "Rows") -> "Rows":
-        return Rows(self.values | other.values, self.teams | other.teams, self.loads | other.loads)
+    @staticmethod
+    def all_of(parts: Iterable["Rows"]) -> "Rows":
+        values, teams, loads = set[str](), set[str](), set[Load]()
+        for part in parts:
+            values |= part.values
+            teams |= part.teams
+            loads |= part.loads
+        return Rows(frozenset(values), frozenset(teams), frozenset(loads))
 
 
 class Stamp(NamedTuple):
