@@ -1,84 +1,47 @@
-"""Who gets a lead: turns for any weights, who is passed over and why, and the worked example of docs/stages.md."""
+"""Who gets a lead: turns for any weights, who is passed over and why, and which rows that takes."""
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import gcd
-from pathlib import Path
 from typing import Any
 
 import pytest
 from agreement_builders import MINIMAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from line_builders import START, after, lead, sales_action
+from line_builders import ADA, after, lead, sales_action
+from routing_builders import accord_with, assigned, qualify, qualify_all, team
 
-from services.stages.model import Absence, Decision, Load, Routing, Score, State, Sticky, apply
-from shared.agreement.compiled import CompiledAccord, compile_accord
+from services.stages.model import (
+    Absence,
+    Decision,
+    Load,
+    Routing,
+    Rows,
+    State,
+    Sticky,
+    apply,
+    rows_of,
+    stamp_from_json,
+    stamp_to_json,
+)
+from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import load_accord
-from shared.events.base import LeadSnapshot
+from shared.events.codec import encode
 from shared.events.lifecycle import (
     AssignmentReason,
     IgnoredReason,
-    LeadAssigned,
     PassedOver,
     PassedOverReason,
     SalesRecorded,
     Stage,
-    TransitionReason,
 )
 
-PAGE = (Path(__file__).parents[3] / "docs" / "stages.md").read_text()
 PAUSED, GONE = PassedOverReason.PAUSED, PassedOverReason.GONE
 AT_CAPACITY, PRESENT = PassedOverReason.AT_CAPACITY, PassedOverReason.PRESENT_OWNER
-EMPTY = Routing()
 WEIGHTS = st.lists(st.integers(1, 12), min_size=1, max_size=6)
-
-
-def accord_with(routing: Mapping[str, Any]) -> CompiledAccord:
-    document = load_accord(MINIMAL).as_written() | {"routing": routing}
-    return compile_accord(load_accord(json.dumps(document)), 1)
-
-
-def team(*owners: str, **more: Any) -> CompiledAccord:
-    """One team; an owner is `name`, `name*weight` or `name:capacity`."""
-    members = []
-    for text in owners:
-        name, weight, capacity = re.fullmatch(r"(\w+)(?:\*(\d+))?(?::(\d+))?", text).groups()  # type: ignore[union-attr]
-        limits = {"weight": int(weight or 1)} | ({"capacity": f"{capacity}/d"} if capacity else {})
-        members.append({"owner": name, **limits})
-    return accord_with({"teams": {"sales": members}, "rules": [{"team": "sales"}], **more})
-
-
-def qualify(
-    accord: CompiledAccord,
-    routing: Routing,
-    n: object,
-    *,
-    at: datetime = START,
-    state: State | None = None,
-    company: str | None = None,
-) -> Decision:
-    known = LeadSnapshot(f"{n}@{company or f'company{n}.example'}")
-    score = Score(engagement=60, fit=0, grade="D", activity="demo.requested", lead=known)
-    return apply(state or State(lead(n)), score, received_at=at, accord=accord, routing=routing)
-
-
-def assigned(decision: Decision) -> LeadAssigned:
-    return next(payload for payload in decision.payloads if isinstance(payload, LeadAssigned))
-
-
-def qualify_all(
-    accord: CompiledAccord, count: int, routing: Routing = EMPTY, *, at: datetime = START
-) -> tuple[list[str | None], Routing]:
-    owners = []
-    for n in range(count):
-        decision = qualify(accord, routing, f"{at}/{n}", at=at)
-        routing = decision.routing
-        owners.append(decision.state.owner)
-    return owners, routing
 
 
 def slow_turns(weights: Sequence[int]) -> Iterator[int]:
@@ -230,34 +193,35 @@ def test_without_a_rule_that_holds_a_lead_waits_unassigned() -> None:
     assert (told.owner, told.team, told.why) == (None, None, AssignmentReason.UNASSIGNED)
 
 
-# The worked example
+def test_a_decision_names_the_rows_that_it_depends_on() -> None:
+    accord = team("ada:3", "grace", sticky="company_domain")
+    today = after().date()
+
+    def rows(decision: Decision) -> Rows:
+        return rows_of(decision, accord, after())
+
+    by_rule = qualify(accord, Routing(), "x", company="one.example")
+    ada = frozenset({Load("ada", today)})
+    assert rows(by_rule) == Rows(frozenset({"one.example"}), frozenset({"sales"}), ada)
+    nobody = qualify(accord, Routing(absences={"ada": Absence(), "grace": Absence()}), "x", company="one.example")
+    assert rows(nobody) == Rows(frozenset({"one.example"}), frozenset(), ada)
+    by_company = qualify(accord, by_rule.routing, "y", company="one.example")
+    assert rows(by_company) == Rows(frozenset({"one.example"}), frozenset(), ada)
+    kept = qualify(accord, Routing(), "z", state=State(lead("z"), owner="grace", team="sales"))
+    assert (rows(kept), assigned(kept).candidates, assigned(kept).passed_over) == (Rows(), (), ())
+    for owner, expected in (("ada", Rows(loads=ada)), ("grace", Rows()), ("boss", Rows())):
+        action = sales_action("assigned", after(), owner=owner)
+        assert rows(apply(State(ADA), action, received_at=after(), accord=accord, routing=Routing())) == expected
+    assert Rows.all_of([rows(by_rule), Rows(teams=frozenset({"b"}))]) == rows(by_rule)._replace(
+        teams=frozenset({"sales", "b"})
+    )
 
 
-def example() -> tuple[CompiledAccord, list[list[str]]]:
-    written = re.search(r"```yaml\n(teams:.*?)```", PAGE, re.DOTALL)
-    assert written
-    lines = [f"  {line}" for line in (*written[1].splitlines(), "rules: [{team: enterprise}]")]
-    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\| \d .*\|$", PAGE, re.M)]
-    return compile_accord(load_accord("\n".join([MINIMAL, "routing:", *lines])), 1), rows
-
-
-def test_the_worked_example_is_what_happens() -> None:
-    accord, rows = example()
-    assert len(rows) == 9
-    routing = Routing()
-    for number, company, *expected in rows:
-        absences = {"linus": Absence()} if 5 <= int(number) <= 7 else {}
-        told = assigned(decision := qualify(accord, routing._replace(absences=absences), number, company=company))
+def test_a_stamp_reads_as_it_was_written() -> None:
+    accord = team("ada:1", "grace", sticky="company_domain")
+    routing = Routing(absences={"grace": Absence()})
+    for n in range(2):
+        decision = qualify(accord, routing, n, company="one.example")
         routing = decision.routing
-        passed_over = ", ".join(f"{passed.owner} {passed.why}" for passed in told.passed_over)
-        turn = "" if told.turn is None else str(told.turn)
-        assert [told.owner, told.why, turn, passed_over] == expected, number
-
-
-def test_the_page_names_every_reason() -> None:
-    def values(*kinds: Iterable[str]) -> set[str]:
-        return {str(reason) for kind in kinds for reason in kind}
-
-    named = set(re.findall(r"`([^`]+)`", PAGE))
-    reasons = values(IgnoredReason, AssignmentReason, TransitionReason, PassedOverReason)
-    assert reasons <= named, sorted(reasons - named)
+        assert decision.stamp is not None
+        assert stamp_from_json(json.loads(encode(stamp_to_json(decision.stamp)))) == decision.stamp
