@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -113,6 +114,30 @@ def test_a_working_day_without_hours_is_a_closed_day_and_the_day_of_a_night_shif
     assert calendar.working(monday_noon, monday_noon + HOUR)[0].why == "closed hours"
 
 
+def test_a_holiday_that_is_moved_into_the_year_before_is_closed_there() -> None:
+    # New Year's Day of 2028 is a Saturday, so offices are closed on Friday, 31 December 2027.
+    calendar = BusinessCalendar("America/New_York", weekdays("09:00-17:00"), holidays=country_holidays("US"))
+    start = new_york(2027, 12, 30, 16)
+    assert calendar.deadline(start, 2 * HOUR) == new_york(2028, 1, 3, 10)
+    assert "holiday: New Year's Day (observed)" in [piece.why for piece in calendar.working(start, start + 30 * HOUR)]
+
+
+def test_the_cost_of_a_deadline_does_not_grow_with_its_span() -> None:
+    # Counted in looks at the calendar's years: a span of a year makes two.
+    looks: list[int] = []
+
+    class Counting(BusinessCalendar):
+        def _year(self, year: int) -> Any:
+            looks.append(year)
+            return super()._year(year)
+
+    calendar = Counting("America/New_York", weekdays("09:00-17:00"))
+    for within, expected in ((HOUR, 1), (160 * HOUR, 1), (4000 * HOUR, 2)):
+        looks.clear()
+        calendar.deadline(new_york(2026, 1, 5, 9), within)
+        assert len(looks) == expected
+
+
 def test_overlapping_ranges_count_once() -> None:
     calendar = BusinessCalendar("UTC", {0: [open_range("09:00-12:00"), open_range("11:00-14:00")]})
     monday = datetime(2026, 3, 16, tzinfo=UTC)
@@ -133,6 +158,11 @@ TURNING_POINTS = [
     ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),
     ("Asia/Kathmandu", datetime(2027, 1, 1, tzinfo=UTC)),
     ("Africa/Casablanca", datetime(2026, 2, 15, 2, tzinfo=UTC)),
+    ("Pacific/Chatham", datetime(2026, 4, 4, 14, tzinfo=UTC)),
+    ("Pacific/Chatham", datetime(2026, 9, 26, 14, tzinfo=UTC)),
+    ("America/St_Johns", datetime(2026, 3, 8, 5, 30, tzinfo=UTC)),
+    ("America/St_Johns", datetime(2026, 12, 31, 20, tzinfo=UTC)),
+    ("UTC", datetime(2028, 2, 29, tzinfo=UTC)),
 ]
 MINUTES_OF_DAY = st.sampled_from([0, 30, 60, 90, 120, 150, 180, 540, 720, 780, 1020, 1380, 1439])
 RANGES = st.lists(
