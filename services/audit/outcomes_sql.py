@@ -16,6 +16,7 @@ def statements(line: Line) -> Iterator[Statement]:
     if not line.is_on_kafka:
         yield Statement(Check.ORIGINS, _ORIGINS, _INPUTS)
     yield Statement(Check.ONE_CLOCK, _CLOCKS_TWICE, "SELECT count(*) FROM sla.clocks")
+    yield Statement(Check.ONE_CLOCK, _ATTEMPTS_MISSING)
     yield Statement(Check.OUTCOMES, _ENDED_TWICE, "SELECT count(*) FROM sla.clock_events")
     yield Statement(Check.OUTCOMES, _TOLD_TWICE)
     yield Statement(Check.TURNS, _TURNS, "SELECT count(*) FROM stages.history WHERE stamp::jsonb ? 'turn'")
@@ -65,6 +66,10 @@ WHERE received_at >= (SELECT at FROM since)
 _CLOCKS_TWICE: Final = """SELECT format('sla.clocks: lead %s has %s clocks of promise %s, entry %s, attempt %s',
     lead_id, count(*), rule, entry, attempt)
 FROM sla.clocks GROUP BY lead_id, rule, entry, attempt HAVING count(*) > 1"""
+
+_ATTEMPTS_MISSING: Final = """SELECT format('sla.clocks: lead %s has %s clocks of promise %s, entry %s, up to attempt %s',
+    lead_id, count(*), rule, entry, max(attempt))
+FROM sla.clocks GROUP BY lead_id, rule, entry HAVING count(*) < max(attempt)"""
 
 _ENDED_TWICE: Final = """SELECT format('sla.clock_events: clock %s of lead %s has %s outcomes: %s', clock_id, lead_id,
     count(*), string_agg(type, ', ' ORDER BY type))
