@@ -67,7 +67,7 @@ _CLOCKS_TWICE: Final = """SELECT format('sla.clocks: lead %s has %s clocks of pr
     lead_id, count(*), rule, entry, attempt)
 FROM sla.clocks GROUP BY lead_id, rule, entry, attempt HAVING count(*) > 1"""
 
-_ATTEMPTS_MISSING: Final = """SELECT format('sla.clocks: lead %s has %s clocks of promise %s, entry %s, up to attempt %s',
+_ATTEMPTS_MISSING: Final = """SELECT format('sla.clocks: lead %s has %s clocks of promise %s, entry %s, to attempt %s',
     lead_id, count(*), rule, entry, max(attempt))
 FROM sla.clocks GROUP BY lead_id, rule, entry HAVING count(*) < max(attempt)"""
 

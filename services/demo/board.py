@@ -106,13 +106,6 @@ class Board:
         self.news.append(f"qualified: {qualified.who}; {score}; because {why}; goes to {qualified.owner}")
         self.first = self.first or qualified
 
-    def tell_breach(self, data: dict[str, Any]) -> None:
-        breach = Breach(data["rule"], who_of(data["lead"]), data.get("owner"), data.get("lateness_seconds") or 0.0)
-        self.breaches.appendleft(breach)
-        self.news.append(
-            f"breach: {breach.rule} on {breach.who}; {breach.owner} did not act in time (webhook verified)"
-        )
-
     def addresses(self) -> list[tuple[str, str]]:
         """What to look at while it runs."""
         lead = self.first.lead_id if self.first else "{id}"

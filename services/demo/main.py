@@ -17,6 +17,7 @@ from rich.console import Console
 from services.demo.arrangement import arrange
 from services.demo.board import Board, Qualified
 from services.demo.client import AccordClient
+from services.demo.news import ASSIGNED, tell
 from services.demo.onlooker import Onlooker
 from services.demo.process import AccordProcess
 from services.demo.receiver import QUALIFIED, Receiver
@@ -91,8 +92,12 @@ def _hear(event: dict[str, Any], board: Board, heard: list[Traffic]) -> None:
         board.tell_qualified(qualified)
         for traffic in heard:
             traffic.hear(qualified)
-    elif event["type"] == "accord.clock.breached":
-        board.tell_breach(event["data"])
+        return
+    tell(event, board)
+    data = event["data"]
+    if event["type"] == ASSIGNED and data["why"] == "reassigned":
+        for traffic in heard:
+            traffic.hear_taken_over(event["subject"], data["lead"].get("email"), data["owner"])
 
 
 async def _address(accord: AccordProcess, stopped: asyncio.Event) -> str | None:

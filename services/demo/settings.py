@@ -27,9 +27,11 @@ SALES_SOURCE: Final = "crm"
 # What the receiver subscribes to. The lead's own events come to about 8 for each qualified lead.
 SUBSCRIBED: Final = (
     "accord.lead.qualified",
+    "accord.lead.assigned",
     "accord.clock.warned",
     "accord.clock.met",
     "accord.clock.breached",
+    "accord.clock.escalated",
     "accord.clock.resolved",
     "accord.clock.voided",
     "accord.clock.cancelled",

@@ -1,12 +1,21 @@
 """Posts the season in order, and lets the reps react to the webhooks that reach them."""
 
 import asyncio
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from services.demo.board import Board, Qualified
 from services.demo.client import AccordClient
-from services.simulate import Post, Reaction, Season, react
+from services.simulate import Post, Reaction, Season, react, take_over
 from shared.clock import Clock
+
+
+class Told(NamedTuple):
+    """A lead, as the rep who is to act on it has heard of it."""
+
+    lead_id: str
+    email: str | None
+    owner: str | None
 
 
 class Traffic:
@@ -41,11 +50,12 @@ class Traffic:
 
     def hear(self, qualified: Qualified) -> None:
         """A lead reaches its rep."""
-        reactions = react(self._seed, qualified.email or qualified.lead_id)
-        if reactions:
-            task = asyncio.create_task(self._work(qualified, reactions))
-            self._at_work.add(task)
-            task.add_done_callback(self._done)
+        told = Told(qualified.lead_id, qualified.email, qualified.owner)
+        self._begin(told, react(self._seed, qualified.email or qualified.lead_id))
+
+    def hear_taken_over(self, lead_id: str, email: str | None, owner: str | None) -> None:
+        """A lead that somebody else had reaches the rep who has it now."""
+        self._begin(Told(lead_id, email, owner), take_over(self._seed, email or lead_id))
 
     async def stop(self) -> None:
         """Everybody goes home."""
@@ -53,23 +63,30 @@ class Traffic:
             task.cancel()
         await asyncio.gather(*self._at_work, return_exceptions=True)
 
-    async def _work(self, qualified: Qualified, reactions: tuple[Reaction, ...]) -> None:
+    def _begin(self, told: Told, reactions: tuple[Reaction, ...]) -> None:
+        if reactions:
+            task = asyncio.create_task(self._work(told, reactions))
+            self._at_work.add(task)
+            task.add_done_callback(self._done)
+
+    async def _work(self, told: Told, reactions: tuple[Reaction, ...]) -> None:
         now = asyncio.get_running_loop().time
         heard_at = now()
         for number, reaction in enumerate(reactions):
             await asyncio.sleep(max(0.0, heard_at + reaction.after_seconds - now()))
-            if reaction.way == "api" or qualified.email is None:
-                await self._sales.act(qualified.lead_id, {"action": reaction.action, **reaction.data})
+            if reaction.way == "api" or told.email is None:
+                await self._sales.act(told.lead_id, {"action": reaction.action, **reaction.data})
             else:
-                await self._post(self._sales, Post(0.0, "plain", (self._crm_event(qualified, reaction, number),)))
+                await self._post(self._sales, Post(0.0, "plain", (self._crm_event(told, reaction, number),)))
 
-    def _crm_event(self, qualified: Qualified, reaction: Reaction, number: int) -> dict[str, Any]:
+    def _crm_event(self, told: Told, reaction: Reaction, number: int) -> dict[str, Any]:
+        happened_at = self._clock.now() - timedelta(seconds=reaction.told_late_seconds)
         return {
-            "id": f"crm-{qualified.lead_id}-{number}",
+            "id": f"crm-{told.lead_id}-{told.owner}-{number}",
             "type": f"sales.{reaction.action}",
-            "occurred_at": self._clock.now().isoformat().replace("+00:00", "Z"),
-            "lead": {"email": qualified.email},
-            "data": {**reaction.data, "actor": qualified.owner},
+            "occurred_at": happened_at.isoformat().replace("+00:00", "Z"),
+            "lead": {"email": told.email},
+            "data": {**reaction.data, "actor": told.owner},
         }
 
     async def _post(self, client: AccordClient, post: Post) -> None:

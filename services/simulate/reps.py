@@ -13,18 +13,26 @@ Way = Literal["event", "api"]
 
 
 class Reaction(NamedTuple):
-    """A sales action, this many seconds after the news of the lead; posted as the CRM's event or by the API."""
+    """A sales action, this many seconds after the news of the lead; posted as the CRM's event or by the API. The CRM
+    tells it `told_late_seconds` after it happened."""
 
     after_seconds: float
     action: str
     data: dict[str, Any]
     way: Way
+    told_late_seconds: float = 0.0
 
 
 def react(seed: int, email: str) -> tuple[Reaction, ...]:
     """What becomes of one qualified lead, in order of time."""
     random = Random(f"{seed}/{email}")  # noqa: S311 - a simulation, no secret
     return _attentive(random) if random.random() < ATTENTIVE_SHARE else _slow(random)
+
+
+def take_over(seed: int, email: str) -> tuple[Reaction, ...]:
+    """What the next owner does about a lead that an escalation took from the last one: calls at once, as a rule."""
+    random = Random(f"{seed}/{email}/taken over")  # noqa: S311 - a simulation, no secret
+    return (_contact(random, random.uniform(0.8, 2.0)),) if random.random() < 0.8 else ()
 
 
 def _attentive(random: Random) -> tuple[Reaction, ...]:
@@ -44,10 +52,13 @@ def _attentive(random: Random) -> tuple[Reaction, ...]:
 
 
 def _slow(random: Random) -> tuple[Reaction, ...]:
-    """Two in five never act at all; the others after every first-contact deadline of the demo's accord."""
+    """Two in five never act at all; the others after every first-contact deadline of the demo's accord. One in five of
+    these had called in time, and their CRM tells it only then: the breach is taken back."""
     if random.random() < 0.4:
         return ()
-    contacted = _contact(random, random.uniform(10.8, 12.0))
+    contacted = _contact(random, random.uniform(10.8, 11.6))
+    if random.random() < 0.2:
+        return (contacted._replace(way="event", told_late_seconds=contacted.after_seconds - 2.0),)
     if random.random() < 0.5:
         return (contacted,)
     return contacted, Reaction(random.uniform(12.8, 13.6), "accepted", {}, "event")

@@ -28,6 +28,8 @@ async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) 
     assert counts["leads"] >= 100
     assert min(counts[name] for name in ("duplicates", "rejected", "qualified", "met", "breached")) > 0
     assert counts["delivered"] >= counts["qualified"] + counts["met"] + counts["breached"]
+    for news in ("warning: ", "breach: ", "escalation 2: ", "reassigned: ", "breach taken back: "):
+        assert any(line.startswith(news) for line in lines), news
     assert is_empty(open_folder)
 
 
