@@ -5,6 +5,7 @@ AccordError
 ├── Surroundings      the world failed (connection, deadlock, broker): retry with backoff, never dead-letter
 ├── AlreadyApplied    some events of the batch were applied before: drop them and run the step again
 ├── Raced             another publisher wrote the same row first: run the same commit again at once
+├── TooMuch           these events need more than one step may do: fewer at once; one alone waits for the ticker
 ├── OwnershipLost     a successor took the partition or lane: stop, drop it
 ├── PositionsMoved    what this step began from is no longer so (a commit that looked failed): reload, go on
 ├── Gap               numbers of an emitter are missing: stop the partition until they arrive
@@ -42,6 +43,10 @@ class AlreadyApplied(AccordError):
 
 class Raced(AccordError):
     """Another publisher wrote the same row first."""
+
+
+class TooMuch(AccordError):
+    """What these events need is more than one step may do."""
 
 
 class OwnershipLost(AccordError):

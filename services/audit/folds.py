@@ -8,7 +8,7 @@ from uuid import UUID
 from services.audit import line_sql
 from services.audit.findings import Check, Findings
 from services.audit.scoring_fold import HISTORY_COLUMNS as SCORING_HISTORY
-from services.audit.scoring_fold import LEDGER_COLUMNS, ScoringFold
+from services.audit.scoring_fold import LEDGER_COLUMNS, PARTIAL_COLUMNS, ScoringFold
 from services.audit.sla_fold import ANNOUNCEMENT_COLUMNS, CLOCK_COLUMNS, LEAD_COLUMNS, SlaFold
 from services.audit.sla_fold import HISTORY_COLUMNS as SLA_HISTORY
 from services.audit.stages_fold import OF_CLOCKS, StagesFold
@@ -17,6 +17,7 @@ from services.scoring import store as scoring_store
 from services.sla_monitor.store import TICK
 from services.stages import store as stages_store
 from shared.agreement.versions import Accords
+from shared.events.topics import partition_of
 
 SOUGHT_MAX = 5_000
 
@@ -27,6 +28,7 @@ TABLES = (
     ("scoring.history", SCORING_HISTORY, "number"),
     ("scoring.leads", scoring_store.STATE_COLUMNS),
     ("scoring.grants", LEDGER_COLUMNS),
+    ("scoring.rescoring", PARTIAL_COLUMNS),
     ("stages.history", stages_store.HISTORY_COLUMNS, "number"),
     ("stages.leads", stages_store.STATE_COLUMNS),
     ("stages.transitions", stages_store.TRANSITION_COLUMNS, "version"),
@@ -44,6 +46,7 @@ class Rows(NamedTuple):
     scoring_history: list[Row]
     scoring_leads: list[Row]
     grants: list[Row]
+    rescoring: list[Row]
     stages_history: list[Row]
     stages_leads: list[Row]
     transitions: list[Row]
@@ -93,7 +96,9 @@ class _Folds:
         unread = scoring.finish()
         if not stages.is_whole:
             unread = sorted(set(unread) - {row["event_id"] for row in rows.stages_history})
-        scoring.compare(_one(rows.scoring_leads), rows.grants, findings)
+        for partial in rows.rescoring:
+            scoring.regrant(partial, self._accords, findings)
+        scoring.compare(_one(rows.scoring_leads), rows.grants, partition_of(lead_id, self._line.partitions), findings)
         findings.saw(Check.SCORES, len(rows.scoring_history))
         self._seek(unread, lead_id, Check.SCORES)
         if stages.is_qualified:

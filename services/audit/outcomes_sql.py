@@ -34,7 +34,9 @@ WHERE NOT EXISTS (SELECT FROM scoring.history h WHERE h.event_id = s.event_id)
     AND NOT EXISTS (SELECT FROM in_flight f WHERE f.event_id = s.event_id)"""
 
 
+# A rescore comes from the accord, from nowhere else.
 _INPUTS_OF_LEADS: Final = """SELECT lead_id, event_id, received_at, 'scoring' AS schema FROM scoring.history
+        WHERE kind <> 'rescore'
     UNION ALL SELECT lead_id, event_id, received_at, 'stages' FROM stages.history WHERE body IS NOT NULL"""
 
 _INPUTS: Final = f"SELECT count(*) FROM ({_INPUTS_OF_LEADS}) AS inputs"

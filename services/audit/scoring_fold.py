@@ -1,7 +1,7 @@
 """One lead of scoring: its stored state and its ledger beside the fold of its history, and the scores that it told."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,9 @@ from shared.events.score import ScoreChanged
 
 HISTORY_COLUMNS = ("lead_id", "event_id", "number", "kind", "received_at", "body")
 LEDGER_COLUMNS = ("lead_id", "event_id", "rule", "points", "withheld", "accord")
+PARTIAL_COLUMNS = ("lead_id", "version", "number", "line")
 _KINDS: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "rescore": msgspec.json.Decoder(model.Rescore),
     "activity": msgspec.json.Decoder(Activity),
     "profile": msgspec.json.Decoder(ProfileUpdated),
 }
@@ -55,15 +57,26 @@ class ScoringFold:
             pass
         return list(self._told)
 
-    def compare(self, stored: Row | None, ledger: Sequence[Row], findings: Findings) -> None:
-        """After `finish`."""
+    def regrant(self, partial: Row, accords: Accords, findings: Findings) -> None:
+        """What a version has granted anew of a long history, when its rescore isn't done yet."""
+        _, version, number, text = partial
+        activities = (row for row in self._history if row[2] <= number and row[3] == "activity")
+        done = [model.done_of(row[1], _KINDS["activity"].decode(row[5]), row[4]) for row in activities]
+        regranted = model.regrant(done, accords.version(version))
+        self._grant(regranted.earned)
+        if store.decode_line(text) != store.decode_line(store.encode_line(regranted.line)):
+            what = f"up to number {number} differs from what version {version} grants"
+            findings.note(Check.SCORING, f"scoring.rescoring: lead {self._lead_id} {what}")
+
+    def compare(self, stored: Row | None, ledger: Sequence[Row], partition: int, findings: Findings) -> None:
+        """After `finish`, and `regrant` if a rescore isn't done."""
         findings.saw(Check.SCORING, 1)
         findings.saw(Check.LEDGER, len(ledger))
         subject = f"scoring.leads: lead {self._lead_id}"
         if self.broken:
             findings.note(Check.SCORING, f"scoring.history: the inputs of lead {self._lead_id} {self.broken}")
             return
-        folded = self._state and store.state_row(self._lead_id, self._state)
+        folded = self._state and store.state_row(self._lead_id, self._state, partition)
         if found := describe(store.STATE_COLUMNS, stored, folded, packed=_PACKED):
             findings.note(Check.SCORING, f"{subject}: {found}, by the fold of its {len(self._history)} inputs")
         if found := misnumbered([row[2] for row in self._history]):
@@ -73,9 +86,13 @@ class ScoringFold:
             what = f"{len(ledger)} lines: {missing} that the fold grants are missing, {unknown} it doesn't grant"
             findings.note(Check.LEDGER, f"scoring.grants: lead {self._lead_id} has {what}")
 
-    def _inputs(self) -> Iterator[tuple[model.Input, datetime]]:
-        for _, _, _, kind, received_at, body in self._history:
-            yield _KINDS[kind].decode(body), received_at
+    def _inputs(self) -> Iterator[tuple[UUID, model.Input | model.Rescore, datetime]]:
+        for _, event_id, _, kind, received_at, body in self._history:
+            yield event_id, _KINDS[kind].decode(body), received_at
+
+    def _grant(self, earned: Iterable[model.Earned]) -> None:
+        for done, accord, grants in earned:
+            self._grants += [(done.event_id, g["rule"], g["points"], g["withheld"], accord) for g in grants]
 
     def _go_on(self) -> bool:
         """Folds one more input; False at the end, or at an input that can't be folded."""
@@ -89,8 +106,9 @@ class ScoringFold:
         event_id = self._history[self._folded][1]
         self._folded += 1
         self._state = decision.state
-        for grant in decision.grants:
-            self._grants.append((event_id, grant["rule"], grant["points"], grant["withheld"], decision.state.accord))
+        accord = decision.state.accord
+        self._grants += [(event_id, g["rule"], g["points"], g["withheld"], accord) for g in decision.grants]
+        self._grant(decision.also)
         self._told[derived_id(event_id, ScoreChanged.TYPE)] = _score_of(decision.score)
         return True
 

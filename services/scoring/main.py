@@ -1,12 +1,44 @@
 """Wires scoring."""
 
-from services.scoring.handler import ScoringHandler
+from functools import partial
+from typing import Final
+
+from services.scoring.handler import Desk, ScoringHandler
 from services.scoring.metrics import Metrics
-from services.scoring.store import PostgresStore
+from services.scoring.store import PostgresStore, RescoreStore
+from services.scoring.sweeper import Rescorer, Versions, watch_rescores
 from shared.lifecycle import Resources, Service
+
+LEFT_INTERVAL_SECONDS: Final = 5.0
+
+
+class _Desks(dict[int, Desk]):
+    """One for each partition, made when it is asked for."""
+
+    def __missing__(self, partition: int) -> Desk:
+        self[partition] = desk = Desk(partition)
+        return desk
 
 
 def wire(resources: Resources) -> Service:
-    """The service `scoring`. Each partition has its own handler, which keeps the states of hot leads."""
-    store, metrics = PostgresStore(), Metrics(resources.registry)
-    return Service("scoring", handler=lambda partition: ScoringHandler(resources.accords, store, metrics), at_once=True)
+    """The service `scoring`. Handler and sweeper of a partition share the states of its hot leads."""
+    store, progress, metrics = PostgresStore(), RescoreStore(), Metrics(resources.registry)
+    accords, pool = resources.accords, resources.pool
+    versions, desks = Versions(accords, pool), _Desks()
+
+    def handler(partition: int) -> ScoringHandler:
+        return ScoringHandler(accords, store, progress, metrics=metrics, desk=desks[partition])
+
+    def ticker(partition: int) -> Rescorer:
+        return Rescorer(
+            desk=desks[partition],
+            versions=versions,
+            accords=accords,
+            store=store,
+            progress=progress,
+            pool=pool,
+            metrics=metrics,
+        )
+
+    watch = partial(watch_rescores, pool, progress, metrics, LEFT_INTERVAL_SECONDS)
+    return Service("scoring", handler, ticker, background=(watch,), at_once=True)

@@ -1,7 +1,7 @@
 """Which version of the accord applies to an event (ACCORD.md "Versions, signatures, effect")."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from shared.agreement.compiled import CompiledAccord
@@ -28,6 +28,26 @@ class Accords:
         if at_least is not None:
             rank = max(rank, self._rank[at_least])
         return accords[rank]
+
+    def since(self, version: int, through: int) -> Sequence[CompiledAccord]:
+        """The versions after the first of these, in their order of effect, up to and with the second; none if that is
+        no later."""
+        return self._accords[self._rank[version] + 1 : self._rank[through] + 1]
+
+    def before(self, version: int) -> Sequence[int]:
+        """The numbers of the versions that came into effect before this."""
+        return [accord.version for accord in self._accords[: self._rank[version]]]
+
+    def following(self, version: int) -> CompiledAccord | None:
+        """The one that comes into effect after this; None for the last."""
+        rank = self._rank[version] + 1
+        return self._accords[rank] if rank < len(self._accords) else None
+
+    def reached(self, at: datetime, version: int | None) -> CompiledAccord:
+        """The version in effect at this instant, but none that a lead which carries `version` was not yet rescored
+        under. None: the lead carries none."""
+        accord = self.at(at)
+        return accord if version is None or not self.since(version, accord.version) else self.version(version)
 
     def version(self, number: int) -> CompiledAccord:
         """This version; KeyError for one that was never signed (or isn't read yet)."""

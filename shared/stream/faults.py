@@ -11,11 +11,14 @@ from shared.errors import (
     PositionsMoved,
     Raced,
     Surroundings,
+    TooMuch,
     Unavailable,
 )
 
 _POISON_CLASSES = ("22", "23")  # data exception, integrity constraint violation
-_NOT_THE_EVENT = (Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, OutOfRange, AlreadyApplied)
+_NOT_THE_EVENT = (
+    *(Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, OutOfRange, AlreadyApplied, TooMuch),
+)
 
 
 def is_poison(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from shared.clock import Clock
-from shared.errors import AlreadyApplied, Gap, OutOfRange, OwnershipLost, PositionsMoved, Surroundings
+from shared.errors import AlreadyApplied, Gap, OutOfRange, OwnershipLost, PositionsMoved, Surroundings, TooMuch
 from shared.events.envelope import Outgoing, Record
 from shared.stream import dead_letter
 from shared.stream.carrier import Carrier, Claim, Missing, Slot
@@ -145,6 +145,10 @@ class Runner:
                 await self._apply(claim, fetched)
             except Stopped:
                 return
+            except TooMuch:
+                if await self._tick_if_due(claim) != 0:
+                    raise
+                return
         due_in = await self._tick_if_due(claim)
         if await self._replay_if_asked(claim) or due_in == 0:
             return
@@ -219,7 +223,8 @@ class Runner:
         except (OwnershipLost, PositionsMoved, Stopped):
             raise
         except Exception as error:
-            if not is_poison(error):
+            is_too_much = isinstance(error, TooMuch) and len(records) > 1
+            if not is_poison(error) and not is_too_much:
                 raise
             if len(records) == 1:
                 await self._bury(claim, records[0], error)

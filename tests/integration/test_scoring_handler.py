@@ -23,10 +23,10 @@ from line_builders import (
 )
 from prometheus_client import CollectorRegistry
 
-from services.scoring.handler import ScoringHandler
+from services.scoring.handler import Desk, ScoringHandler
 from services.scoring.metrics import Metrics
 from services.scoring.model import Input, State, fold
-from services.scoring.store import PostgresStore, history_of
+from services.scoring.store import PostgresStore, RescoreStore, history_of
 from shared.errors import AlreadyApplied, Poison
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.codec import decode
@@ -43,7 +43,9 @@ class Scoring:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.registry = CollectorRegistry()
         self._pool = pool
-        self._handler = ScoringHandler(SignedOnce(ACCORD), PostgresStore(), Metrics(self.registry))
+        self._handler = ScoringHandler(
+            SignedOnce(ACCORD), PostgresStore(), RescoreStore(), metrics=Metrics(self.registry), desk=Desk(0)
+        )
 
     async def step(self, *items: Input) -> Sequence[Outgoing]:
         records = [record_of(item, offset) for offset, item in enumerate(items)]
@@ -69,7 +71,9 @@ async def folded_state(pool: asyncpg.Pool, lead_id: Any = ADA) -> State:
         lines = await history_of(connection, lead_id)
     kinds: dict[str, type[Input]] = {"activity": Activity, "profile": ProfileUpdated}
     assert [line.number for line in lines] == list(range(1, len(lines) + 1))
-    history = [(msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in lines]
+    history = [
+        (line.event_id, msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in lines
+    ]
     return list(fold(history, accords_of(ACCORD)))[-1].state
 
 

@@ -1,19 +1,24 @@
-"""One event after another: the state, the score that is told, and its reasons in words."""
+"""One event after another: what an activity or a profile update comes to, under its version and, if it is late, under
+each since its own (ACCORD.md "Versions, signatures, effect")."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from math import fsum
-from typing import Any, NamedTuple
+from typing import Any
+from uuid import UUID
 
 from services.scoring.model.grants import HORIZON, Granted, Moment, grant
-from services.scoring.model.rules import EPOCH, MICROSECOND, Rules, instant, rules_of
-from services.scoring.model.state import Decision, Input, Older, State, Total
+from services.scoring.model.past import Past, done_of
+from services.scoring.model.rescoring import Rescore, regrant, rescore
+from services.scoring.model.rules import instant, rules_of
+from services.scoring.model.scores import About, decide
+from services.scoring.model.state import Decision, Done, Earned, Input, Older, State, Window
 from shared.agreement.compiled import CompiledAccord
-from shared.agreement.decay import bounded
 from shared.agreement.versions import Accords
 from shared.events.activity import Activity, ProfileUpdated
 
-REASONS_MAX = 5
+
+class NotRescored(LookupError):
+    """A lead is rescored before an event of a later version is applied to it."""
 
 
 def may_need_older(item: Input, *, received_at: datetime, as_of: int, accord: CompiledAccord) -> bool:
@@ -27,64 +32,87 @@ def apply(
     state: State, item: Input, *, received_at: datetime, accord: CompiledAccord, older: Older | None = None
 ) -> Decision:
     """The decision on one activity or profile update. `older` must be there when `may_need_older` says so."""
+    if accord.version != state.accord and state.number:
+        raise NotRescored(f"the lead carries version {state.accord}, the event is one of version {accord.version}")
     received = instant(received_at)
     moment = Moment(min(instant(item.occurred_at), received), max(state.as_of, received), older)
-    rules = rules_of(accord)
-    if accord.version != state.accord:
-        # Totals of rules that this version doesn't have are no longer worth anything.
-        state = state._replace(totals={id: total for id, total in state.totals.items() if id in rules.by_id})
     if isinstance(item, Activity):
-        granted = grant(state, item, rules, moment)
+        granted = grant(state, item, rules_of(accord), moment)
     else:
         granted = Granted((), state.totals, state.windows, state.preceding)
-    about = _learn(state, item, moment.t, accord)
-    points = _points(granted.totals, rules, moment.as_of)
-    after = State(
-        state.version + 1,
-        state.number + 1,
-        accord.version,
-        moment.as_of,
-        granted.totals,
-        granted.windows,
-        granted.preceding,
-        *about[:-3],
-        bounded(fsum([value for _, _, value, _ in points]), accord.cap),
-        *about[-3:],
-    )
-    score = _score_data(state, after, granted, _reasons(points, after, accord))
+    decision = decide(state, _learn(state, item, moment.t, accord), granted, accord, moment.as_of)
+    if moment.as_of == received:
+        decision.score["as_of"] = received_at
     if isinstance(item, Activity):
-        score["activity"], score["activity_received_at"] = item.type, received_at
-    score["as_of"] = received_at if moment.as_of == received else EPOCH + moment.as_of * MICROSECOND
-    return Decision(after, score, granted.grants)
+        decision.score["activity"], decision.score["activity_received_at"] = item.type, received_at
+    return decision
 
 
-def fold(history: Iterable[tuple[Input, datetime]], accords: Accords) -> Iterator[Decision]:
-    """Every decision on a lead's whole history, given as (input, received_at) in its order; the last has the state."""
-    state, older = State(), Older([], [])
-    for item, received_at in history:
-        accord = accords.at(received_at, at_least=state.accord or None)
-        decision = apply(state, item, received_at=received_at, accord=accord, older=older)
-        older.remember(item, received_at, decision.grants)
+def is_late(received_at: datetime, accord: int, accords: Accords) -> bool:
+    """Whether an event belongs to an earlier version than the one that its lead carries."""
+    return bool(accords.since(accords.at(received_at).version, accord))
+
+
+def decide_on(
+    state: State, event_id: UUID, item: Input, received_at: datetime, *, accords: Accords, past: Past | None
+) -> Decision:
+    """As `apply`, under the version that the event is to be decided by, and what it is granted under each since its
+    own. The lead was rescored under it before. `past` must be there when `may_need_older` or `is_late` says so."""
+    own = accords.at(received_at)
+    accord = accords.at(received_at, at_least=state.accord or None)
+    older = None if past is None else past.under(accord.version)
+    decision = apply(state, item, received_at=received_at, accord=accord, older=older)
+    if past is None:
+        if own is not accord and isinstance(item, Activity):
+            raise LookupError("an event of an earlier version needs the lead's past: is_late is asked first")
+        return decision
+    if isinstance(item, Activity):
+        done = done_of(event_id, item, received_at)
+        earlier = [own, *accords.since(own.version, accord.version)][:-1]
+        also = [_granted_late(done, version, past, accords) for version in earlier]
+        decision = decision._replace(also=also)
+        past.remember(done)
+        past.add([*also, Earned(done, accord.version, decision.grants)])
+    return decision
+
+
+def _granted_late(done: Done, accord: CompiledAccord, past: Past, accords: Accords) -> Earned:
+    """The grants of a version that the lead no longer carries: no state has its windows, so all is looked up."""
+    rules = rules_of(accord)
+    following = accords.following(accord.version)
+    until = None if following is None else instant(accords.effective_at(following.version))
+    older = past.under(accord.version, until)
+    before = Granted(
+        (),
+        {rule: [0.0, 0, 0] for rule, _, _ in older.grants},
+        {id: _FORGOTTEN for id, rule in rules.by_id.items() if rule.limit},
+        {id: _FORGOTTEN for id, rule in rules.by_id.items() if rule.after},
+    )
+    granted = grant(before, done, rules, Moment(done.t, done.received, older))
+    return Earned(done, accord.version, granted.grants)
+
+
+# A window that remembers nothing, so that the older grants are asked.
+_FORGOTTEN: Window = [1 << 62, []]
+
+
+def fold(history: Iterable[tuple[UUID, Input | Rescore, datetime]], accords: Accords) -> Iterator[Decision]:
+    """Every decision on a lead's whole history, given as (event id, input, received_at) in its order; the last has the
+    state."""
+    state, past = State(), Past()
+    for event_id, item, received_at in history:
+        if isinstance(item, Rescore):
+            accord, before = accords.version(item.version), accords.version(state.accord)
+            regranted = regrant(past.done, accord)
+            past.add(regranted.earned)
+            decision = rescore(state, regranted, accord, before=before, effective_at=received_at).decision
+        else:
+            decision = decide_on(state, event_id, item, received_at, accords=accords, past=past)
         state = decision.state
         yield decision
 
 
-class _About(NamedTuple):
-    """What is known about the lead: the fields of State from `profile` on, without the engagement."""
-
-    profile: Mapping[str, Any]
-    profile_at: Mapping[str, int]
-    email: str | None
-    source: str | None
-    campaign: str | None
-    first_source: str | None
-    first_team: str | None
-    fit: int
-    fit_rules: Any
-    grade: str
-
-
-def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> _About:
+def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> About:
     """What is known after the event; the fit is looked at again only when something about the lead changed."""
     email = item.identifiers.get("email") or state.email
     profile, profile_at = state.profile, state.profile_at
@@ -96,10 +124,10 @@ def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> _About:
         if state.first_source is None:
             first = (item.source, item.team)
     fit: tuple[int, Any, str] = (state.fit, state.fit_rules, state.grade)
-    if profile is not state.profile or email != state.email or accord.version != state.accord:
+    if profile is not state.profile or email != state.email or not state.number:
         found = accord.fit(profile, email)
         fit = (found.points, [[id, points] for id, points in found.rules], found.grade)
-    return _About(profile, profile_at, email, source, campaign, first[0], first[1], fit[0], fit[1], fit[2])
+    return About(profile, profile_at, email, source, campaign, first[0], first[1], fit[0], fit[1], fit[2])
 
 
 def _merged(state: State, fields: Mapping[str, Any], t: int) -> tuple[Mapping[str, Any], Mapping[str, int]]:
@@ -109,49 +137,3 @@ def _merged(state: State, fields: Mapping[str, Any], t: int) -> tuple[Mapping[st
         return state.profile, state.profile_at
     profile = {field: value for field, value in {**state.profile, **news}.items() if value is not None}
     return profile, {**state.profile_at, **dict.fromkeys(news, t)}
-
-
-# What one rule's grants, or one fit rule, come to: -|points|, words, points, count. They sort by what weighs most.
-_Reason = tuple[float, str, float, int]
-
-
-def _points(totals: Mapping[str, Total], rules: Rules, as_of: int) -> list[_Reason]:
-    """What each rule's grants are worth now."""
-    points = []
-    for id, (before, at, count) in totals.items():
-        rule = rules.by_id[id]
-        half_life = rule.half_life
-        # `worth`, spelled out: every rule of every event passes here.
-        value = before if half_life is None else before * 2.0 ** ((at - as_of) / half_life)
-        points.append((-abs(value), rule.words, value, count))
-    return points
-
-
-def _reasons(points: list[_Reason], state: State, accord: CompiledAccord) -> list[dict[str, Any]]:
-    """What weighs most, in words."""
-    fit = [(-abs(float(fit)), accord.fit_words(id), float(fit), 1) for id, fit in state.fit_rules]
-    return [
-        {"words": words if count == 1 else f"{words} ×{count}", "points": value}
-        for _, words, value, count in sorted(points + fit)[:REASONS_MAX]
-    ]
-
-
-def _score_data(before: State, state: State, granted: Granted, reasons: list[dict[str, Any]]) -> dict[str, Any]:
-    """The data of `accord.score.changed`, as a mapping that is encoded without a model in between."""
-    return {
-        "version": state.version,
-        "changed": (state.engagement, state.fit, state.grade) != (before.engagement, before.fit, before.grade),
-        "engagement": state.engagement,
-        "fit": state.fit,
-        "grade": state.grade,
-        "reasons": reasons,
-        "grants": granted.grants,
-        "lead": {
-            "email": state.email,
-            "profile": state.profile,
-            "source": state.source,
-            "campaign": state.campaign,
-            "first_source": state.first_source,
-            "first_team": state.first_team,
-        },
-    }

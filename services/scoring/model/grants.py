@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.scoring.model.rules import Limit, Precondition, Rule, Rules
-from services.scoring.model.state import Grant, Older, State, Total, Window, WithheldReason
+from services.scoring.model.state import Done, Grant, Older, State, Total, Window, WithheldReason
 from shared.events.activity import Activity
 
 # One day. A longer horizon makes every state bigger; a shorter one sends more late events to the ledger.
@@ -37,8 +37,8 @@ def worth(points: float, at: int, half_life: int | None, when: int) -> float:
     return points if half_life is None else points * 2.0 ** ((at - when) / half_life)
 
 
-def grant(state: State, activity: Activity, rules: Rules, moment: Moment) -> Granted:
-    """The grants of every rule that matches."""
+def grant(state: State | Granted, activity: Activity | Done, rules: Rules, moment: Moment) -> Granted:
+    """The grants of every rule that matches. What was granted so far can stand for the state."""
     grants: list[Grant] = []
     totals, windows, preceding = state.totals, state.windows, state.preceding
     for rule in rules.on.get(activity.type, ()):
@@ -57,7 +57,7 @@ def grant(state: State, activity: Activity, rules: Rules, moment: Moment) -> Gra
     return Granted(grants, totals, windows, preceding)
 
 
-def _points(state: State, rule: Rule, moment: Moment) -> tuple[int, WithheldReason | None]:
+def _points(state: State | Granted, rule: Rule, moment: Moment) -> tuple[int, WithheldReason | None]:
     """What the rule grants now, and why that is less than its points."""
     if rule.after and not _follows(state.preceding.get(rule.id), rule.after, moment):
         return 0, WithheldReason.AFTER
@@ -89,8 +89,10 @@ def _follows(window: Window | None, after: Precondition, moment: Moment) -> bool
     forgotten, kept = window
     first, t = moment.t - after.within, moment.t
     if forgotten is not None and forgotten >= first:
-        done = (data for type, at, data in _brought(moment).activities if type == after.activity and first <= at < t)
-        return any(after.matches(data) for data in done)
+        activities = _brought(moment).activities
+        return any(
+            first <= done.t < t and after.matches(done.data) for done in activities if done.type == after.activity
+        )
     return any(first <= at < t for at, _ in kept)
 
 

@@ -18,6 +18,11 @@ def instant(at: datetime) -> int:
     return (at - EPOCH) // MICROSECOND
 
 
+def moment_of(microseconds: int) -> datetime:
+    """The instant that many microseconds after 1970."""
+    return EPOCH + microseconds * MICROSECOND
+
+
 class Limit(NamedTuple):
     """`at_most`."""
 

@@ -4,13 +4,13 @@ A state is made of what JSON is made of, with times in microseconds since 1970, 
 a busy line loads and saves ten thousand of them a second. What stands in a state is never changed, only replaced.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
-from services.scoring.model.rules import instant
 from shared.events.activity import Activity, ProfileUpdated
 
 Input = Activity | ProfileUpdated
@@ -38,18 +38,32 @@ class Grant(TypedDict):
     why: WithheldReason | None
 
 
+class Done(NamedTuple):
+    """One activity of a lead's history, as far as rules ask: `t` is when it counts, both times in microseconds."""
+
+    event_id: UUID
+    type: str
+    t: int
+    received: int
+    data: Mapping[str, Any]
+
+
+Granted = tuple[str, int, int]  # rule, time, points
+
+
 class Older(NamedTuple):
-    """All of a lead, whatever its age: grants as (rule, time, points), activities as (type, time, data)."""
+    """All of a lead under one version, whatever its age."""
 
-    grants: list[tuple[str, int, int]]
-    activities: list[tuple[str, int, Mapping[str, Any]]]
+    grants: Sequence[Granted]
+    activities: Sequence[Done]
 
-    def remember(self, item: Input, received_at: datetime, grants: Iterable[Grant]) -> None:
-        """Adds one event that was applied and what it was granted."""
-        if isinstance(item, Activity):
-            t = instant(min(item.occurred_at, received_at))
-            self.activities.append((item.type, t, item.data))
-            self.grants.extend((grant["rule"], t, grant["points"]) for grant in grants if grant["points"])
+
+class Earned(NamedTuple):
+    """What one activity was granted under one version."""
+
+    done: Done
+    accord: int
+    grants: Sequence[Grant]
 
 
 class State(NamedTuple):
@@ -79,11 +93,13 @@ class State(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """The new state, the data of `accord.score.changed`, and the lines of the ledger."""
+    """The new state, the data of `accord.score.changed`, what the activity was granted under the state's version, and
+    what else goes into the ledger: a late activity's grants under earlier versions, or all those of a rescore."""
 
     state: State
     score: dict[str, Any]
     grants: Sequence[Grant]
+    also: Sequence[Earned] = ()
 
 
 class HistoryLine(NamedTuple):
@@ -92,7 +108,7 @@ class HistoryLine(NamedTuple):
     lead_id: UUID
     event_id: UUID
     number: int
-    kind: Literal["activity", "profile"]
+    kind: Literal["activity", "profile", "rescore"]
     received_at: datetime
     body: bytes
 
@@ -112,9 +128,24 @@ class LedgerLine(NamedTuple):
     why: str | None
 
 
+@dataclass(slots=True)
+class Tally:
+    """How far one step brought the rescore under one version. `joined`: leads that are new, and were first scored under
+    an earlier one; `older` are the versions before it."""
+
+    older: Sequence[int]
+    joined: int = 0
+    done: int = 0
+    changed: int = 0
+    newly_qualifying: int = 0
+
+
 class Batch(NamedTuple):
-    """What one step saves."""
+    """What one step saves. `ledger` has what activities were granted when they were applied, `regranted` what else:
+    under earlier versions, or by a rescore. Tallies by version."""
 
     states: dict[UUID, State]
     history: list[HistoryLine]
     ledger: list[LedgerLine]
+    regranted: list[LedgerLine]
+    tallies: dict[int, Tally]

@@ -16,7 +16,7 @@ ACCORD = example_accord()
 
 
 def folded(*items: Input) -> list[Decision]:
-    return list(fold([(item, item.received_at) for item in items], accords_of(ACCORD)))
+    return list(fold([(item.id, item, item.received_at) for item in items], accords_of(ACCORD)))
 
 
 def last(*items: Input) -> Decision:
