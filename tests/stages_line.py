@@ -21,11 +21,12 @@ from line_builders import (
 )
 from prometheus_client import CollectorRegistry
 
-from services.scoring.handler import ScoringHandler
+from services.scoring.handler import Desk, ScoringHandler
 from services.scoring.metrics import Metrics as ScoringMetrics
 from services.scoring.model import Input as ScoringInput
 from services.scoring.model import fold as fold_scores
 from services.scoring.store import PostgresStore as ScoringStore
+from services.scoring.store import RescoreStore
 from services.scoring.store import history_of as scoring_history_of
 from services.stages.handler import StagesHandler
 from services.stages.metrics import Metrics
@@ -49,7 +50,8 @@ class Line:
         self.registry = CollectorRegistry()
         self._pool = pool
         signed, clock = SignedOnce(ACCORD), ManualClock(after(seconds=2))
-        self.scoring = ScoringHandler(signed, ScoringStore(), ScoringMetrics(CollectorRegistry()))
+        metrics = ScoringMetrics(CollectorRegistry())
+        self.scoring = ScoringHandler(signed, ScoringStore(), RescoreStore(), metrics=metrics, desk=Desk(0))
         self.stages = StagesHandler(signed, PostgresStore(), metrics=Metrics(self.registry), clock=clock)
 
     async def score(self, *items: ScoringInput) -> list[Event]:
@@ -81,7 +83,7 @@ async def refolded(pool: asyncpg.Pool, lead_id: UUID) -> State:
         lines = await history_of(connection, lead_id)
     kinds: dict[str, type[Activity | ProfileUpdated]] = {"activity": Activity, "profile": ProfileUpdated}
     decisions = fold_scores(
-        [(msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in inputs],
+        [(line.event_id, msgspec.json.decode(line.body, type=kinds[line.kind]), line.received_at) for line in inputs],
         accords_of(ACCORD),
     )
     scores = {

@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from shared.events.topics import partition_of
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
