@@ -150,7 +150,7 @@ class Rescorer:
         self, transaction: Transaction, accords: Accords, accord: CompiledAccord, states: dict[UUID, State]
     ) -> Sequence[Outgoing]:
         hot = self._desk.hot.take(transaction, states)
-        done = await self._store.done(transaction.connection, states)
+        done = await self._store.done(transaction.connection, list(states))
         scoring = Scoring(accords, states, {})
         granted = 0
         for lead_id, state in states.items():

@@ -9,7 +9,7 @@ from builders import NOON, an_event, eventually
 from contract.runner_world import NameKeeper, Service, TickKeeper, a_service, keeps, kept, post, running
 from contract.worlds import World, all_on, assert_numbers_are_whole, count_on
 
-from shared.errors import Poison, Surroundings
+from shared.errors import Poison, Surroundings, TooMuch
 from shared.events.dead_letter import DeadLettered
 from shared.events.envelope import Outgoing
 from shared.events.topics import ACTIVITY, DEAD_LETTER, SCORE
@@ -71,6 +71,42 @@ class RunnerFailureContract:
     @staticmethod
     async def _is_kept(world: World, name: str) -> bool:
         return name in await kept(world)
+
+    async def test_a_batch_that_needs_more_than_a_step_may_do_is_halved(self, world: World) -> None:
+        def refuse(batch: list[str]) -> None:
+            if len(batch) > 3:
+                raise TooMuch
+
+        numbers = [f"{n:02}" for n in range(20)]
+        await post(world, *numbers)
+        service = a_service(world, handler=NameKeeper(world, refuse))
+        async with running(service):
+            await keeps(world, numbers)
+        assert max(len(batch) for batch in service.handler.batches[-2:]) <= 3
+        assert await world.letters() == 0
+        assert service.metric("accord_stream_retries_total") == 0
+
+    async def test_an_event_that_alone_needs_too_much_waits_until_the_ticker_has_prepared_it(
+        self, world: World
+    ) -> None:
+        ticker = TickKeeper(world)
+
+        def refuse(batch: list[str]) -> None:
+            if "huge" in batch and ticks_left:
+                ticks_left.pop()
+                ticker.due = 1
+                raise TooMuch
+
+        ticks_left = [1, 2, 3, 4, 5]
+        await post(world, "before", "huge", "after")
+        service = a_service(world, handler=NameKeeper(world, refuse), ticker=ticker)
+        async with running(service):
+            await eventually(lambda: self._is_kept(world, "after"))
+        names_kept = await kept(world)
+        assert [name for name in names_kept if name != "tick"] == ["before", "huge", "after"]
+        assert names_kept.index("huge") > names_kept.index("tick")
+        assert await world.letters() == 0
+        assert service.metric("accord_stream_retries_total") == 0
 
     async def test_a_handler_that_fails_on_everything_stops_and_does_not_drain_the_log(self, world: World) -> None:
         numbers = [f"{n:03}" for n in range(100)]

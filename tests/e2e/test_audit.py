@@ -50,6 +50,7 @@ ANOTHER_SEEN = "INSERT INTO ingest.events_seen VALUES (gen_random_uuid(), now())
 TAMPERINGS = {
     "UPDATE scoring.leads SET engagement = engagement + 1": {"scoring"},
     "UPDATE scoring.leads SET state = jsonb_set(state::jsonb, '{9}', '\"x@y.example\"')::text": {"scoring"},
+    "UPDATE scoring.leads SET partition = 3 - partition": {"scoring"},
     "UPDATE scoring.history SET number = number + 1": {"scoring"},
     f"UPDATE scoring.history SET body = '[]' WHERE event_id = {A_SCORED}": {"scoring"},
     f"DELETE FROM scoring.history WHERE event_id = {A_SCORED}": {"accepted", "applied", "scoring", "ledger", "scores"},
