@@ -8,6 +8,10 @@ WINDOW_EVENTS = 1_000
 IN_WINDOW_MAX = 50
 
 
+class Stopped(Exception):
+    """The breaker stopped this partition in the middle of a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """How often the last events were dead-lettered. Stands in the ownership row, so it survives restarts.

@@ -14,10 +14,12 @@ from shared.errors import (
     TooMuch,
     Unavailable,
 )
+from shared.stream.breaker import Stopped
 
 _POISON_CLASSES = ("22", "23")  # data exception, integrity constraint violation
 _NOT_THE_EVENT = (
     *(Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, OutOfRange, AlreadyApplied, TooMuch),
+    Stopped,
 )
 
 

@@ -14,6 +14,7 @@ from shared.clock import Clock
 from shared.errors import AlreadyApplied, Gap, OutOfRange, OwnershipLost, PositionsMoved, Surroundings, TooMuch
 from shared.events.envelope import Outgoing, Record
 from shared.stream import dead_letter
+from shared.stream.breaker import Stopped
 from shared.stream.carrier import Carrier, Claim, Missing, Slot
 from shared.stream.causes import PATIENCE_SECONDS, Ordered
 from shared.stream.faults import is_poison, kind_of
@@ -32,10 +33,6 @@ BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 RESUME_CHECK_SECONDS = 1.0
 # While a number is missing it is looked for so far ahead: its emitter's relay sends it again, with what followed.
 GAP_EVENTS_MAX = 50_000
-
-
-class Stopped(Exception):
-    """The breaker stopped this partition in the middle of a batch."""
 
 
 class Runner:
@@ -145,7 +142,7 @@ class Runner:
                 await self._apply(claim, fetched)
             except Stopped:
                 return
-            except TooMuch:
+            except TooMuch:  # for the ticker to prepare
                 if await self._tick_if_due(claim) != 0:
                     raise
                 return
@@ -220,18 +217,15 @@ class Runner:
                 await self._step(claim, left)
             async with claim.step(advance(claim.positions, records), claim.breaker):
                 pass
-        except (OwnershipLost, PositionsMoved, Stopped):
-            raise
         except Exception as error:
-            is_too_much = isinstance(error, TooMuch) and len(records) > 1
-            if not is_poison(error) and not is_too_much:
-                raise
-            if len(records) == 1:
+            if len(records) == 1 and is_poison(error):
                 await self._bury(claim, records[0], error)
-                return
-            middle = len(records) // 2
-            await self._step(claim, records[:middle])
-            await self._step(claim, records[middle:])
+            elif len(records) > 1 and (is_poison(error) or isinstance(error, TooMuch)):
+                middle = len(records) // 2
+                await self._step(claim, records[:middle])
+                await self._step(claim, records[middle:])
+            else:
+                raise
 
     async def _commit(self, claim: Claim, records: Sequence[Record]) -> None:
         service = self.slot.service

@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from shared.events.topics import partition_of
 
-revision = "0014"
-down_revision = "0013"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
