@@ -93,7 +93,7 @@ def test_the_limit_of_the_survey_withholds_as_the_table_says() -> None:
     accord = compile_accord(example_with("id: survey"), 1)
     table = list(rows("limit of survey"))
     items = [activity("survey.completed", after(days=int(day))) for day, *_ in table]
-    decisions = fold([(item, item.received_at) for item in items], accords_of(accord))
+    decisions = fold([(item.id, item, item.received_at) for item in items], accords_of(accord))
     assert [decision.grants[0]["points"] for decision in decisions] == [int(granted) for _, granted, _ in table]
 
 
@@ -106,7 +106,7 @@ def test_a_rescore_gives_what_the_table_says() -> None:
         accord = read_accord(written)
         surveys: list[Input] = [activity("survey.completed", after(days=days)) for days in (0, 10)]
         asked = profile(after(days=20), country="NO")
-        items = [(item, item.received_at) for item in (*surveys, asked)]
+        items = [(item.id, item, item.received_at) for item in (*surveys, asked)]
         decisions = list(fold(items, accords_of(compile_accord(accord, 1))))
         assert decisions[-1].state.engagement == pytest.approx(float(engagement), abs=1e-3)
         granted = [decision.grants[0]["points"] for decision in decisions[:2]]
