@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from shared.events.topics import partition_of
 
-revision = "0021"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
