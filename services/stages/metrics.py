@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.stages.model import Batch
-from shared.events.lifecycle import LeadAssigned
+from shared.events.lifecycle import AssignmentReason, IgnoredReason, LeadAssigned, PassedOverReason
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 3600)
 
@@ -42,6 +42,15 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+        # A series that begins with its first count shows no increase: alerts would miss that one.
+        for counter, reasons in (
+            (self.ignored, IgnoredReason),
+            (self.assignments, AssignmentReason),
+            (self.passed_over, PassedOverReason),
+        ):
+            for reason in reasons:
+                counter.labels(reason)
 
     def applied(self, batch: Batch, latencies_seconds: Iterable[float]) -> None:
         """Counts one batch that was committed."""

@@ -148,6 +148,22 @@ def test_whom_no_team_has_any_more_is_gone_unless_people_handed_them_the_lead() 
     assert (told.owner, told.passed_over) == ("grace", (PassedOver("boss", GONE),))
 
 
+def test_a_lead_that_is_kept_is_of_a_team_that_has_its_owner_or_else_of_the_one_it_was_or_its_rule_s() -> None:
+    teams = {"a": [{"owner": "ada"}], "b": [{"owner": "ada"}, {"owner": "grace"}]}
+    accord = accord_with({"teams": teams, "rules": [{"team": "a"}]})
+    for owner, before, after_ in (
+        ("ada", "b", "b"),
+        ("grace", "a", "b"),
+        ("grace", None, "b"),
+        ("boss", "b", "b"),
+        ("boss", None, "a"),
+    ):
+        held = State(lead("x"), owner=owner, team=before, is_handed_over=True)
+        decision = qualify(accord, Routing(), "x", state=held)
+        assert (decision.state.owner, decision.state.team) == (owner, after_)
+        assert decision.state.is_handed_over
+
+
 def test_a_hand_over_passes_nobody_over_counts_as_a_lead_and_takes_the_new_owner_s_team() -> None:
     routing = {
         "teams": {"a": [{"owner": "ada"}], "b": [{"owner": "grace", "capacity": "1/d"}]},
