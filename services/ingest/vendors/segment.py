@@ -150,7 +150,7 @@ def _drafts(raw: Any, call: str | None, shared: Mapping[str, Any], *, may_act: b
     elif kind == DELETE:
         draft = Draft(kind=kind, is_erasure=True)
     else:
-        draft = _facts(raw, kind)
+        draft = _facts(raw, kind, context)
     yield replace(
         draft,
         lead=lead,
@@ -206,10 +206,12 @@ def _view(raw: Mapping[str, Any], kind: str, context: Mapping[str, Any]) -> Draf
     )
 
 
-def _facts(raw: Mapping[str, Any], kind: str) -> Draft:
-    """identify, group and alias: what is known of somebody, and under which names."""
+def _facts(raw: Mapping[str, Any], kind: str, context: Mapping[str, Any]) -> Draft:
+    """identify, group and alias: what is known of somebody, and under which names. RudderStack's SDKs put the traits
+    of an identify into the context."""
     table = GROUP_TABLE if kind == "group" else TABLE
-    return Draft(kind=kind, type=PROFILE_UPDATED, profile=_traits(raw.get("traits")), table=table)
+    around = {} if kind == "group" else _traits(context.get("traits"))
+    return Draft(kind=kind, type=PROFILE_UPDATED, profile={**around, **_traits(raw.get("traits"))}, table=table)
 
 
 def _traits(given: Any) -> dict[str, Any]:
