@@ -11,7 +11,6 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.model import Fault, Refused, read_json
-from services.ingest.schemas import FieldName
 from services.ingest.vendors.answers import problem, taken_or_422
 from services.ingest.vendors.bodies import json_of, mapping, text, unreadable
 from services.ingest.vendors.generic import PLAIN_KEYS, Expression
@@ -19,7 +18,7 @@ from services.ingest.vendors.jmes import Failed, query
 from services.ingest.vendors.names import activity_type
 from services.ingest.vendors.proofs import bearer, forged, is_any, unproven
 from services.ingest.vendors.shaping import Draft, identifier, lead_of, occurred, read_each, sender_id
-from services.ingest.vendors.source_settings import SourceOptions
+from services.ingest.vendors.source_settings import IdentifierName, SourceOptions
 from services.ingest.vendors.vendor import Read, Refusal, RefusalReason, Reply, Sent, SourceConfig, Vendor
 
 KIND: Final = "cloudevents"
@@ -37,7 +36,7 @@ class LeadMap(BaseModel):
 
     email: Expression | None = None
     anonymous_id: Expression | None = None
-    ids: dict[FieldName, Expression] = Field({}, max_length=20)
+    ids: dict[IdentifierName, Expression] = Field({}, max_length=20)
 
 
 class CloudEventsOptions(SourceOptions):

@@ -17,7 +17,7 @@ from services.ingest.vendors.names import activity_type, fold, shown
 from services.ingest.vendors.plain import split
 from services.ingest.vendors.proofs import basic, bearer, digest, forged, is_any, unproven
 from services.ingest.vendors.shaping import Draft, identifier, item_of, lead_of, occurred, present
-from services.ingest.vendors.source_settings import SourceOptions
+from services.ingest.vendors.source_settings import IdentifierName, SourceOptions
 from services.ingest.vendors.vendor import Bad, Item, Read, Refusal, Sent, SourceConfig, Standing, Vendor
 
 KIND = "generic"
@@ -61,7 +61,7 @@ class Map(BaseModel):
     occurred_at: Expression | None = None
     email: Expression | None = None
     anonymous_id: Expression | None = None
-    ids: dict[FieldName, Expression] = Field({}, max_length=20)
+    ids: dict[IdentifierName, Expression] = Field({}, max_length=20)
     profile: dict[FieldName, Expression] = Field({}, max_length=200)
     data: Expression | None = Field(None, description="An object; what is none is kept under `value`")
     campaign: Expression | None = None

@@ -19,6 +19,7 @@ KIND: Final = "pipedrive"
 CHANNELS: Final[Mapping[str, str]] = {"call": "call", "email": "email", "meeting": "meeting"}
 OUTCOMES: Final = {"won": "sales.won", "lost": "sales.lost"}
 NO_PERSON: Final = "names no person"
+NO_NEWS: Final = "changes nothing that the agreement reads"
 ABOUT_PEOPLE: Final = ("deal", "lead", "activity", "person")
 PERSON_TABLE: Final = {"job_title": "title"}
 PERSON_FACTS: Final = ("name", "first_name", "last_name", "job_title", "phone")
@@ -113,13 +114,13 @@ def _deal(change: Change, settings: PipedriveOptions) -> Draft:
     if stage in settings.stages and change.has_become("stage_id"):
         action = settings.stages[stage]
         if action is None:
-            return Draft(kind=change.kind, names=names, ignored="the source ignores this stage")
+            return change.draft(lead, names=names, ignored="the source ignores this stage")
         return change.draft(lead, type=f"sales.{action}", data={**money, **note}, names=names)
     if change.action == "create":
         return change.draft(lead, type="sales.opportunity.opened", data={**money, **note})
     if "stage_id" in change.before:
         return change.draft(lead, names=names, data={"stage_id": stage, **money})
-    return Draft(kind=change.kind, ignored="changes nothing that the agreement reads")
+    return change.draft(lead, ignored=NO_NEWS)
 
 
 def _activity(change: Change, settings: PipedriveOptions) -> Draft:
@@ -129,14 +130,14 @@ def _activity(change: Change, settings: PipedriveOptions) -> Draft:
     channels = {**CHANNELS, **settings.channels}
     names = (f"{change.kind}/{type_}",)
     channel = channels.get(type_)
-    if channel is None:
-        return Draft(kind=change.kind, names=names, ignored="no call, email or meeting")
-    if activity.get("done") is not True or not change.has_become("done"):
-        return Draft(kind=change.kind, names=names, ignored="not done, or done before")
     people = activity.get("participants")
     first = mapping(people[0]).get("person_id") if isinstance(people, list) and people else None
     lead = lead_of(ids={KIND: activity.get("person_id") or first})
-    data = present({"channel": channel, "note": text(activity.get("subject"))})
+    data = present({"channel": channel or type_ or None, "note": text(activity.get("subject"))})
+    if channel is None:
+        return change.draft(lead, names=names, data=data, ignored="no call, email or meeting")
+    if activity.get("done") is not True or not change.has_become("done"):
+        return change.draft(lead, names=names, data=data, ignored="not done, or done before")
     return change.draft(lead, type="sales.contacted", names=names, data=data)
 
 
@@ -168,7 +169,7 @@ def _lead_entity(change: Change) -> Draft:
         return change.draft(lead, type="lead.created", data=data)
     if change.now.get("is_archived") is True and "is_archived" in change.before:
         return change.draft(lead, names=(f"{change.kind}/archived",), data={**data, "is_archived": True})
-    return Draft(kind=change.kind, ignored="changes nothing that the agreement reads")
+    return change.draft(lead, ignored=NO_NEWS)
 
 
 def _primary(given: Any) -> str | None:

@@ -93,7 +93,7 @@ def _opportunity(record: Record, stages: Stages) -> Draft:
     names = (f"{record.kind}/StageName={stage}",) if stage else ()
     all_stages = {**STAGES, **stages}
     if stage in all_stages and all_stages[stage] is None:
-        return Draft(kind=record.kind or "", names=names, ignored="the source ignores this stage")
+        return _draft(record, lead, names=names, ignored="the source ignores this stage")
     data = {
         "amount": fields.get("Amount"),
         "currency": fields.get("CurrencyIsoCode"),
@@ -110,13 +110,13 @@ def _touch(record: Record) -> Draft:
     written = fields.get("TaskSubtype") or fields.get("Type") or ("Event" if record.kind == "Event" else "")
     channel = CHANNELS.get(written.lower(), "meeting" if record.kind == "Event" else None)
     names = (f"{record.kind}/{written}",) if written else ()
-    kind = record.kind or ""
+    lead = lead_of(ids=_who(record, "WhoId"))
+    data = present({"channel": channel or written or None, "note": fields.get("Subject")})
     if channel is None:
-        return Draft(kind=kind, names=names, ignored="no call, email or meeting")
+        return _draft(record, lead, names=names, data=data, ignored="no call, email or meeting")
     if record.kind == "Task" and fields.get("Status", "Completed") != "Completed":
-        return Draft(kind=kind, names=names, ignored="not completed")
-    data = present({"channel": channel, "note": fields.get("Subject")})
-    return _draft(record, lead_of(ids=_who(record, "WhoId")), names=names, type="sales.contacted", data=data)
+        return _draft(record, lead, names=names, data=data, ignored="not completed")
+    return _draft(record, lead, names=names, type="sales.contacted", data=data, once="contacted")
 
 
 def _draft(record: Record, lead: dict[str, Any], *, once: str | None = None, **parts: Any) -> Draft:

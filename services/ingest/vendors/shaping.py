@@ -31,7 +31,8 @@ TIME_FORM = "must be a time: RFC 3339, or seconds or milliseconds since 1970"
 class Draft:
     """An item in the vendor's words. `type` is the vendor's table's; None: this kind has none of its own.
 
-    `profile` has the vendor's own field names, of which `table` knows the plain ones."""
+    `profile` has the vendor's own field names, of which `table` knows the plain ones. What is `ignored` the source may
+    map all the same, if it says who it is about."""
 
     kind: str
     names: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ def item_of(draft: Draft, source: SourceConfig, position: int = 0) -> Item:
     type_ = draft.type if mapped is None else settings.events[mapped]
     if mapped is not None and type_ is None:
         return Item(kind, names, Standing.IGNORED, why="the source ignores this kind", position=position)
-    if mapped is None and draft.ignored is not None:
+    if draft.ignored is not None and (mapped is None or not draft.lead):
         return Item(kind, names, Standing.IGNORED, why=draft.ignored, position=position)
     standing = Standing.MAPPED if type_ is not None else Standing.UNMAPPED
     if draft.incomplete is not None:

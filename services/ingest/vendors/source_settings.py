@@ -11,6 +11,7 @@ from shared.events.sales import Action
 from shared.http.problems import field_errors
 
 ENTRIES_MAX = 500
+RESERVED_IDENTIFIERS = ("email", "anonymous_id")
 ACTIONS = tuple(action.value for action in Action)
 
 
@@ -26,8 +27,15 @@ def _known_action(value: str) -> str:
     return value
 
 
+def _free_name(value: str) -> str:
+    if value in RESERVED_IDENTIFIERS:
+        raise ValueError(f"must not be {' or '.join(RESERVED_IDENTIFIERS)}, which are identifiers of their own")
+    return value
+
+
 MappedType = Annotated[EventType, AfterValidator(_known_type)]
 ActionName = Annotated[str, AfterValidator(_known_action)]
+IdentifierName = Annotated[FieldName, AfterValidator(_free_name)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
@@ -50,7 +58,7 @@ class SourceOptions(BaseModel):
     profile: dict[Text, FieldName | None] = Field(
         {}, max_length=ENTRIES_MAX, description="The sender's own fields as profile fields; null: leave them out"
     )
-    ids: dict[Text, FieldName] = Field(
+    ids: dict[Text, IdentifierName] = Field(
         {}, max_length=ENTRIES_MAX, description="Other names for the sender's identifiers (two accounts of one vendor)"
     )
     campaign: Name | None = Field(None, description="The campaign of events that name none")

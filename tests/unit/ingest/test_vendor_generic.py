@@ -144,6 +144,8 @@ def test_without_a_map_the_body_is_plain_events_whose_types_are_folded() -> None
         ({"auth": {"type": "hmac", "header": "no header"}}, "auth.header"),
         ({"events": {"x": "sales.sold"}}, "events.x"),
         ({"evnts": {}}, "evnts"),
+        ({"ids": {"user_id": "email"}}, "ids.user_id"),
+        ({"map": {"type": "a", "ids": {"anonymous_id": "b"}}}, "map.ids.anonymous_id"),
     ],
 )
 def test_wrong_settings_are_named_with_their_path(settings: dict[str, Any], path: str) -> None:
