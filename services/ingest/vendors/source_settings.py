@@ -81,4 +81,6 @@ def check(model: type[SourceOptions], raw: Mapping[str, Any]) -> SourceOptions:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise InvalidSettings(*(Fault(path[:200], message) for path, message in field_errors(error))) from None
+        raise InvalidSettings(
+            *(Fault(path.removesuffix(".[key]")[:200], message) for path, message in field_errors(error))
+        ) from None
