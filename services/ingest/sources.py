@@ -22,6 +22,8 @@ from shared.source_secrets import read
 log = structlog.get_logger(component="sources")
 
 REFRESH_SECONDS = 1.0
+# Who brings a secret that isn't known may have been given it just now: sources are read again, so often at most.
+SURPRISED_SECONDS = 0.05
 SOURCES_MAX = 10_000
 
 READ = "SELECT source_id, name, team FROM api.published_sources LIMIT $1"
@@ -55,7 +57,7 @@ class SourceBook:
 class _Held(NamedTuple):
     config: SourceConfig | None  # None: no such source
     row: Any  # what it was made from
-    believed_until: float
+    read_at: float
 
 
 class ConfiguredBook:
@@ -71,13 +73,30 @@ class ConfiguredBook:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._by_secret: dict[bytes, SourceConfig] = {}
         self._kind_read_at = float("-inf")
+        self._reading = asyncio.Lock()
 
     async def get(self, source_id: str) -> SourceConfig | None:
         """The source with this id as it stands in an address; None if there is none. Raises Unavailable."""
         held = self._held.get(source_id)
         now = asyncio.get_running_loop().time()
-        if held is not None and now < held.believed_until:
+        if held is not None and now - held.read_at < REFRESH_SECONDS:
             return held.config
+        return await self._read_one(source_id, held)
+
+    async def newer(self, config: SourceConfig) -> SourceConfig | None:
+        """The source if it is another than this now, as it is when its secret was just rotated; else None. Raises
+        Unavailable."""
+        source_id, asked_at = str(config.id), asyncio.get_running_loop().time()
+        if (held := self._held.get(source_id)) is not None:
+            await asyncio.sleep(held.read_at + SURPRISED_SECONDS - asked_at)
+        async with self._reading:
+            held = self._held.get(source_id)
+            is_read = held is not None and held.read_at >= asked_at
+            found = held.config if held is not None and is_read else await self._read_one(source_id, held)
+        return None if found == config else found
+
+    async def _read_one(self, source_id: str, held: _Held | None) -> SourceConfig | None:
+        now = asyncio.get_running_loop().time()
         try:
             id = UUID(source_id)
         except ValueError:
@@ -86,7 +105,7 @@ class ConfiguredBook:
             return None
         row = await self._pool.fetchrow(READ_ONE, id)
         config = self._config(row, held) if row is not None else None
-        self._held[source_id] = _Held(config, row, now + REFRESH_SECONDS)
+        self._held[source_id] = _Held(config, row, now)
         self._held.move_to_end(source_id)
         if len(self._held) > SOURCES_MAX:
             self._held.popitem(last=False)
@@ -94,20 +113,31 @@ class ConfiguredBook:
 
     async def with_secret(self, kind: str, secret: str) -> SourceConfig | None:
         """The source of this kind that has this secret now. Raises Unavailable."""
-        now = asyncio.get_running_loop().time()
-        if now - self._kind_read_at >= REFRESH_SECONDS:
-            rows = await self._pool.fetch(READ_KIND, kind, SOURCES_MAX)
+        time = asyncio.get_running_loop().time
+        asked_at, digest = time(), _sha256(secret)
+        if asked_at - self._kind_read_at >= REFRESH_SECONDS:
+            await self._read_kind(kind, asked_at)
+        if digest not in self._by_secret and self._kind_read_at < asked_at:
+            await asyncio.sleep(self._kind_read_at + SURPRISED_SECONDS - time())
+            await self._read_kind(kind, asked_at)
+        return self._by_secret.get(digest)
+
+    async def _read_kind(self, kind: str, asked_at: float) -> None:
+        """Reads all sources of a kind, unless somebody did since this was asked."""
+        async with self._reading:
+            now = asyncio.get_running_loop().time()
+            if self._kind_read_at >= asked_at:
+                return
             by_secret: dict[bytes, SourceConfig] = {}
-            for row in rows:
+            for row in await self._pool.fetch(READ_KIND, kind, SOURCES_MAX):
                 before = self._held.get(str(row["source_id"]))
                 try:
                     config = self._config(row, before)
                 except Unavailable:
                     continue  # the others of this kind work on
-                self._held[str(row["source_id"])] = _Held(config, row, now + REFRESH_SECONDS)
+                self._held[str(row["source_id"])] = _Held(config, row, now)
                 by_secret |= {_sha256(one): config for one in config.secrets}
             self._by_secret, self._kind_read_at = by_secret, now
-        return self._by_secret.get(_sha256(secret))
 
     def _config(self, row: Any, held: _Held | None) -> SourceConfig:
         """What a row says; opened and checked anew only if it changed or one of its secrets may have ended."""

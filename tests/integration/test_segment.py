@@ -91,3 +91,12 @@ async def test_a_rotated_write_key_works_beside_the_former_one(caller: Caller, s
     rotated = await caller.post(f"/v1/sources/{source.id}/rotation", {})
     for key in (rotated.json["secret"], source.secret):
         assert (await post(source, "track", TRACK, key=key)).status == 200
+
+
+async def test_a_write_key_works_at_once_also_where_sources_were_just_read(source: Sender) -> None:
+    """SDKs drop what is answered 401: a key that isn't known is looked for before it is refused."""
+    for _ in range(3):
+        assert (await post(source, "track", TRACK, key=source.secret)).status == 200
+        another = await a_source(source.caller, kind="segment", settings={})
+        assert (await post(another, "track", TRACK, key=another.secret)).status == 200
+        assert (await post(another, "track", TRACK, key="nobody's")).status == 401

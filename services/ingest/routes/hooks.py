@@ -19,7 +19,7 @@ from services.ingest.routes.receiving import Room, body_of, declared_size
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import ConfiguredBook
 from services.ingest.vendors.registry import VENDORS
-from services.ingest.vendors.vendor import Reply, Sent, SourceConfig, Vendor
+from services.ingest.vendors.vendor import RefusalReason, Reply, Sent, SourceConfig, Vendor
 from shared.clock import Clock
 from shared.http.limits import RateLimiter
 from shared.http.openapi import refusals
@@ -97,6 +97,11 @@ class HooksRoute:
         if (reply := vendor.handshake(sent, config)) is not None:
             return reply
         refusal = vendor.verify(sent, config)
+        if refusal is not None and refusal.reason is RefusalReason.FORGED:
+            # Its secret may have been rotated since this process last looked.
+            newer = await self._parts.book.newer(config)
+            if newer is not None:
+                config, refusal = newer, vendor.verify(sent, newer)
         if refusal is not None:
             self._parts.intake.refuse(config, refusal, sent.received_at)
             return vendor.refuse(refusal, sent)
