@@ -9,6 +9,7 @@ from services.api.routes.audit_log import AuditLogRoutes
 from services.api.routes.clocks import ClockRoutes
 from services.api.routes.dead_letters import DeadLetterRoutes
 from services.api.routes.deliveries import DeliveryRoutes
+from services.api.routes.erasure import ErasureRoutes
 from services.api.routes.export import ExportRoutes
 from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
@@ -30,6 +31,7 @@ from services.api.store.clocks import ClockStore
 from services.api.store.configured import ConfiguredStore
 from services.api.store.database import Database
 from services.api.store.dead_letters import DeadLetterStore
+from services.api.store.erasure import ErasureStore
 from services.api.store.export import ExportStore
 from services.api.store.funnel import FunnelStore
 from services.api.store.idempotency import IdempotencyStore
@@ -77,6 +79,7 @@ def wire(resources: Resources) -> Service:
         AuditLogRoutes(parts),
         DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
         ReportRoutes(parts, FunnelStore(database), AttributionStore(database)),
+        ErasureRoutes(parts, reader, ErasureStore(database)),
         ExportRoutes(parts, reader, ExportStore(database)),
     ):
         routes.register(registrar)
@@ -108,6 +111,7 @@ def _parts(
         keys=KeyRing(resources.pool, resources.clock, tokens=resources.tokens, on_full=on_full),
         accords=accords,
         publish=line.publish,
+        erase=line.erase,
         wait_until_applied=line.wait_until_applied,
         clock=resources.clock,
         metrics=metrics,

@@ -17,6 +17,7 @@ class Metrics:
         self.actions = Counter(
             "accord_api_actions_total", "Sales actions put on the log, by action.", ["action"], registry=registry
         )
+        self.erasures = Counter("accord_api_erasures_total", "Erasures of leads asked for.", registry=registry)
         self.waits = Counter(
             "accord_api_waits_total",
             "Calls that waited for their action to be applied, by how that ended: applied, timed_out or refused.",

@@ -198,6 +198,8 @@ SELECT format('stream.log: event %s on %s was read by %s, but is neither in its 
     topic, service)
 FROM read_events l
 WHERE NOT EXISTS (SELECT FROM scoring.history h WHERE h.lead_id = l.key AND h.event_id = l.event_id)
+    AND NOT EXISTS (SELECT FROM scoring.erased e WHERE e.lead_id = l.key)
+    AND NOT EXISTS (SELECT FROM stages.erased e WHERE e.lead_id = l.key)
     AND NOT EXISTS (SELECT FROM stages.history h WHERE h.lead_id = l.key AND h.event_id = l.event_id)
     AND NOT EXISTS (SELECT FROM stream.dead_letters d WHERE d.service = l.service AND d.event_id = l.event_id
         AND d.state <> 'replayed')"""

@@ -31,6 +31,8 @@ WHERE NOT EXISTS (SELECT FROM scoring.history h WHERE h.event_id = s.event_id)
     AND NOT EXISTS (SELECT FROM stages.history h WHERE h.event_id = s.event_id AND h.body IS NOT NULL)
     AND NOT EXISTS (SELECT FROM stream.dead_letters d WHERE d.event_id = s.event_id
         AND d.service IN ('scoring', 'stages') AND d.state <> 'replayed')
+    AND NOT EXISTS (SELECT FROM scoring.erased_events e WHERE e.event_id = s.event_id)
+    AND NOT EXISTS (SELECT FROM stages.erased_events e WHERE e.event_id = s.event_id)
     AND NOT EXISTS (SELECT FROM in_flight f WHERE f.event_id = s.event_id)"""
 
 
@@ -88,7 +90,7 @@ _STAMPED: Final = """SELECT stamp::jsonb ->> 'team' AS team, (stamp::jsonb ->> '
 _TURNS: Final = f"""SELECT format('stages.turns: team %s is at turn %s, its last decision took turn %s', team,
     t.turn, last)
 FROM stages.turns t JOIN (SELECT team, max(turn) AS last FROM ({_STAMPED}) AS stamped GROUP BY team) AS s USING (team)
-WHERE t.turn <> last + 1"""
+WHERE t.turn <> last + 1 AND (t.turn <= last OR NOT EXISTS (SELECT FROM stages.erased))"""
 
 _TURN_TWICE: Final = f"""SELECT format('stages.history: turn %s of team %s was taken %s times', turn, team, count(*))
 FROM ({_STAMPED}) AS stamped GROUP BY team, turn HAVING count(*) > 1"""

@@ -20,6 +20,7 @@ from services.delivery.sweeper.sender import Post, Sender, watch_pending
 from services.delivery.sweeper.traced import TracedPost
 from services.delivery.sweeper.trimming import trim_for_ever
 from shared.lifecycle import Resources, Service
+from shared.stream.erasing import ErasingHandler, Erasure, erasing
 
 
 def wire(resources: Resources) -> Service:
@@ -27,8 +28,9 @@ def wire(resources: Resources) -> Service:
     pool, clock = resources.pool, resources.clock
     sender_book = SubscriptionBook(resources.secret_box)
 
-    def handler(_partition: int) -> EventHandler:
-        return EventHandler(store=events, subscriptions=SubscriptionBook(), nudge=nudge)
+    def handler(_partition: int) -> ErasingHandler:
+        inner = EventHandler(store=events, subscriptions=SubscriptionBook(), nudge=nudge)
+        return erasing(inner, Erasure("delivery", "delivery"))
 
     async def send() -> None:
         async with AsyncExitStack() as stack:

@@ -16,7 +16,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources import ConfiguredBook, SourceBook
 from services.ingest.store.identities import IdentityStore
 from services.ingest.store.receipts import ReceiptStore
-from services.ingest.sweeper.forgetting import Forgetting
+from services.ingest.sweeper.forgetting import Erasures, Forgetting
 from services.ingest.sweeper.receipts import Parts as ReceiptParts
 from services.ingest.sweeper.receipts import Replaying, Writing
 from shared.clock import Clock, new_id
@@ -57,11 +57,12 @@ def wire(resources: Resources) -> Service:
     hooks = _hook_parts(resources, settings, metrics, intake, room)
     receipts = ReceiptParts(ReceiptStore(), resources.pool, notes, resources.clock, new_id, metrics, settings)
     replaying = Replaying(receipts, intake, hooks.book, resources.secret_box, hooks.public_url)
+    erasures = Erasures(store, resources.pool)
     forgetting = Forgetting(store, resources.pool, resources.clock, settings.seen_days, metrics)
     return Service(
         name=NAME,
         direct_routes=(*events.routes(), *HooksRoute(hooks).routes(), *SegmentRoutes(hooks).routes()),
-        background=(publisher.run, forgetting.run, Writing(receipts).run, replaying.run, keys.run),
+        background=(publisher.run, forgetting.run, erasures.run, Writing(receipts).run, replaying.run, keys.run),
         is_ready=lambda: publisher.is_ready,
     )
 

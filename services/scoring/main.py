@@ -7,7 +7,9 @@ from services.scoring.handler import Desk, ScoringHandler
 from services.scoring.metrics import Metrics
 from services.scoring.store import PostgresStore, RescoreStore
 from services.scoring.sweeper import Rescorer, Versions, watch_rescores
+from shared.events.topics import SCORE
 from shared.lifecycle import Resources, Service
+from shared.stream.erasing import ErasingHandler, Erasure
 
 LEFT_INTERVAL_SECONDS: Final = 5.0
 
@@ -26,8 +28,12 @@ def wire(resources: Resources) -> Service:
     accords, pool = resources.accords, resources.pool
     versions, desks = Versions(accords, pool), _Desks()
 
-    def handler(partition: int) -> ScoringHandler:
-        return ScoringHandler(accords, store, progress, metrics=metrics, desk=desks[partition])
+    erasure = Erasure("scoring", "scoring", forward=SCORE, keeps_ids=True)
+
+    def handler(partition: int) -> ErasingHandler:
+        desk = desks[partition]
+        inner = ScoringHandler(accords, store, progress, metrics=metrics, desk=desk)
+        return ErasingHandler(inner, erasure, desk.hot.forget)
 
     def ticker(partition: int) -> Rescorer:
         return Rescorer(

@@ -8,17 +8,20 @@ from services.sla_monitor.handler import LifecycleHandler, NextDue
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.settings import Settings
 from services.sla_monitor.sweeper import SERVICE, Sweeper, watch_open_clocks
+from shared.events.topics import SLA
 from shared.lifecycle import Resources, Service
+from shared.stream.erasing import ErasingHandler, Erasure, erasing
 
 
 def wire(resources: Resources) -> Service:
     settings, metrics = Settings(), Metrics(resources.registry)
     next_due: defaultdict[int, NextDue] = defaultdict(NextDue)
 
-    def handler(partition: int) -> LifecycleHandler:
-        return LifecycleHandler(
+    def handler(partition: int) -> ErasingHandler:
+        inner = LifecycleHandler(
             partition=partition, store=store, accords=resources.accords, next_due=next_due[partition], metrics=metrics
         )
+        return erasing(inner, Erasure(SERVICE, "sla", forward=SLA))
 
     def ticker(partition: int) -> Sweeper:
         return Sweeper(

@@ -74,6 +74,10 @@ class StagesHandler:
         self._clock = clock
         self._hot = HotStates[State]()
 
+    def forget(self, lead_ids: Iterable[UUID]) -> None:
+        """Leads that were erased."""
+        self._hot.forget(lead_ids)
+
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
         """The lifecycle events of a batch; most scores change nothing and tell nothing."""
         accords = await self._accords.assume(transaction)

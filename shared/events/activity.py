@@ -41,3 +41,13 @@ class Activity(Payload, frozen=True, kw_only=True):
     historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+
+
+class LeadErased(Payload, frozen=True, kw_only=True):
+    """A person asked to be forgotten. Each service forgets the lead and tells the next one."""
+
+    TYPE: ClassVar[str] = "accord.lead.erased"
+
+    id: UUID
+    erased_at: Instant
+    by: str

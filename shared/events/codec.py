@@ -29,6 +29,7 @@ _TOLD: tuple[type[Payload], ...] = (
 _PAYLOADS: tuple[type[Payload], ...] = (
     activity.ProfileUpdated,
     activity.Activity,
+    activity.LeadErased,
     sales.SalesAction,
     score.ScoreChanged,
     *_TOLD,

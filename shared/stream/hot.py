@@ -36,6 +36,10 @@ class HotStates(Generic[State]):
                 found[lead_id] = state
         return found
 
+    def forget(self, lead_ids: Iterable[UUID]) -> None:
+        for lead_id in lead_ids:
+            self._states.pop(lead_id, None)
+
     def keep(self, transaction: Transaction, states: Mapping[UUID, State]) -> None:
         """Once the transaction has committed, these are the states of their leads."""
         epoch = transaction.epoch

@@ -25,6 +25,7 @@ from services.api.store.leads import LeadStore
 from services.api.store.timeline import TimelineStore
 from shared.agreement.versions import Accords
 from shared.clock import Clock
+from shared.events.activity import LeadErased
 from shared.events.sales import SalesAction
 from shared.http.auth import KeyRing, Principal
 from shared.http.openapi import body_schema, refusals
@@ -47,7 +48,8 @@ class Parts:
     keys: KeyRing
     accords: Callable[[], Awaitable[Accords]]
     publish: Callable[[SalesAction, str | None], Awaitable[None]]
-    wait_until_applied: Callable[[SalesAction, float], Awaitable[bool]]
+    erase: Callable[[LeadErased, str | None], Awaitable[None]]
+    wait_until_applied: Callable[[SalesAction | LeadErased, float], Awaitable[bool]]
     clock: Clock
     metrics: Metrics
     settings: ApiSettings

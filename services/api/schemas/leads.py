@@ -127,3 +127,10 @@ class Accepted(BaseModel):
     """The action is durable and will be applied."""
 
     event_id: UUID
+
+
+class Erasure(BaseModel):
+    """A lead that is, or will within seconds be, forgotten."""
+
+    lead_id: UUID
+    is_applied: bool = Field(description="Whether every service has applied it by now.")

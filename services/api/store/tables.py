@@ -125,6 +125,8 @@ IDENTITIES = _table(
     """lead_id uuid, kind text, value text""",
 )
 
+ERASURES = _table("api.erasures", "lead_id uuid, requested_at time, requested_by text")
+ERASED_BY_INGEST = _table("ingest.published_erased", "lead_id uuid, erased_at time")
 DEAD_LETTERS = _table(
     "stream.published_dead_letters",
     """letter_id uuid, service text, topic text, partition int, log_offset long, event_id uuid, lead_id uuid,

@@ -47,6 +47,14 @@ FORGET = """DELETE FROM ingest.events_seen WHERE event_id IN (
     SELECT event_id FROM ingest.events_seen WHERE received_at < $1 LIMIT $2)"""
 
 
+# In the order of the keys, as publishers lock them; the log and the ids of events hold nobody's name.
+ERASE = """WITH known AS (
+    SELECT kind, value FROM ingest.identities WHERE lead_id = ANY($1::uuid[]) ORDER BY kind, value FOR UPDATE),
+gone AS (DELETE FROM ingest.identities USING known WHERE identities.kind = known.kind
+    AND identities.value = known.value)
+INSERT INTO ingest.erased (lead_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"""
+
+
 class IdentityStore:
     """Reads and writes through the lane's transaction. Emails that were read are kept in memory: an email's lead
     doesn't change, and what a rolled-back transaction wrote is never kept."""
@@ -112,6 +120,15 @@ class IdentityStore:
         """Deletes a bounded number of ids that are older than `days`. Returns how many."""
         status: str = await pool.execute(FORGET, now - timedelta(days=days), TRIM_ROWS)
         return int(status.split()[-1])
+
+    def forget_leads(self, lead_ids: Iterable[UUID]) -> None:
+        """Drops these leads' addresses from memory."""
+        gone = set(lead_ids)
+        self._emails = {email: known for email, known in self._emails.items() if known.lead_id not in gone}
+
+    async def erase(self, pool: Connection, lead_ids: Sequence[UUID]) -> None:
+        """Deletes all identifiers of these leads, and notes that they are erased."""
+        await pool.execute(ERASE, sorted(lead_ids))
 
     def _keep(self, email: str, known: Known) -> None:
         if len(self._emails) >= EMAILS_CACHED_MAX:

@@ -1,0 +1,33 @@
+"""Who asked for which lead to be erased, and whether ingest, which reads no log, has done so."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from services.api.store.audit_log import AuditLogStore
+from services.api.store.database import Database
+from services.api.store.tables import ERASED_BY_INGEST, ERASURES
+
+
+class ErasureStore:
+    """Wishes are kept for good: they are the tombstones that an operator can look up."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._audit_log = AuditLogStore(database)
+
+    async def is_asked(self, lead_id: UUID) -> bool:
+        return await self._database.row(select(ERASURES).where(ERASURES.c.lead_id == lead_id)) is not None
+
+    async def ask(self, lead_id: UUID, at: datetime, by: str) -> None:
+        """Once; a repeat changes nothing."""
+        async with self._database.transaction() as connection:
+            asked = insert(ERASURES).values(lead_id=lead_id, requested_at=at, requested_by=by)
+            if (await connection.execute(asked.on_conflict_do_nothing())).rowcount:
+                await self._audit_log.note(connection, "lead.erased", str(lead_id))
+
+    async def is_erased_by_ingest(self, lead_id: UUID) -> bool:
+        found = select(ERASED_BY_INGEST).where(ERASED_BY_INGEST.c.lead_id == lead_id)
+        return await self._database.row(found) is not None
