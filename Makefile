@@ -42,6 +42,9 @@ check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentati
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(VENV)/bin/python -m pytest -q tests/architecture
 
+schemas: $(STAMP)  ## Write schemas of events, AsyncAPI, OpenAPI and the authorisation matrix into docs
+	@$(VENV)/bin/python -m services.reference.main
+
 bench: $(STAMP)  ## Measure the line in Postgres and on Kafka (ARGS=--rivals: scoring beside other frameworks too)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
@@ -68,4 +71,4 @@ clean:  ## Remove what was built; data folders stay
 	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help install demo test check bench chaos kafka lock clean
+.PHONY: help install demo test check schemas bench chaos kafka lock clean

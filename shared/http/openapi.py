@@ -19,7 +19,7 @@ _REFUSALS: Final = {
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents that a route may answer with."""
-    content: dict[str, Any] = {"application/problem+json": {}}
+    content: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
 
 

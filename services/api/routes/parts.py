@@ -1,6 +1,7 @@
 """What every call of the api goes through: the key, its scope, plain query strings, and a count of how long it took."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -32,6 +33,7 @@ from shared.http.openapi import body_schema, refusals
 from shared.http.problems import FieldError, Problem
 
 PAGE_MAX: Final = 500
+_NO_NAME: Final = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Registrar:
             path,
             endpoint,
             methods=[method],
-            name=f"{method.lower()}{path.replace('/', '_')}",
+            name=_NO_NAME.sub("_", f"{method} {path}".lower()).strip("_"),
+            operation_id=_NO_NAME.sub("_", f"{method} {path}".lower()).strip("_"),
             summary=summary,
             tags=[subject],
             response_model=answer,
