@@ -10,10 +10,12 @@ from services.api.routes.parts import Cursor, Limit, Parts, Registrar, invalid, 
 from services.api.schemas.accords import (
     EXAMPLE,
     EXAMPLE_DIFFERENCE,
+    EXAMPLE_RESCORE,
     AccordBody,
     AccordItem,
     ChangeBody,
     DifferenceBody,
+    RescoreBody,
     Signature,
 )
 from services.api.schemas.lists import Page
@@ -36,6 +38,14 @@ def example(value: Any) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {"application/json": {"example": value}}}}
 
 
+_EXAMPLE_WHOLE: Final[dict[str, Any]] = {
+    "document": {"accord": 1},
+    "source_text": "…",
+    "difference": EXAMPLE_DIFFERENCE,
+    "rescore": EXAMPLE_RESCORE,
+}
+
+
 class AccordRoutes:
     """Reads about accords."""
 
@@ -55,7 +65,7 @@ class AccordRoutes:
             self.show_accord,
             summary="One version: its state as of now, who signed it, and what it changes",
             answer=AccordBody,
-            also=example({**EXAMPLE, "document": {"accord": 1}, "source_text": "…", "difference": EXAMPLE_DIFFERENCE}),
+            also=example({**EXAMPLE, **_EXAMPLE_WHOLE}),
         )
         to.add(
             "GET /v1/accords/{version}/difference",
@@ -74,7 +84,12 @@ class AccordRoutes:
     async def show_accord(self, version: str) -> AccordBody:
         row = await self._row(version)
         before = await self._parts.accord_store.before(row["version"])
-        return AccordBody(**whole(row), difference=await difference_of(before, row))
+        rescore = await self._parts.accord_store.rescore(row["version"])
+        return AccordBody(
+            **whole(row),
+            difference=await difference_of(before, row),
+            rescore=None if rescore is None else RescoreBody(**{n: rescore[n] for n in RescoreBody.model_fields}),
+        )
 
     async def show_difference(self, version: str, from_: From = None) -> DifferenceBody:
         row = await self._row(version)

@@ -76,14 +76,15 @@ class LeadReader:
         """The lead as Accord knew it then, or, with `knows_later`, as it knows now that it was."""
         accords, now = await self._parts.accords(), self._parts.clock.now()
         row = await self.row(lead_id, accords, now)
-        accord = accords.at(moment.at, at_least=row["accord"])
+        accord = accords.reached(moment.at, row["accord"])
         explanation = await self.explain(lead_id, accord, moment)
-        profile = await self._profile_at(lead_id, moment)
-        fit = accord.fit(profile, row["email"])
+        profile, about = await self._profile_at(lead_id, moment), await self._parts.leads.about(lead_id, moment)
+        fit = accord.fit(profile, about["email"])
         entered = await self._parts.leads.transition_at(lead_id, moment)
         clocks = await self._clocks_at(lead_id, moment.at, entered["entry"] if entered else None, accords)
         item = lead_item(row, accords, now).model_copy(
             update={
+                **about,
                 "profile": profile,
                 "stage": stage_of(entered["to_stage"] if entered else None),
                 "stage_entered_at": entered["occurred_at"] if entered else None,
@@ -114,8 +115,11 @@ class LeadReader:
         self, row: Mapping[str, Any], accord: CompiledAccord, moment: Moment | None
     ) -> tuple[int, str, list[FitLine]]:
         """Fit, grade and the rules that hold; on the profile of that time, or on today's."""
-        profile = row["profile"] or {} if moment is None else await self._profile_at(row["lead_id"], moment)
-        fit = accord.fit(profile, row["email"])
+        profile, email = row["profile"] or {}, row["email"]
+        if moment is not None:
+            profile = await self._profile_at(row["lead_id"], moment)
+            email = (await self._parts.leads.about(row["lead_id"], moment))["email"]
+        fit = accord.fit(profile, email)
         return fit.points, fit.grade, [FitLine(rule=rule, points=points) for rule, points in fit.rules]
 
     async def _profile_at(self, lead_id: UUID, moment: Moment) -> dict[str, Any]:

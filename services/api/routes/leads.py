@@ -95,7 +95,7 @@ class LeadRoutes:
         accords, now = await self._parts.accords(), self._parts.clock.now()
         row = await self._reader.row(lead_id, accords, now)
         when = moment or Moment(now, knows_later=True)
-        accord = accords.at(when.at, at_least=row["accord"])
+        accord = accords.reached(when.at, row["accord"])
         explanation = await self._reader.explain(lead_id, accord, when)
         fit, grade, fit_rules = await self._reader.fit_at(row, accord, moment)
         return ExplanationBody(

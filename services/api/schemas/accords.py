@@ -71,12 +71,27 @@ class AccordItem(BaseModel):
     created_at: Instant
 
 
+class RescoreBody(BaseModel):
+    """How far a version that came into effect has rescored the leads. `newly_qualifying` are those on which
+    `stages.mql` holds and didn't under the version before, asked as of a lead in the stage `lead`."""
+
+    state: str = Field(description="running or finished")
+    leads: int
+    done: int
+    left: int
+    changed: int
+    newly_qualifying: int
+    started_at: Instant
+    finished_at: Instant | None
+
+
 class AccordBody(AccordItem):
-    """A version whole, with what it changes."""
+    """A version whole, with what it changes, and the leads that it rescores."""
 
     document: dict[str, Any]
     source_text: str
     difference: DifferenceBody | None = Field(description="From the signed version before it; null for the first.")
+    rescore: RescoreBody | None = Field(description="Null before it is in effect, and for the first version.")
 
 
 class ProposedBody(AccordItem):
@@ -113,4 +128,14 @@ EXAMPLE_DIFFERENCE: Final[dict[str, Any]] = {
     "from": 1,
     "to": 2,
     "changes": [{"path": "scoring.engagement.rules[survey].points", "words": "survey: 15 → 20 points"}],
+}
+EXAMPLE_RESCORE: Final[dict[str, Any]] = {
+    "state": "running",
+    "leads": 100_000,
+    "done": 61_400,
+    "left": 38_600,
+    "changed": 20_117,
+    "newly_qualifying": 312,
+    "started_at": _TIME,
+    "finished_at": None,
 }

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.store.cursors import Keys
 from services.api.store.database import Database, Row
-from services.api.store.tables import ACCORDS, PUBLISHED_ACCORDS, SIGNATURES
+from services.api.store.tables import ACCORDS, PUBLISHED_ACCORDS, RESCORES, SIGNATURES
 from shared.agreement.canonical import canonical_sha256
 from shared.agreement.loading import load_accord
 from shared.errors import InvalidDocument
@@ -52,6 +52,10 @@ class AccordStore:
     async def version(self, number: int) -> Row | None:
         async with self._database.transaction() as connection:
             return await version_row(connection, number)
+
+    async def rescore(self, number: int) -> Row | None:
+        """How far this version has rescored the leads; None if that has not begun."""
+        return await self._database.row(select(RESCORES).where(RESCORES.c.version == number))
 
     async def before(self, number: int) -> Row | None:
         """The signed version that this one follows, without signatures; None for the first."""

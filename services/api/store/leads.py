@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, Text, and_, func, literal, or_, select, type_coerce
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from services.api.model import RUNNING_STATES, UNASSIGNED, WORKED_ON, GrantRow, Moment
 from services.api.store.cursors import Keys, after
@@ -94,10 +95,29 @@ class LeadStore:
         """What is known of the lead's profile, in the order it was applied."""
         statement = (
             select(HISTORY.c.occurred_at, HISTORY.c.received_at, HISTORY.c.body)
-            .where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == "profile", HISTORY.c.occurred_at <= until)
+            .where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == "profile", until >= _COUNTS_AT)
             .order_by(HISTORY.c.number)
         )
         return await self._database.rows(statement)
+
+    async def about(self, lead_id: UUID, moment: Moment) -> Row:
+        """What scoring knew of the lead beside its profile: `email`, `source`, `campaign`, `first_source`."""
+        email = HISTORY.c.body["identifiers"]["email"].astext
+        is_known = (HISTORY.c.lead_id == lead_id) & (HISTORY.c.kind != "rescore") & (moment.at >= _COUNTS_AT)
+        if not moment.knows_later:
+            is_known &= HISTORY.c.received_at <= moment.at
+        is_activity = HISTORY.c.kind == "activity"
+        statement = select(
+            _first(email, email.is_not(None), HISTORY.c.number.desc()).label("email"),
+            _first(HISTORY.c.source, is_activity, HISTORY.c.number.desc()).label("source"),
+            _first(HISTORY.c.campaign, is_activity & HISTORY.c.campaign.is_not(None), HISTORY.c.number.desc()).label(
+                "campaign"
+            ),
+            _first(HISTORY.c.source, is_activity, HISTORY.c.number.asc()).label("first_source"),
+        ).where(is_known)
+        row = await self._database.row(statement)
+        assert row is not None, "a query without groups gives one row"
+        return row
 
     async def ignored(self, lead_id: UUID, action_id: UUID) -> str | None:
         """Why an action that stages has applied changed nothing; None if it was taken."""
@@ -116,6 +136,14 @@ class LeadStore:
         if not moment.knows_later:
             statement = statement.where(~known.exists())
         return await self._database.row(statement.order_by(TRANSITIONS.c.entry.desc()).limit(1))
+
+
+# An event that says it comes from the future counts when it was received.
+_COUNTS_AT = func.least(HISTORY.c.occurred_at, HISTORY.c.received_at)
+
+
+def _first(value: ColumnElement[Any], where: ColumnElement[bool], order: ColumnElement[Any]) -> ColumnElement[Any]:
+    return type_coerce(func.array_agg(aggregate_order_by(value, order)).filter(where), ARRAY(Text))[1]
 
 
 _JOINED: FromClause = SCORED.join(STAGED, STAGED.c.lead_id == SCORED.c.lead_id, isouter=True)

@@ -58,6 +58,11 @@ GRANTS = _table(
     """lead_id uuid, event_id uuid, type text, rule text, points int, withheld int, why text, accord int,
     occurred_at time, received_at time""",
 )
+RESCORES = _table(
+    "scoring.published_rescores",
+    """version int, state text, leads int, done int, left int, changed int, newly_qualifying int, started_at time,
+    finished_at time""",
+)
 STAGED = _table(
     "stages.published_leads",
     """lead_id uuid, stage text, entry int, entered_at time, owner text, team text, version int, engagement float,

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.scoring.model.grants import HORIZON, Granted, Moment, grant
 from services.scoring.model.past import Past, done_of
 from services.scoring.model.rescoring import Rescore, regrant, rescore
-from services.scoring.model.rules import instant, rules_of
+from services.scoring.model.rules import instant, moment_of, rules_of
 from services.scoring.model.scores import About, decide
 from services.scoring.model.state import Decision, Done, Earned, Input, Older, State, Window
 from shared.agreement.compiled import CompiledAccord
@@ -41,8 +41,7 @@ def apply(
     else:
         granted = Granted((), state.totals, state.windows, state.preceding)
     decision = decide(state, _learn(state, item, moment.t, accord), granted, accord, moment.as_of)
-    if moment.as_of == received:
-        decision.score["as_of"] = received_at
+    decision.score["as_of"] = received_at if moment.as_of == received else moment_of(moment.as_of)
     if isinstance(item, Activity):
         decision.score["activity"], decision.score["activity_received_at"] = item.type, received_at
     return decision
@@ -58,8 +57,8 @@ def decide_on(
 ) -> Decision:
     """As `apply`, under the version that the event is to be decided by, and what it is granted under each since its
     own. The lead was rescored under it before. `past` must be there when `may_need_older` or `is_late` says so."""
-    own = accords.at(received_at)
     accord = accords.at(received_at, at_least=state.accord or None)
+    own = accord if len(accords) == 1 else accords.at(received_at)
     older = None if past is None else past.under(accord.version)
     decision = apply(state, item, received_at=received_at, accord=accord, older=older)
     if past is None:
@@ -115,6 +114,10 @@ def fold(history: Iterable[tuple[UUID, Input | Rescore, datetime]], accords: Acc
 def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> About:
     """What is known after the event; the fit is looked at again only when something about the lead changed."""
     email = item.identifiers.get("email") or state.email
+    if isinstance(item, Activity) and email == state.email and state.first_source is not None:
+        where = (item.source or state.source, item.campaign or state.campaign, state.first_source, state.first_team)
+        about = (state.profile, state.profile_at, email, *where, state.fit, state.fit_rules, state.grade)
+        return tuple.__new__(About, about)  # most activities teach no more
     profile, profile_at = state.profile, state.profile_at
     source, campaign, first = state.source, state.campaign, (state.first_source, state.first_team)
     if isinstance(item, ProfileUpdated):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from services.scoring.model.grants import HORIZON, Granted, Moment, grant
 from services.scoring.model.past import points_of
-from services.scoring.model.rules import instant, rules_of
+from services.scoring.model.rules import instant, moment_of, rules_of
 from services.scoring.model.scores import About, decide, engagement_of
 from services.scoring.model.state import Decision, Done, Earned, Older, State
 from shared.agreement.compiled import CompiledAccord
@@ -111,7 +111,7 @@ def rescore(
     was = state._replace(engagement=_engagement(state, before, as_of))
     after = decision.state
     is_changed = abs(after.engagement - was.engagement) > SAME or (after.fit, after.grade) != (was.fit, was.grade)
-    decision.score["changed"] = is_changed
+    decision.score["changed"], decision.score["as_of"] = is_changed, moment_of(as_of)
     qualifies_newly = _is_mql(after, accord) and not _is_mql(was, before)
     return Rescored(decision._replace(also=regranted.earned), is_changed, qualifies_newly)
 

@@ -5,7 +5,7 @@ from math import fsum
 from typing import Any, NamedTuple
 
 from services.scoring.model.grants import Granted
-from services.scoring.model.rules import Rules, moment_of, rules_of
+from services.scoring.model.rules import Rules, rules_of
 from services.scoring.model.state import Decision, State, Total
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import bounded
@@ -29,52 +29,47 @@ class About(NamedTuple):
 
 
 def decide(before: State, about: About, granted: Granted, accord: CompiledAccord, as_of: int) -> Decision:
-    """What the grants so far come to at that time, and how it is told."""
-    points = _points(granted.totals, rules_of(accord), as_of)
-    after = State(
-        before.version + 1,
-        before.number + 1,
-        accord.version,
-        as_of,
-        granted.totals,
-        granted.windows,
-        granted.preceding,
-        *about[:-3],
-        bounded(fsum([value for _, _, value, _ in points]), accord.cap),
-        *about[-3:],
-    )
-    score = _score_data(before, after, granted, _reasons(points, after, accord))
-    score["as_of"] = moment_of(as_of)
-    return Decision(after, score, granted.grants)
+    """What the grants so far come to at that time, and how it is told; the caller adds `as_of` as it has it at hand."""
+    points, worths = _points(granted.totals, rules_of(accord), as_of)
+    _, totals, windows, preceding = granted
+    engagement = bounded(fsum(worths), accord.cap)
+    numbers = (before.version + 1, before.number + 1, accord.version, as_of)
+    # Made as a tuple, without the function that names its fields: this runs for every event.
+    after = tuple.__new__(State, (*numbers, totals, windows, preceding, *about[:-3], engagement, *about[-3:]))
+    return Decision(after, _score_data(before, after, granted, _reasons(points, after, accord)), granted.grants)
 
 
 def engagement_of(totals: Mapping[str, Total], rules: Rules, as_of: int, cap: float | None) -> float:
     """What these totals are worth at a time not before theirs."""
-    return bounded(fsum([value for _, _, value, _ in _points(totals, rules, as_of)]), cap)
+    return bounded(fsum(_points(totals, rules, as_of)[1]), cap)
 
 
 # What one rule's grants, or one fit rule, come to: -|points|, words, points, count. They sort by what weighs most.
 _Reason = tuple[float, str, float, int]
 
 
-def _points(totals: Mapping[str, Total], rules: Rules, as_of: int) -> list[_Reason]:
-    """What each rule's grants are worth now."""
-    points = []
+def _points(totals: Mapping[str, Total], rules: Rules, as_of: int) -> tuple[list[_Reason], list[float]]:
+    """What each rule's grants are worth now: as reasons, and bare."""
+    points: list[_Reason] = []
+    worths: list[float] = []
     for id, (before, at, count) in totals.items():
         rule = rules.by_id[id]
         half_life = rule.half_life
         # `worth`, spelled out: every rule of every event passes here.
         value = before if half_life is None else before * 2.0 ** ((at - as_of) / half_life)
         points.append((-abs(value), rule.words, value, count))
-    return points
+        worths.append(value)
+    return points, worths
 
 
 def _reasons(points: list[_Reason], state: State, accord: CompiledAccord) -> list[dict[str, Any]]:
     """What weighs most, in words."""
-    fit = [(-abs(float(fit)), accord.fit_words(id), float(fit), 1) for id, fit in state.fit_rules]
+    if state.fit_rules:
+        points += [(-abs(float(fit)), accord.fit_words(id), float(fit), 1) for id, fit in state.fit_rules]
+    points.sort()
     return [
         {"words": words if count == 1 else f"{words} ×{count}", "points": value}
-        for _, words, value, count in sorted(points + fit)[:REASONS_MAX]
+        for _, words, value, count in points[:REASONS_MAX]
     ]
 
 
