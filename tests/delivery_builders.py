@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,20 +13,29 @@ from uuid import UUID, uuid5
 import asyncpg
 import standardwebhooks
 from aiohttp import web
+from api_builders import SECRET_KEY
 from builders import lead_in
 from line_builders import open_step
+from prometheus_client import CollectorRegistry
 from sla_builders import NAMES, stage_changed
 
 from services.delivery.handler import EventHandler, Nudge
 from services.delivery.metrics import Metrics
+from services.delivery.settings import Settings
 from services.delivery.store import events
 from services.delivery.store.subscriptions import SubscriptionBook
+from services.delivery.sweeper.channels import Channels
+from services.delivery.sweeper.handshakes import Handshakes
+from services.delivery.sweeper.mailing import Mailer
+from services.delivery.sweeper.posting import HttpPost, session
+from services.delivery.sweeper.requests import Requests
 from services.delivery.sweeper.sender import Sender
-from shared.clock import ManualClock
+from shared.clock import ManualClock, SystemClock
 from shared.events import codec
 from shared.events.base import Payload
 from shared.events.envelope import Record
 from shared.events.topics import LIFECYCLE
+from shared.secret_box import SecretBox
 
 LEAD = lead_in(0)
 SECRET = f"whsec_{base64.b64encode(b'k' * 32).decode()}"
@@ -58,14 +67,21 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     block: asyncio.Event | None = None
     asked: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
     url: str = ""
     secret: str | None = SECRET  # None: it takes what it gets, as one that does not verify
 
     async def answer(self, request: web.Request) -> web.Response:
         body, sent = await request.read(), {name.lower(): value for name, value in request.headers.items()}
         self.asked += 1
-        if self.block is not None:
-            await self.block.wait()
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.block is not None:
+                await self.block.wait()
+        finally:
+            self.at_once -= 1
         event = json.loads(body) if self.secret is None else verified(body, sent)
         self.received.append(Received(event, sent, body))
         status, headers = self.statuses.pop(0) if self.statuses else (200, {})
@@ -76,9 +92,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def listening(receiver: Receiver) -> AsyncIterator[Receiver]:
+async def listening(receiver: Receiver, *, options: Any = None) -> AsyncIterator[Receiver]:
+    """`options` answers that method."""
     application = web.Application()
     application.router.add_post("/hook", receiver.answer)
+    if options is not None:
+        application.router.add_options("/hook", options)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -93,6 +112,39 @@ async def listening(receiver: Receiver) -> AsyncIterator[Receiver]:
         await runner.cleanup()
 
 
+OpenDesk = Callable[..., Awaitable["Desk"]]
+
+
+@asynccontextmanager
+async def desks(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
+    """Makes desks, and ends what they have begun."""
+    async with AsyncExitStack() as stack:
+
+        async def make(allowed: str = LOOPBACK, resolver: Any = None, **settings: Any) -> Desk:
+            settings_ = Settings(allowed_networks=allowed, **settings)
+            clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
+            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), clock, settings_)
+            book = SubscriptionBook(SecretBox(SECRET_KEY))
+            common: dict[str, Any] = {"pool": pool, "clock": clock, "metrics": metrics, "book": book}
+            sender = Sender(post=post, roll=lambda: 0.0, nudge=nudge, settings=settings_, **common)
+            stack.push_async_callback(sender.drain, 1)
+            channels = Channels(
+                post=post,
+                mails=Mailer(settings_, clock),
+                roll=lambda: 0.0,
+                settings=settings_,
+                public_url="https://accord.example",
+                **common,
+            )
+            requests = Requests(nudge=nudge, **common)
+            handshakes = Handshakes(
+                pool=pool, post=post, clock=clock, book=book, public_url="https://accord.example:8080"
+            )
+            return Desk(pool, clock, sender, metrics, nudge, channels, requests, handshakes)
+
+        yield make
+
+
 @dataclass
 class Desk:
     """delivery without a runner: the test decides what happens when. The clock runs ahead of events by a second."""
@@ -102,9 +154,15 @@ class Desk:
     sender: Sender
     metrics: Metrics
     nudge: Nudge
+    channels: Channels
+    requests: Requests
+    handshakes: Handshakes
     number: int = 0
 
-    async def subscribe(self, url: str, *, types: tuple[str, ...] = ("*",), condition: str | None = None) -> UUID:
+    async def subscribe(
+        self, url: str, *, types: tuple[str, ...] = ("*",), condition: str | None = None, **more: Any
+    ) -> UUID:
+        """`more` are columns of api.subscriptions."""
         self.number += 1
         subscription_id = uuid5(NAMES, f"subscription {self.number}")
         await self.pool.execute(
@@ -116,7 +174,25 @@ class Desk:
             condition,
             SECRET,
         )
+        for name, value in more.items():
+            await self.pool.execute(
+                f"UPDATE api.subscriptions SET {name} = $2 WHERE subscription_id = $1", subscription_id, value
+            )
         return subscription_id
+
+    async def request(self, subscription_id: UUID, kind: str, **more: Any) -> UUID:
+        """What the api would put on file; `more` are columns."""
+        self.number += 1
+        request_id = uuid5(NAMES, f"request {self.number}")
+        values = {"request_id": request_id, "subscription_id": subscription_id, "kind": kind, **more}
+        values["created_at"] = self.clock.now()
+        places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
+        await self.pool.execute(
+            f"INSERT INTO api.delivery_requests ({', '.join(values)}) VALUES ({places})", *values.values()
+        )
+        while await self.requests.turn():
+            pass
+        return request_id
 
     def record(self, reason: str, *, lead: UUID = LEAD, kind: Callable[..., Payload] = stage_changed) -> Record:
         self.number += 1

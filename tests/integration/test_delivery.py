@@ -1,60 +1,25 @@
 """Deliveries to real HTTP receivers: signed, in order, retried, bounded, and never to where they must not go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import asyncpg
 import pytest
 import standardwebhooks
-from api_builders import SECRET_KEY
 from builders import eventually, lead_in
-from delivery_builders import LEAD, LOOPBACK, SECRET, Desk, Receiver, listening
-from prometheus_client import CollectorRegistry
+from delivery_builders import LEAD, SECRET, OpenDesk, Receiver, desks, listening
 from sla_builders import sales_recorded
 
-from services.delivery.handler import Nudge
-from services.delivery.metrics import Metrics
-from services.delivery.settings import Settings
-from services.delivery.store.subscriptions import SubscriptionBook
-from services.delivery.sweeper.posting import HttpPost, session
-from services.delivery.sweeper.sender import Sender
-from shared.clock import ManualClock, SystemClock
 from shared.errors import AlreadyApplied
-from shared.secret_box import SecretBox
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-OpenDesk = Callable[..., Awaitable[Desk]]
 
 
 @pytest.fixture
 async def open_desk(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
-    sessions: list[Any] = []
-    senders: list[Sender] = []
-
-    async def make(allowed: str = LOOPBACK, **settings: Any) -> Desk:
-        settings_ = Settings(allowed_networks=allowed, **settings)
-        clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
-        sessions.append(session(settings_))
-        sender = Sender(
-            pool=pool,
-            post=HttpPost(await sessions[-1].__aenter__(), clock, settings_),
-            clock=clock,
-            roll=lambda: 0.0,
-            nudge=nudge,
-            metrics=metrics,
-            settings=settings_,
-            book=SubscriptionBook(SecretBox(SECRET_KEY)),
-        )
-        senders.append(sender)
-        return Desk(pool, clock, sender, metrics, nudge)
-
-    yield make
-    for sender in senders:
-        await sender.drain(1)
-    for opened in sessions:
-        await opened.__aexit__(None, None, None)
+    async with desks(pool) as make:
+        yield make
 
 
 @pytest.fixture

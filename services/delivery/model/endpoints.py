@@ -8,7 +8,7 @@ from typing import Final
 from services.delivery.model.attempts import Outcome
 
 FAILING_FOR_MAX: Final = timedelta(days=5)
-FIRST_WINDOW: Final = 4
+FIRST_WINDOW: Final = 2
 
 
 class DisabledReason(StrEnum):

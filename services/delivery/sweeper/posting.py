@@ -24,6 +24,7 @@ from shared.webhook_secrets import InvalidSecret
 ANSWER_BYTES_MAX: Final = 1024
 ANSWER_SECONDS_MAX: Final = 1.0  # once the status is there
 HEADERS_MAX_BYTES: Final = 16_384
+DNS_SECONDS: Final = 10
 USER_AGENT: Final = "Accord-Webhooks/1.0"
 CLOUD_EVENT: Final = "application/cloudevents+json"
 FORBIDDEN: Final = "address is not allowed"
@@ -51,9 +52,8 @@ def guarded_socket_factory(networks: tuple[Network, ...]) -> Any:
 @asynccontextmanager
 async def session(settings: Settings, resolver: AbstractResolver | None = None) -> AsyncIterator[aiohttp.ClientSession]:
     """No cookies, no proxy from the environment, no bound of its own on connections: the sender bounds them."""
-    connector = aiohttp.TCPConnector(
-        limit=0, socket_factory=guarded_socket_factory(settings.networks), resolver=resolver
-    )
+    guard = guarded_socket_factory(settings.networks)
+    connector = aiohttp.TCPConnector(limit=0, socket_factory=guard, resolver=resolver, ttl_dns_cache=DNS_SECONDS)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -79,6 +79,11 @@ class Sender:
             on_disabled=self._read_again,
         )
 
+    @property
+    def in_flight(self) -> int:
+        """Tries under way."""
+        return len(self._tasks)
+
     async def run(self) -> None:
         """Until cancelled; what is in flight then gets a moment to end."""
         recording = asyncio.create_task(self.recorder.run())

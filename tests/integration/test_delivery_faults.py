@@ -1,0 +1,405 @@
+"""Endpoints that hang, drip, fail, lie or lead inside; processes that race; Postgres that goes; and days that pass."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from builders import eventually, lead_in
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from delivery_builders import Desk, OpenDesk, Receiver, desks, listening
+
+from services.delivery.store import records
+from services.delivery.sweeper import posting
+
+
+@pytest.fixture
+async def open_desk(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
+    async with desks(pool) as make:
+        yield make
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with listening(Receiver()) as made:
+        yield made
+
+
+@asynccontextmanager
+async def raw_server(answer: Any, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server that does what an HTTP library would not: `answer` gets reader and writer of each connection."""
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        try:
+            with suppress(ConnectionError):
+                await answer(reader, writer)
+                await writer.drain()
+        finally:
+            if writer.is_closing() or task.cancelling():
+                writer.transport.abort()
+            else:
+                writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"http{'s' if context else ''}://127.0.0.1:{port}/"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+async def outcome(desk: Desk) -> tuple[str, str]:
+    row = await desk.pool.fetchrow("SELECT state, outcome FROM delivery.published_deliveries")
+    return row["state"], row["outcome"]
+
+
+# Forms of addresses inside, as people who attack write them.
+INSIDE = (
+    *("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "0"),
+    *("0.0.0.0", "localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]"),
+    *("169.254.169.254", "[fd00:ec2::254]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "10.0.0.1"),
+    *("192.168.0.1", "172.16.0.1", "100.100.100.200", "localhost.", "127.0.0.1.", "１２７.0.0.1"),
+)
+NO_ADDRESS = frozenset(
+    {
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "017700000001",
+        "0",
+        "[fe80::1]",
+        "127.0.0.1.",
+        "localhost.",
+    }
+)
+
+
+async def test_no_form_of_an_address_inside_is_called(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk(allowed="")
+    for host in INSIDE:
+        await desk.subscribe(receiver.url.replace("127.0.0.1", host))
+    await desk.handle(desk.record("one"))
+    await desk.sends()
+    rows = await desk.pool.fetch(
+        """SELECT url, outcome FROM delivery.published_deliveries JOIN api.published_subscriptions
+        USING (subscription_id)"""
+    )
+    assert len(rows) == len(INSIDE)
+    # Some are no address at all to the parser or the resolver: nothing is called then either.
+    outcomes = {row["url"].split("/")[2].rpartition(":")[0]: row["outcome"] for row in rows}
+    odd = {host for host, found in outcomes.items() if found != "forbidden address"}
+    assert odd <= NO_ADDRESS
+    assert {outcomes[host] for host in odd} <= {"unreachable", "invalid subscription"}
+    assert receiver.asked == 0
+
+
+class Rebinding(AbstractResolver):
+    """Says a public address first, and one inside whenever it is asked again."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        self.asked += 1
+        address = "192.0.2.1" if self.asked == 1 else "127.0.0.1"
+        return [{"hostname": host, "host": address, "port": port, "family": 2, "proto": 0, "flags": 0}]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_name_that_is_bound_anew_between_tries_leads_nowhere(
+    open_desk: OpenDesk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "DNS_SECONDS", 0)
+    resolver = Rebinding()
+    desk = await open_desk(allowed="192.0.2.0/24", resolver=resolver, timeout_seconds=1, connect_timeout_seconds=0.3)
+    await desk.subscribe(receiver.url.replace("127.0.0.1", "crm.example"))
+    await desk.handle(desk.record("one"))
+    await desk.sends()
+    assert (await outcome(desk), resolver.asked) == (("pending", "unreachable"), 1)
+    desk.clock.advance(timedelta(minutes=1))
+    await desk.sends()
+    assert (await outcome(desk), resolver.asked) == (("dead", "forbidden address"), 2)
+    assert receiver.asked == 0
+
+
+async def test_a_redirect_is_not_followed(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk()
+    async with listening(Receiver()) as inside:
+        for status in (301, 302, 303, 307, 308):
+            receiver.statuses.append((status, {"location": inside.url}))
+        await desk.subscribe(receiver.url)
+        await desk.handle(*(desk.record(f"{n}", lead=lead_in(0, n)) for n in range(5)))
+        await desk.sends()
+        assert (inside.asked, receiver.asked) == (0, 2)  # the window of an endpoint that is not known yet
+        assert {row[2] for row in await desk.deliveries() if row[2]} == {301, 302}
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(open_desk: OpenDesk, tmp_path: Any) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    desk = await open_desk()
+    async with raw_server(answer, own_certificate(tmp_path)) as url:
+        await desk.subscribe(url)
+        await desk.handle(desk.record("one"))
+        await desk.sends()
+    assert await outcome(desk) == ("pending", "unreachable")
+
+
+def own_certificate(folder: Any) -> ssl.SSLContext:
+    """A certificate signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+    signed = made.not_valid_after(datetime(2100, 1, 1, tzinfo=UTC)).sign(key, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An answer whose body never ends and hardly comes."""
+    await reader.read(1_000_000)
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+    while True:
+        writer.write(b".")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+
+async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An answer larger than anybody wants, and zipped on top of it."""
+    await reader.read(1_000_000)
+    writer.write(b"HTTP/1.1 500 No\r\ncontent-encoding: gzip\r\ncontent-length: 50000000\r\n\r\n")
+    for _ in range(50):
+        writer.write(b"\x1f" * 1_000_000)
+        await writer.drain()
+
+
+async def endless_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1_000_000)
+    writer.write(b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n")
+    await writer.drain()
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "what"),
+    [
+        (drip, "delivered", "delivered"),
+        (flood, "pending", "failed at receiver"),
+        (endless_head, "pending", "unreachable"),
+    ],
+)
+async def test_an_odd_answer_is_read_to_a_bound(open_desk: OpenDesk, answer: Any, state: str, what: str) -> None:
+    desk = await open_desk(timeout_seconds=5)
+    async with raw_server(answer) as url:
+        await desk.subscribe(url)
+        await desk.handle(desk.record("one"))
+        async with asyncio.timeout(4):
+            await desk.sends()
+    assert await outcome(desk) == (state, what)
+    assert await desk.pool.fetchval("SELECT length(answer) <= 1024 FROM delivery.published_attempts")
+
+
+async def test_many_endpoints_that_hang_leave_the_budget_of_the_others_alone(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk(in_flight=20, in_flight_per_subscription=10)
+    async with listening(Receiver(block=asyncio.Event())) as hanging:
+        for _ in range(20):
+            await desk.subscribe(hanging.url)
+        await desk.handle(*(desk.record(f"hangs {n}", lead=lead_in(0, n)) for n in range(10)))
+        await desk.sender.turn()
+        assert desk.sender.in_flight == 20
+        await desk.subscribe(receiver.url)
+        desk.clock.advance(timedelta(seconds=1))
+        await desk.handle(desk.record("passes", lead=lead_in(0, 50)))
+        # Within a second the hanging ones are known as such.
+        loop = asyncio.create_task(desk.sender.run())
+        try:
+            await eventually(lambda: receiver.names() == ["passes"], within=4)
+        finally:
+            loop.cancel()
+            hanging.block.set() if hanging.block else None
+            await asyncio.wait([loop])
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+async def test_processes_that_race_send_everything_once_and_in_order(
+    open_desk: OpenDesk, receiver: Receiver, processes: int
+) -> None:
+    all_ = [await open_desk() for _ in range(processes)]
+    await all_[0].subscribe(receiver.url)
+    loops = [asyncio.create_task(desk.sender.run()) for desk in all_]
+    try:
+        for part in range(6):
+            records = [
+                all_[0].record(f"{lead}/{part}/{n}", lead=lead_in(0, lead)) for n in range(3) for lead in range(8)
+            ]
+            await all_[0].handle(*records)
+        await eventually(lambda: len(receiver.received) >= 144, within=20)
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.wait(loops)
+    names = receiver.names()
+    assert len(names) == len(set(names)) == 144
+    for lead in range(8):
+        of_lead = [name for name in names if name.startswith(f"{lead}/")]
+        assert of_lead == sorted(of_lead)
+
+
+async def test_what_can_not_be_recorded_is_recorded_later_and_not_sent_again(
+    open_desk: OpenDesk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    await desk.handle(desk.record("one"))
+    real = records.record
+
+    async def away(*_: Any) -> Any:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(records, "record", away)
+    await desk.sends()
+    assert await desk.deliveries() == [("pending", 0, None)]
+    monkeypatch.setattr(records, "record", real)
+    assert await desk.sends() == 0
+    assert await desk.deliveries() == [("delivered", 1, 200)]
+    assert receiver.asked == 1
+
+
+async def test_an_endpoint_that_is_down_for_a_day_gets_everything_in_the_end(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    receiver.statuses = [(500, {})] * 10_000
+    for told in range(24):
+        await desk.handle(desk.record(f"{told}", lead=lead_in(0, told % 3)))
+        await desk.sends()
+        desk.clock.advance(timedelta(hours=1))
+    receiver.statuses = []
+    failed = len(receiver.received)
+    for _ in range(60):
+        while await desk.sends():
+            pass
+        desk.clock.advance(timedelta(hours=1))
+    assert {state for state, *_ in await desk.deliveries()} == {"delivered"}
+    assert sorted(map(int, receiver.names()[failed:])) == list(range(24))
+    assert await desk.pool.fetchval("SELECT failing_since FROM delivery.published_endpoints") is None
+
+
+async def test_an_endpoint_that_fails_for_five_days_is_disabled_and_others_are_told(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    async with listening(Receiver(secret=None)) as operators:
+        failing = await desk.subscribe(receiver.url, name="CRM")
+        await desk.subscribe(operators.url, types=("accord.subscription.disabled",))
+        receiver.statuses = [(500, {})] * 10_000
+        for day in range(6):
+            await desk.handle(desk.record(f"day {day}", lead=lead_in(0, day)))
+            for _ in range(24):
+                await desk.sends()
+                desk.clock.advance(timedelta(hours=1))
+        await desk.sends()
+        (notice,) = [got.event for got in operators.received]
+    assert (notice["type"], notice["subject"]) == ("accord.subscription.disabled", str(failing))
+    assert (notice["data"]["name"], notice["data"]["why"]) == ("CRM", "its endpoint failed for five days")
+    asked = receiver.asked
+    await desk.handle(desk.record("nobody is told", lead=lead_in(0, 40)))
+    assert (await desk.sends(), receiver.asked) == (0, asked)
+    # Enabled again, it begins anew.
+    receiver.statuses = []
+    await desk.pool.execute("UPDATE api.subscriptions SET enabling = enabling + 1 WHERE subscription_id = $1", failing)
+    await desk.handle(desk.record("told again", lead=lead_in(0, 41)))
+    desk.clock.advance(timedelta(hours=25))
+    while await desk.sends():
+        pass
+    assert "told again" in receiver.names()
+    assert "nobody is told" not in receiver.names()
+
+
+async def test_an_endpoint_that_asks_to_wait_is_left_alone_with_everything(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url)
+    receiver.statuses = [(429, {"retry-after": "600"})]
+    await desk.handle(desk.record("one"))
+    await desk.sends()
+    await desk.handle(desk.record("two", lead=lead_in(0, 1)))
+    assert await desk.sends() == 0
+    desk.clock.advance(timedelta(seconds=601))
+    while await desk.sends():
+        pass
+    assert sorted(receiver.names()) == ["one", "one", "two"]
+
+
+async def test_a_rate_and_a_bound_on_tries_under_way_are_kept(open_desk: OpenDesk, receiver: Receiver) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url, rate_per_second=5.0, in_flight_max=1)
+    await desk.handle(*(desk.record(f"{n}", lead=lead_in(0, n)) for n in range(12)))
+    loop = asyncio.create_task(desk.sender.run())
+    began = asyncio.get_running_loop().time()
+    await eventually(lambda: receiver.asked == 12, within=10)
+    seconds = asyncio.get_running_loop().time() - began
+    loop.cancel()
+    await asyncio.wait([loop])
+    assert seconds > 1.2  # a burst of 5, then 5 a second
+    assert receiver.most_at_once == 1
+
+
+async def test_a_consent_that_was_asked_for_comes_before_the_first_event(open_desk: OpenDesk) -> None:
+    asked: list[dict[str, str]] = []
+    consents = [{}, {"WebHook-Allowed-Origin": "accord.example", "WebHook-Allowed-Rate": "600"}]
+
+    async def options(request: web.Request) -> web.Response:
+        asked.append(dict(request.headers))
+        return web.Response(status=405, headers=consents.pop(0))
+
+    desk = await open_desk()
+    async with listening(Receiver(), options=options) as receiver:
+        await desk.subscribe(receiver.url, handshake=True)
+        await desk.handle(desk.record("one"))
+        assert await desk.sends() == 0
+        await desk.handshakes.turn()
+        assert await desk.pool.fetchval("SELECT refusal FROM delivery.published_endpoints") == (
+            "did not answer with WebHook-Allowed-Origin"
+        )
+        await desk.handshakes.turn()
+        assert len(asked) == 1  # not more than once a minute
+        desk.clock.advance(timedelta(minutes=1))
+        await desk.handshakes.turn()
+        desk.clock.advance(timedelta(seconds=2))
+        await desk.sends()
+        assert receiver.names() == ["one"]
+    assert asked[0]["WebHook-Request-Origin"] == "accord.example"
