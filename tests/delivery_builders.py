@@ -32,8 +32,9 @@ from services.delivery.sweeper.requests import Requests
 from services.delivery.sweeper.sender import Sender
 from shared.clock import ManualClock, SystemClock
 from shared.events import codec
-from shared.events.base import Payload
+from shared.events.base import LeadSnapshot, Payload
 from shared.events.envelope import Record
+from shared.events.sla import ClockEvent
 from shared.events.topics import LIFECYCLE
 from shared.secret_box import SecretBox
 
@@ -95,7 +96,7 @@ class Receiver:
 async def listening(receiver: Receiver, *, options: Any = None) -> AsyncIterator[Receiver]:
     """`options` answers that method."""
     application = web.Application()
-    application.router.add_post("/hook", receiver.answer)
+    application.router.add_post("/{path:.*}", receiver.answer)
     if options is not None:
         application.router.add_options("/hook", options)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -143,6 +144,23 @@ async def desks(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
             return Desk(pool, clock, sender, metrics, nudge, channels, requests, handshakes)
 
         yield make
+
+
+def clock_event(kind: type[ClockEvent], at: datetime, *, lead_id: UUID = LEAD, reason: str = "") -> ClockEvent:
+    """What is announced of one clock of this lead; a breach an hour before now."""
+    return kind(
+        lead_id=lead_id,
+        clock_id=uuid5(NAMES, "clock"),
+        rule="first-contact",
+        accord=1,
+        entry=1,
+        started_at=at - timedelta(hours=2),
+        deadline=at - timedelta(hours=1),
+        occurred_at=at,
+        elapsed_seconds=3_600.0,
+        owner="ada@sales.example",
+        lead=LeadSnapshot(email="ann@example.com"),
+    )
 
 
 @dataclass

@@ -29,6 +29,12 @@ UPDATE delivery.deliveries SET state = 'dead', outcome = 'expired', next_attempt
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM delivery.deliveries
     WHERE received_at < $1 AND created_at < $1 AND state = 'pending' LIMIT $2))"""
 
+# Of subscriptions that were deleted: nobody will ever be told.
+DROP: Final = """
+UPDATE delivery.deliveries SET state = 'dead', outcome = 'unsubscribed', next_attempt_at = NULL, claimed_until = NULL
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM delivery.deliveries d WHERE d.state = 'pending' AND NOT EXISTS (
+    SELECT FROM api.published_subscriptions s WHERE s.subscription_id = d.subscription_id) LIMIT $1))"""
+
 DELETE: Final = """
 WITH old AS MATERIALIZED (
     SELECT lead_id, delivery_id FROM delivery.deliveries
@@ -42,6 +48,7 @@ SELECT count(*) FROM gone"""
 
 async def trim(pool: Connection, before: datetime) -> tuple[int, int, int]:
     """One bounded pass: how many bodies, how many deliveries given up, how many forgotten."""
+    await pool.execute(DROP, ROWS_PER_TRIM)
     given_up = int((await pool.execute(GIVE_UP, before, ROWS_PER_TRIM)).split()[-1])
     deliveries = await pool.fetchval(DELETE, before, ROWS_PER_TRIM)
     # What is pending needs its body until it is given up.
