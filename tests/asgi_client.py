@@ -37,11 +37,12 @@ async def ask(
         sent.append(message)
 
     raw_headers = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    path, _, query = path.partition("?")
     address = {
         "method": method,
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "root_path": "",
         "scheme": "http",
     }
