@@ -13,6 +13,8 @@ class Keys(NamedTuple):
     marketing: str
     sales: str
     onlooker: str
+    marketing_signer: str
+    sales_signer: str
 
 
 async def arrange(admin: AccordClient, receiver: Receiver) -> Keys:
@@ -24,5 +26,7 @@ async def arrange(admin: AccordClient, receiver: Receiver) -> Keys:
     marketing = {"name": "marketing tools", "role": "marketing", "scopes": ["events:write"]}
     sales = {"name": "crm", "role": "sales", "scopes": ["events:write", "leads:act"], "source_id": crm["id"]}
     onlooker = {"name": "onlooker", "role": "operations", "scopes": ["leads:read", "clocks:read"]}
-    keys = [(await admin.create("keys", body))["key"] for body in (marketing, sales, onlooker)]
+    mary = {"name": "Mary", "role": "marketing", "scopes": ["accord:propose", "accord:sign"]}
+    sam = {"name": "Sam", "role": "sales", "scopes": ["accord:sign"]}
+    keys = [(await admin.create("keys", body))["key"] for body in (marketing, sales, onlooker, mary, sam)]
     return Keys(*keys)

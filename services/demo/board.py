@@ -97,6 +97,7 @@ class Board:
     names: dict[str, str] = field(default_factory=dict)
     clocks: list[RunningClock] = field(default_factory=list)
     breaches: deque[Breach] = field(default_factory=lambda: deque(maxlen=BREACHES_SHOWN))
+    change: str = ""
     news: deque[str] = field(default_factory=lambda: deque(maxlen=1_000))
 
     def tell_qualified(self, qualified: Qualified) -> None:
@@ -105,6 +106,11 @@ class Board:
         score = f"engagement {qualified.engagement:.0f}, fit {qualified.fit} ({qualified.grade})"
         self.news.append(f"qualified: {qualified.who}; {score}; because {why}; goes to {qualified.owner}")
         self.first = self.first or qualified
+
+    def tell_change(self, words: str) -> None:
+        """What happens to the accord itself."""
+        self.change = words
+        self.news.append(words)
 
     def addresses(self) -> list[tuple[str, str]]:
         """What to look at while it runs."""

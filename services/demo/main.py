@@ -16,6 +16,7 @@ from rich.console import Console
 
 from services.demo.arrangement import arrange
 from services.demo.board import Board, Qualified
+from services.demo.change import AccordChange
 from services.demo.client import AccordClient
 from services.demo.news import ASSIGNED, tell
 from services.demo.onlooker import Onlooker
@@ -76,8 +77,22 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
         stack.push_async_callback(traffic.stop)
         view = make_view(console)
         stack.callback(view.close)
-        onlooker = Onlooker(admin.with_key(keys.onlooker), receiver, board)
-        show = Show(board=board, traffic=traffic, onlooker=onlooker, view=view, clock=clock, check=accord.check)
+        change = AccordChange(
+            marketing=admin.with_key(keys.marketing_signer),
+            sales=admin.with_key(keys.sales_signer),
+            onlooker=admin.with_key(keys.onlooker),
+            board=board,
+            clock=clock,
+        )
+        show = Show(
+            board=board,
+            traffic=traffic,
+            change=change,
+            onlooker=Onlooker(admin.with_key(keys.onlooker), receiver, board),
+            view=view,
+            clock=clock,
+            check=accord.check,
+        )
         if not once:
             await show.until(stopped, seed)
             return None, []

@@ -5,11 +5,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from services.demo.board import Board
+from services.demo.change import AccordChange
 from services.demo.onlooker import Onlooker
 from services.demo.settings import COUNT_SECONDS, DRAW_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, SLOW_PEOPLE, SLOW_SECONDS
 from services.demo.traffic import Traffic
 from services.demo.view import View
-from services.simulate import season
+from services.simulate import Season, season
 from shared.clock import Clock
 
 
@@ -21,6 +22,7 @@ class Show:
         *,
         board: Board,
         traffic: Traffic,
+        change: AccordChange,
         onlooker: Onlooker,
         view: View,
         clock: Clock,
@@ -28,6 +30,7 @@ class Show:
     ) -> None:
         self._board = board
         self._traffic = traffic
+        self._change = change
         self._onlooker = onlooker
         self._view = view
         self._clock = clock
@@ -41,19 +44,23 @@ class Show:
         def differences() -> list[str]:
             return self._onlooker.differences(people=made.people, duplicates=made.duplicates, bad=made.bad)
 
-        await self._beside(self._traffic.play(made), stopped)
+        await self._beside(self._first(made), stopped)
         await self._beside(self._settle(differences), stopped)
         found = differences()
         return [*found, "the demo was stopped before its end"] if stopped.is_set() else found
 
     async def until(self, stopped: asyncio.Event, seed: int) -> None:
         """The season, then slower ones with other people."""
-        await self._beside(self._traffic.play(season(seed, self._clock.now())), stopped)
+        await self._beside(self._first(season(seed, self._clock.now())), stopped)
         series = 1
         while not stopped.is_set():
             made = season(seed, self._clock.now(), series=series, people=SLOW_PEOPLE, seconds=SLOW_SECONDS)
             await self._beside(self._traffic.play(made), stopped)
             series += 1
+
+    async def _first(self, made: Season) -> None:
+        """The season, and the change of the accord that is agreed on meanwhile."""
+        await asyncio.gather(self._traffic.play(made), self._change.play())
 
     async def _settle(self, differences: Callable[[], list[str]]) -> None:
         """Ends when two looks in a row find nothing to wait for, or when there is no use in waiting longer."""

@@ -96,7 +96,9 @@ def _page(board: Board, now: datetime) -> Group:
     breaches = Panel(
         _breaches(list(board.breaches)), title="breaches, as the webhook receiver got them", box=box.ROUNDED
     )
-    return Group(Text("Accord — a season in a minute", style="bold"), grid, first, breaches)
+    title = Text("Accord — a season in a minute", style="bold")
+    change = Panel(Text(board.change or "version 1, as it was started with"), title="the accord", box=box.ROUNDED)
+    return Group(title, grid, change, first, breaches)
 
 
 def _numbers(board: Board) -> Table:
