@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
@@ -22,6 +23,11 @@ async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) 
     output, _ = await asyncio.wait_for(process.communicate(), ONCE_SECONDS)
     lines = output.decode().splitlines()
     assert process.returncode == 0, "\n".join(lines[-40:])
+    told = "\n".join(lines)
+    assert "marketing proposes version 2 of the accord: survey: 15 → 20 points" in told
+    assert "Mary (marketing) and Sam (sales) have signed version 2: it takes effect at " in told
+    assert (moved := re.search(r"rescored: .*; engagement ([\d.]+) under version 1 → ([\d.]+) under version 2", told))
+    assert float(moved[2]) > float(moved[1])
     counts = json.loads(lines[-1])
     assert tuple(counts) == FIELDS
     assert counts["posted"] == counts["accepted"] + counts["duplicates"] + counts["rejected"] >= 500

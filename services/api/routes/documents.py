@@ -42,6 +42,8 @@ async def read_proposal(request: Request, parts: Parts) -> tuple[tuple[Loaded, d
     if content_type in _YAML:
         raw = await read_bytes(request, parts)
         text, effective_at, has_lines = _decoded(raw), None, True
+    elif content_type and content_type != "application/json" and not content_type.endswith("+json"):
+        raise Problem(415, "Wrong content type", "Send application/json or application/yaml.")
     else:
         body, raw = await read_body(request, ProposalBody, parts)
         has_lines, effective_at = isinstance(body.document, str), body.effective_at
