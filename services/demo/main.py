@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from services.demo.arrangement import arrange
+from services.demo.arrangement import Keys, arrange
 from services.demo.board import Board, Qualified
 from services.demo.change import AccordChange
 from services.demo.client import AccordClient
@@ -26,7 +26,7 @@ from services.demo.settings import ACCORD, ALLOWED_NETWORKS, START_SECONDS
 from services.demo.show import Show
 from services.demo.traffic import Traffic
 from services.demo.view import make_view
-from shared.clock import SystemClock
+from shared.clock import Clock, SystemClock
 from shared.errors import AccordError
 
 
@@ -77,17 +77,10 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
         stack.push_async_callback(traffic.stop)
         view = make_view(console)
         stack.callback(view.close)
-        change = AccordChange(
-            marketing=admin.with_key(keys.marketing_signer),
-            sales=admin.with_key(keys.sales_signer),
-            onlooker=admin.with_key(keys.onlooker),
-            board=board,
-            clock=clock,
-        )
         show = Show(
             board=board,
             traffic=traffic,
-            change=change,
+            change=_change(admin, keys, board, clock),
             onlooker=Onlooker(admin.with_key(keys.onlooker), receiver, board),
             view=view,
             clock=clock,
@@ -98,6 +91,17 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
             return None, []
         differences = await show.once(stopped, seed)
         return board.counts.as_dict(), differences
+
+
+def _change(admin: AccordClient, keys: Keys, board: Board, clock: Clock) -> AccordChange:
+    """Both sides of the agreement, each with a key of its own role."""
+    return AccordChange(
+        marketing=admin.with_key(keys.marketing_signer),
+        sales=admin.with_key(keys.sales_signer),
+        onlooker=admin.with_key(keys.onlooker),
+        board=board,
+        clock=clock,
+    )
 
 
 def _hear(event: dict[str, Any], board: Board, heard: list[Traffic]) -> None:

@@ -82,7 +82,8 @@ def _words(value: Any, place: _Place) -> str:
 
 def _sets(before: Sequence[Any], after: Sequence[Any], place: _Place) -> Iterator[Change]:
     """Hours, closed days, actions, domains: in whatever order they are written."""
-    came, went = ([value for value in one if value not in other] for one, other in ((after, before), (before, after)))
+    had, has = set(before), set(after)
+    came, went = [value for value in after if value not in had], [value for value in before if value not in has]
     if not came and not went:
         return
     if max(len(before), len(after)) <= SHOWN_WHOLE_MAX:

@@ -90,7 +90,9 @@ def _validate(document: Any) -> tuple[Accord | None, list[ParseProblem]]:
         accord = Accord.model_validate(document)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            problems.extend(_problems_of(details, document))
+            # Nobody reads more of them, and looking for what was meant takes its time with each.
+            if len(problems) < PROBLEMS_MAX:
+                problems.extend(_problems_of(details, document))
     problems.extend(problems_between(document))
     return accord, problems
 
