@@ -91,9 +91,12 @@ async def test_a_change_is_proposed_compared_signed_by_both_and_decides(
     assert (await sales("sign", "2")).out.startswith("version 2: scheduled, takes effect at ")
     assert (await sales("show", "2", "--source")).out == SECOND
 
-    await decides_by_the_second(caller, sales)
-    assert (await sales("list")).out.startswith("version 2: effective since ")
-    assert "version 1: superseded; signed by bootstrap, put in effect at the first start" in (await sales("list")).out
+    await decides_by_the_second(caller)
+    listed = json.loads((await sales("list", "--json")).out)
+    assert [(version["version"], version["state"]) for version in listed] == [(2, "effective"), (1, "superseded")]
+    told = (await sales("list")).out
+    assert told.startswith("version 2: effective since ")
+    assert "version 1: superseded; signed by bootstrap, put in effect at the first start" in told
     assert accord.process.stop() == 0
     # A later start with the first document changes no agreement.
     accord.process.start()
@@ -101,10 +104,9 @@ async def test_a_change_is_proposed_compared_signed_by_both_and_decides(
         await eventually(lambda: accord.process.address() is not None, within=SECONDS)
 
 
-async def decides_by_the_second(caller: Caller, sales: Commands) -> None:
+async def decides_by_the_second(caller: Caller) -> None:
     async def is_in_effect() -> bool:
-        shown = json.loads((await sales("show", "2", "--json")).out)
-        return bool(shown["state"] == "effective")
+        return bool((await caller.get("/v1/accords/2")).json["state"] == "effective")
 
     await eventually(is_in_effect, within=30)
     await caller.post("/v1/events", {"type": "survey.completed", "lead": {"email": "new@okapi.example"}})
@@ -124,13 +126,8 @@ async def refuses_plainly(marketing: Commands, url: str, folder: Path) -> None:
     refused = await marketing("propose", str(wrong))
     assert refused.code == 1
     assert "line 7: found the unknown key half_live, allowed: did you mean `half_life`?" in refused.err
-    same = await marketing("propose", str(folder / "first.yaml"))
-    assert (same.code, "that of version 1" in same.err) == (1, True)
-    for arguments in (("diff", "x"), ("diff", "1", "2", "3"), ("show", "0"), ("propose", "nowhere.yaml")):
-        assert (await marketing(*arguments)).code == 2, arguments
+    assert (await marketing("diff", "nowhere.yaml")).code == 2
     assert (await Commands(url, None)("list")).code == 2
-    assert (await Commands(url, "acc_x_12345678")("list")).err.startswith("error: No valid key")
     away = await Commands("http://127.0.0.1:9", "acc_x_12345678")("list")
     assert (away.code, away.err[:47]) == (1, "error: Accord can't be reached at http://127.0.")
     assert (await marketing("show", "7")).err == "error: No such accord: No version of the accord has this number.\n"
-    assert (await marketing("withdraw", "1")).code == 1

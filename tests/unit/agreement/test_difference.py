@@ -161,7 +161,7 @@ def test_of_a_long_list_only_what_came_and_went_is_shown() -> None:
     assert told.endswith("mail11.example, 28 more")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(chosen=st.lists(st.sampled_from(sorted(EXAMPLES)), unique=True, max_size=4))
 def test_changes_of_several_fields_are_told_each(chosen: list[str]) -> None:
     document = deepcopy(FULL)
