@@ -42,8 +42,7 @@ def test_a_grant_is_worth_half_after_its_half_life(accord: CompiledAccord) -> No
 
 
 @given(points=st.lists(st.sampled_from([("demo", 60), ("unsubscribed", -30), ("survey", 15)]), max_size=12))
-def test_worths_and_adjustments_add_up_to_the_engagement(points: list[tuple[str, int]]) -> None:
-    accord = compile_accord(load_accord(default_accord_text()), 1)
+def test_worths_and_adjustments_add_up_to_the_engagement(accord: CompiledAccord, points: list[tuple[str, int]]) -> None:
     grants = [a_grant(rule, p, NOON + timedelta(hours=i)) for i, (rule, p) in enumerate(points)]
     found = explain(grants, accord, Moment(NOON + timedelta(days=3)))
     total = sum(worth for _, worth in found.grants) + sum(adjusted for _, adjusted in found.adjustments)
