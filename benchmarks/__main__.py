@@ -21,9 +21,10 @@ from rich.console import Console
 from benchmarks.apart import Apart
 from benchmarks.broken import Broken
 from benchmarks.broker import Broker, running_broker
+from benchmarks.clocks import Due, measure_clocks
 from benchmarks.contestants import accord, rivals
 from benchmarks.house import new_database, running_house
-from benchmarks.report import contest_result, joined, line_result, recovery_result
+from benchmarks.report import clocks_result, contest_result, joined, line_result, recovery_result
 from benchmarks.rivals_venv import rivals_bin
 from benchmarks.run import Tell, measure_lines, profile_line
 from benchmarks.run_apart import measure_contest, measure_recovery
@@ -36,7 +37,7 @@ from shared.errors import AccordError
 from shared.telemetry.logging import configure_logging
 
 PROFILE_LINES = 25
-PARTS = ("line", "recovery", "rivals")
+PARTS = ("line", "recovery", "clocks", "rivals")
 
 
 def main() -> None:
@@ -75,6 +76,8 @@ class Bench:
                 found.append(self._line(postgres, has_kafka=has_kafka))
             if has_kafka and "recovery" in parts:
                 found.append(self._recovery(postgres))
+            if "clocks" in parts:
+                found.append(self._clocks(postgres))
             if has_kafka and "rivals" in parts:
                 found.append(self._contest(postgres))
         return joined(found)
@@ -94,6 +97,14 @@ class Bench:
         with running_broker() as broker:
             apart = self._apart(new_database(postgres, "bench_recovery"), broker)
             return recovery_result(uvloop.run(measure_recovery(apart, self._scale, self._tell)))
+
+    def _clocks(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
+        scale = self._scale
+        due = Due(scale.open_clocks, scale.due_per_second, scale.due_seconds)
+        database_url = new_database(postgres, "bench_clocks")
+        found = uvloop.run(measure_clocks(database_url, self._out / "clocks.log", due))
+        self._tell(f"{found.due} of {found.open_clocks:,} clocks ran out: {found.within_100_ms:.1%} told within 100 ms")
+        return clocks_result(found)
 
     def _contest(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
         bin, database_url = rivals_bin(self._tell), new_database(postgres, "bench_rivals")
@@ -156,6 +167,9 @@ def _options() -> argparse.Namespace:
         ("burst-events", int, "of the burst"),
         ("session-timeout", int, "seconds after which Kafka gives up a silent process, in the recovery part"),
         ("contest-activities", int, "of each round of the contest"),
+        ("open-clocks", int, "that don't run out while others do"),
+        ("due-per-second", float, "clocks that run out"),
+        ("due-seconds", float, "for which clocks run out"),
     ):
         default = getattr(FULL, name.replace("-", "_"))
         parser.add_argument(f"--{name}", type=kind, help=f"{of} (default {default:g})")

@@ -18,6 +18,9 @@ class Scale:
     recovery_per_second: float
     session_timeout: int
     contest_activities: int
+    open_clocks: int
+    due_per_second: float
+    due_seconds: float
 
 
 FULL = Scale(
@@ -32,6 +35,9 @@ FULL = Scale(
     recovery_per_second=1_000,
     session_timeout=10,
     contest_activities=60_000,
+    open_clocks=50_000,
+    due_per_second=200,
+    due_seconds=20,
 )
 QUICK = Scale(
     activities=4_000,
@@ -45,4 +51,7 @@ QUICK = Scale(
     recovery_per_second=200,
     session_timeout=6,
     contest_activities=5_000,
+    open_clocks=2_000,
+    due_per_second=50,
+    due_seconds=4,
 )

@@ -37,6 +37,8 @@ def _tables(result: Result) -> Iterator[Table]:
         yield _burst(result["burst"])
     if "recovery" in result:
         yield _recovery(result["recovery"])
+    if "clocks" in result:
+        yield _clocks(result["clocks"])
     if "contest" in result:
         yield _contest(result["contest"])
     if result["targets"]:
@@ -50,6 +52,21 @@ def _rates(result: Result) -> Table:
     table.add_row("the ordinary way", *_rate(result["ordinary"]), *_spent(result["ordinary"], "python"))
     ceiling = result["ceiling"]
     table.add_row("the ceiling (COPY)", f"{ceiling['per_second']:,.0f}", _spread(ceiling["rounds"]))
+    return table
+
+
+def _clocks(found: Result) -> Table:
+    title = f"{found['due']:,} clocks run out at {found['due_per_second']:.0f}/s, {found['open_clocks']:,} others run"
+    table = Table("what", "found", title=title)
+    told = ", ".join(f"{share} {found['announced'][f'{share}_ms']:,.1f}" for share in ("p50", "p90", "p99", "max"))
+    table.add_row("from the deadline until the breach could be read, ms", told)
+    table.add_row("within 100 ms", f"{found['within_100_ms']:.2%}")
+    table.add_row("peak memory of sla_monitor", f"{found['monitor_bytes'] / _MIB:.0f} MiB")
+    table.add_row("its CPU s per 1,000 breaches", f"{found['monitor_cpu_seconds_per_1000']:.3f}")
+    scan = found["naive_scan_seconds"]
+    table.add_row("the naive way: a scan of all once a minute", f"{scan:.3f} s each, {30 + scan:.1f} s late on average")
+    rates = ", ".join(f"{span} {rate:,.0f}" for span, rate in found["deadlines_per_second"].items())
+    table.add_row("deadlines/s of the calendar, by span", rates)
     return table
 
 
