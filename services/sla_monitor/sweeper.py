@@ -1,7 +1,7 @@
 """Announces what is due, at its own bounded pace, once the line before it was read far enough (DESIGN.md "Time")."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 SERVICE: Final = "sla-monitor"
 LOOK_AGAIN_SECONDS: Final = 0.02
+# Sweeps of a busy partition begin so far apart, so that clocks share them; a lone one goes at once.
+SWEEP_PACE_SECONDS: Final = 0.01
+READ_FIRST: Final = {"stages": topics.SALES, SERVICE: topics.LIFECYCLE}
 LAGGING_LOOK_SECONDS: Final = 0.25  # once it was waited for in vain
 
 
@@ -32,6 +35,8 @@ class Line(Protocol):
     """How far the log goes and who has read how far. `Carrier` is one."""
 
     async def end(self, topic: str, partition: int) -> End: ...
+
+    async def have_read_all(self, readers: Mapping[str, str], partition: int) -> bool: ...
 
     async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool: ...
 
@@ -61,6 +66,7 @@ class Sweeper:
         self._gate: Gate | None = None
         self._looked_at: datetime | None = None
         self._clearance: Clearance | None = None
+        self._swept_at: datetime | None = None
         next_due.forget()
 
     async def seconds_to_next(self, now: datetime) -> float | None:
@@ -76,11 +82,13 @@ class Sweeper:
             return None
         if due.first > now:
             return (due.first - now).total_seconds()
+        if self._swept_at is not None and 0 <= (paced := (now - self._swept_at).total_seconds()) < SWEEP_PACE_SECONDS:
+            return SWEEP_PACE_SECONDS - paced
         self._clearance = await self._clear(now)
         return 0 if self._clearance else LOOK_AGAIN_SECONDS
 
     async def tick(self, transaction: Transaction, now: datetime) -> Sequence[Outgoing]:
-        clearance, self._clearance = self._clearance, None
+        clearance, self._clearance, self._swept_at = self._clearance, None, None
         self._next_due.forget()  # also true if this step is rolled back
         if clearance is None:
             return ()
@@ -99,11 +107,16 @@ class Sweeper:
             how = (now, clearance.until, clearance.is_lagging, absent if step.may_reassign(clock) else ())
             step.apply_tick(Tick(tick_id(clock), lead_id, clock_id, *how))
         transaction.add(*step.writes(self._partition))
-        transaction.on_commit(lambda: count(self._metrics, step))
+        transaction.on_commit(lambda: self._swept(step, now if len(due) < self._limit else None))
         if clearance.is_lagging and due:
             self._metrics.gate_lagging.inc()
             log.warning("announced_while_line_lags", partition=self._partition, clocks=len(due))
         return sorted(step.outgoing, key=lambda outgoing: outgoing.event.time)
+
+    def _swept(self, step: LeadStep, at: datetime | None) -> None:
+        """After the commit. A sweep that was as large as allowed has more to do, and no pace to keep."""
+        self._swept_at = at
+        count(self._metrics, step)
 
     async def _absent(
         self, connection: Any, step: LeadStep, due: Iterable[tuple[UUID, UUID]], now: datetime
@@ -128,6 +141,8 @@ class Sweeper:
 
     async def _look(self, now: datetime) -> Clearance | None:
         partition, began = self._partition, self._gate is None
+        if began and await self._line.have_read_all(READ_FIRST, partition):
+            return Clearance(now)
         gate = self._gate or Gate(now, await self._line.end(topics.SALES, partition))
         if gate.lifecycle_end is None and await self._line.has_read("stages", topics.SALES, partition, gate.sales_end):
             gate = gate._replace(lifecycle_end=await self._line.end(topics.LIFECYCLE, partition))

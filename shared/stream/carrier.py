@@ -156,5 +156,8 @@ class Carrier(Protocol):
     async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool:
         """Whether this service has read all that `end` counts."""
 
+    async def have_read_all(self, readers: Mapping[str, str], partition: int) -> bool:
+        """Whether, as of one moment, each of these services has read its topic (`{service: topic}`) to the end."""
+
     async def position(self, service: str, topic: str, partition: int) -> int:
         """The next offset that this service will read."""

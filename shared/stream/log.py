@@ -6,7 +6,7 @@ An offset comes from a counter row that stays locked until the commit, so offset
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +42,14 @@ FROM stream.ownership WHERE service = $1 AND kind = 'partition' AND number = $3"
 END = """SELECT e.name, s.seq
 FROM stream.sequences s JOIN stream.topics t USING (topic_id) JOIN stream.emitters e USING (emitter_id)
 WHERE t.name = $1 AND s.partition = $2"""
+
+# One snapshot: what a service emitted in the step that moved its position is in it too.
+ALL_READ = """SELECT NOT EXISTS (
+    SELECT FROM unnest($1::text[], $2::text[]) AS r(service, topic)
+    JOIN stream.topics t ON t.name = r.topic JOIN stream.sequences s ON s.topic_id = t.topic_id AND s.partition = $3
+    JOIN stream.emitters e USING (emitter_id)
+    LEFT JOIN stream.ownership o ON o.service = r.service AND o.kind = 'partition' AND o.number = $3
+    WHERE s.seq > coalesce((o.positions -> r.topic -> 1 ->> e.name)::bigint, 0))"""
 
 
 class PostgresCarrier:
@@ -116,6 +124,10 @@ class PostgresCarrier:
 
     async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool:
         return positions_.reaches(await self._position(service, topic, partition), end)
+
+    async def have_read_all(self, readers: Mapping[str, str], partition: int) -> bool:
+        found: bool = await self._pool.fetchval(ALL_READ, list(readers), list(readers.values()), partition)
+        return found
 
     async def position(self, service: str, topic: str, partition: int) -> int:
         return (await self._position(service, topic, partition)).offset

@@ -4,7 +4,7 @@ what a carrier must do. Nothing survives the process."""
 import asyncio
 import copy
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -188,6 +188,14 @@ class MemoryCarrier:
 
     async def has_read(self, service: str, topic: str, partition: int, end: End) -> bool:
         return reaches(self._position(service, topic, partition), end)
+
+    async def have_read_all(self, readers: Mapping[str, str], partition: int) -> bool:
+        return all(
+            [
+                await self.has_read(service, topic, partition, await self.end(topic, partition))
+                for service, topic in readers.items()
+            ]
+        )
 
     async def position(self, service: str, topic: str, partition: int) -> int:
         return self._position(service, topic, partition).offset

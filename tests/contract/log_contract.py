@@ -159,7 +159,10 @@ class LogContract:
             async with claim.step({SALES: Position(3, seqs)}, claim.breaker):
                 pass
             assert await world.carrier.has_read("stages", SALES, 0, end) is is_read
+            assert await world.carrier.have_read_all({"stages": SALES}, 0) is is_read
         assert await world.carrier.has_read("nobody", SALES, 0, {})
+        assert not await world.carrier.have_read_all({"stages": SALES, "nobody": SALES}, 0)
+        assert await world.carrier.have_read_all({"stages": SALES, "nobody": SCORE}, 0)
 
     async def test_what_an_open_step_emitted_is_seen_by_nobody(self, world: World) -> None:
         claim = await world.carrier.claim(SLOT)
