@@ -122,6 +122,7 @@ def _score_of(told: Mapping[str, Any]) -> Score:
         activity=told.get("activity"),
         activity_received_at=told.get("activity_received_at"),
         lead=LeadSnapshot(**told["lead"]),
+        historical=told.get("historical", False),
     )
 
 

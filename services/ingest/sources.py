@@ -26,7 +26,8 @@ REFRESH_SECONDS = 1.0
 SURPRISED_SECONDS = 0.05
 SOURCES_MAX = 10_000
 
-READ = "SELECT source_id, name, team FROM api.published_sources LIMIT $1"
+READ = """SELECT source_id, name, team, settings -> 'historical' = 'true' AS is_historical
+FROM api.published_sources LIMIT $1"""
 READ_ONE = """SELECT source_id, name, kind, team, secret, settings::text, changed_at FROM api.published_sources
 WHERE source_id = $1"""
 READ_KIND = """SELECT source_id, name, kind, team, secret, settings::text, changed_at FROM api.published_sources
@@ -40,6 +41,7 @@ class SourceBook:
         self._pool = pool
         self._by_id: dict[UUID, tuple[str, str]] = {}
         self._teams: dict[str, str] = {}
+        self._historical: frozenset[str] = frozenset()
         self._read_at = float("-inf")
 
     async def sender(self, principal: Principal) -> Sender:
@@ -50,8 +52,9 @@ class SourceBook:
             rows = await self._pool.fetch(READ, SOURCES_MAX)
             self._by_id = {row["source_id"]: (row["name"], row["team"]) for row in rows}
             self._teams = {row["name"]: row["team"] for row in rows}
+            self._historical = frozenset(row["name"] for row in rows if row["is_historical"])
         name, team = self._by_id.get(principal.source_id, (None, None)) if principal.source_id else (None, None)
-        return Sender(name="api", source=name, team=team, teams=self._teams)
+        return Sender(name="api", source=name, team=team, teams=self._teams, historical=self._historical)
 
 
 class _Held(NamedTuple):

@@ -1,5 +1,6 @@
 """One batch of lifecycle events, or one sweep, as a step: load the leads, fold, save, and say what to emit."""
 
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -8,6 +9,7 @@ from uuid import UUID
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import announcement_id, apply
 from services.sla_monitor.model.effects import REASSIGN
+from services.sla_monitor.model.ladder import ladder
 from services.sla_monitor.model.snoozes import SNOOZES_MAX
 from services.sla_monitor.model.states import Clock, Effect, HistoryEntry, Input, Lead, Received, Tick
 from shared.agreement.versions import Accords
@@ -79,6 +81,7 @@ class LeadStep:
         self._loaded: frozenset[Clock] = frozenset()
         self._history: list[HistoryEntry] = []
         self._told: list[Outgoing] = []
+        self.withheld: Counter[str] = Counter()
 
     async def load(self, connection: Any, lead_ids: Iterable[UUID]) -> None:
         self.leads = await self._store.load(connection, lead_ids)
@@ -107,6 +110,13 @@ class LeadStep:
         """What is announced, and what is sent to sales."""
         return [*self._told, *(Outgoing(topics.SALES, _sent(effect)) for effect in self.effects)]
 
+    def _withhold(self, announced: Iterable[ClockEvent]) -> None:
+        """Counts by rule what clocks would have announced at the most, had their event not been historical."""
+        for event in announced:
+            if event.late_start:
+                rule = self._accords.version(event.accord).clock_rule(event.rule)
+                self.withheld[event.rule] += len(ladder(rule))
+
     def writes(self, partition: int) -> list[Write]:
         """All that changed. Refused with AlreadyApplied when the history has some of the inputs."""
         return [
@@ -120,6 +130,8 @@ class LeadStep:
         self.leads[lead_id] = lead
         self.effects.extend(effects)
         self.announcements.extend(announced)
+        if isinstance(given, Received) and isinstance(given.payload, StageChanged) and given.payload.historical:
+            self._withhold(announced)
         for payload in announced:
             event = codec.event(
                 payload,
@@ -211,5 +223,7 @@ def count(metrics: Metrics, step: LeadStep) -> None:
             metrics.announcement_lateness.observe(event.lateness_seconds or 0.0)
         if event.pause == SNOOZES_MAX:
             metrics.pause_limit_reached.inc()
+    for rule, alerts in step.withheld.items():
+        metrics.withheld_alerts.labels(rule).inc(alerts)
     for effect in step.effects:
         metrics.effects.labels(effect.action.action.value).inc()

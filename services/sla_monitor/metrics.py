@@ -16,6 +16,7 @@ class Metrics:
         self.late_starts = Counter(
             "accord_sla_late_starts_total", "Clocks overdue when they started", by_clock, registry=registry
         )
+        self.withheld_alerts = _withheld_alerts(registry)
         self.warnings = Counter("accord_sla_warnings_total", "Warnings announced", by_clock, registry=registry)
         self.met = Counter("accord_sla_met_total", "Promises kept", by_clock, registry=registry)
         self.breaches = Counter("accord_sla_breaches_total", "Promises broken", by_clock, registry=registry)
@@ -39,10 +40,7 @@ class Metrics:
             "accord_sla_pause_limit_reached_total", "Clocks that can't be paused any more", registry=registry
         )
         self.effects = Counter(
-            "accord_sla_effects_total",
-            "Sales actions that escalations sent back",
-            ("action",),
-            registry=registry,
+            "accord_sla_effects_total", "Sales actions that escalations sent back", ("action",), registry=registry
         )
         self.announcement_lateness = Histogram(
             "accord_sla_announcement_lateness_seconds",
@@ -59,3 +57,8 @@ class Metrics:
         self.sweep_limit_reached = Counter(
             "accord_sla_sweep_limit_reached_total", "Sweeps as large as allowed", registry=registry
         )
+
+
+def _withheld_alerts(registry: CollectorRegistry) -> Counter:
+    what = "Warnings, breaches and escalations that clocks of historical events would have announced at the most"
+    return Counter("accord_sla_withheld_alerts_total", what, ["clock"], registry=registry)

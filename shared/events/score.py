@@ -17,7 +17,9 @@ class Grant(Struct, frozen=True):
 
 
 class ScoreChanged(Payload, frozen=True, kw_only=True):
-    """The score after one accepted activity, profile update, merge or rescore, changed or not."""
+    """The score after one accepted activity, profile update, merge or rescore, changed or not. `changed`: another one
+    than was told last; after a rescore, than the version before gives at the same time. `historical`: what caused it
+    came from a source that sends what happened long ago."""
 
     TYPE: ClassVar[str] = "accord.score.changed"
 
@@ -32,3 +34,4 @@ class ScoreChanged(Payload, frozen=True, kw_only=True):
     activity: str | None = None
     activity_received_at: Instant | None = None
     lead: LeadSnapshot
+    historical: bool = False

@@ -35,6 +35,7 @@ class Sender(NamedTuple):
     source: str | None
     team: str | None
     teams: dict[str, str]  # team by source name, for events that name their source
+    historical: frozenset[str] = frozenset()  # names of sources that send what happened long ago
 
 
 class Reading(NamedTuple):
@@ -92,6 +93,7 @@ def read_event(raw: Any, reading: Reading) -> Posted:
         source=source,
         team=sender.team or sender.teams.get(source) or ("sales" if kind == "sales" else "marketing"),
         campaign=event.campaign,
+        historical=source in sender.historical,
     )
 
 

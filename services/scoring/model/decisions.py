@@ -44,6 +44,8 @@ def apply(
     decision.score["as_of"] = received_at if moment.as_of == received else moment_of(moment.as_of)
     if isinstance(item, Activity):
         decision.score["activity"], decision.score["activity_received_at"] = item.type, received_at
+    if item.historical:
+        decision.score["historical"] = True
     return decision
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from services.stages.model import told
 from services.stages.model.routing import Load, Question, Routing, Rows, Stamp, reassign, route, team_handed_to
 from services.stages.model.state import Decision, Input, Score, State, Told
@@ -102,7 +104,7 @@ def _score(state: State, score: Score, context: _Context) -> Decision:
     if not _may_qualify(state, score, context) or not context.accord.is_mql(context.facts(state)):
         return Decision(state, (), context.rows)
     moment = _not_before_the_last(state, context.received_at)
-    move = _Move(Step(Stage.MQL, False), moment, TransitionReason.SCORE, None)
+    move = _Move(Step(Stage.MQL, False), moment, TransitionReason.SCORE, None, score.historical)
     after, payloads, stamp = _enter(state, move, context)
     qualified = told.qualified(after, score, moment, context.accord, context.facts(after))
     return _routed(Decision(after, (*payloads, qualified), context.rows, stamp), context)
@@ -187,6 +189,7 @@ class _Move(NamedTuple):
     at: datetime
     reason: TransitionReason
     action: SalesAction | None
+    is_historical: bool
 
 
 def _walk(state: State, path: Iterable[Step], action: SalesAction, context: _Context) -> Decision:
@@ -196,7 +199,7 @@ def _walk(state: State, path: Iterable[Step], action: SalesAction, context: _Con
     stamp: Stamp | None = None
     for step in path:
         reason = TransitionReason.IMPLIED if step.is_implied else TransitionReason.SALES
-        state, told_now, taken = _enter(state, _Move(step, at, reason, action), context)
+        state, told_now, taken = _enter(state, _Move(step, at, reason, action, action.historical), context)
         payloads += told_now
         stamp = taken or stamp
     return _routed(Decision(state, payloads, context.rows, stamp), context)
@@ -217,7 +220,8 @@ def _enter(state: State, move: _Move, context: _Context) -> tuple[State, list[To
 
 
 def _changed(before: State, after: State, move: _Move) -> Told:
-    return told.changed(before, after, at=move.at, action=move.action, reason=move.reason)
+    changed = told.changed(before, after, at=move.at, action=move.action, reason=move.reason)
+    return replace(changed, historical=True) if move.is_historical else changed
 
 
 def _routed(decision: Decision, context: _Context) -> Decision:

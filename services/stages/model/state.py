@@ -23,6 +23,7 @@ class Score(Struct, frozen=True, kw_only=True):
     activity_received_at: Instant | None = None
     reasons: tuple[Reason, ...] = ()
     lead: LeadSnapshot
+    historical: bool = False
 
 
 Input = Score | SalesAction

@@ -80,8 +80,9 @@ def assigned(before: State, state: State, stamp: Stamp, at: datetime) -> LeadAss
 
 
 def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, facts: Facts) -> LeadQualified:
-    """What a sales tool needs in one event, with the clocks that start now in the order of their deadlines."""
-    rules = clocks_starting(accord, state.stage, facts)
+    """What a sales tool needs in one event, with the clocks that start now in the order of their deadlines: none that
+    somebody must beat if the score comes from a historical source."""
+    rules = () if score.historical else clocks_starting(accord, state.stage, facts)
     clocks = sorted((_preview(accord, rule, at) for rule in rules), key=lambda clock: (clock.deadline, clock.rule))
     return LeadQualified(
         lead_id=state.lead_id,

@@ -147,8 +147,16 @@ def test_the_score_that_is_encoded_is_a_valid_score_changed() -> None:
     decision = last(profile(after(), title="CEO"), activity("demo.requested", after(hours=1)))
     score = msgspec.json.decode(encode({"lead_id": lead("ada"), **decision.score}), type=ScoreChanged)
     assert score.activity_received_at == after(hours=1)
-    assert set(ScoreChanged.__struct_fields__) == {"lead_id", *decision.score}
+    assert set(ScoreChanged.__struct_fields__) == {"lead_id", "historical", *decision.score}
     assert score.grants[0].points == 60
+
+
+def test_only_a_score_that_comes_from_a_historical_event_says_so() -> None:
+    demo = activity("demo.requested", after(days=-14), received_at=after())
+    told = last(msgspec.structs.replace(demo, historical=True))
+    assert told.score["historical"] is True
+    assert told.state.engagement == pytest.approx(30, abs=1e-9), "what it is worth today"
+    assert "historical" not in last(demo).score
 
 
 def test_the_totals_of_a_state_decay_as_the_agreement_says() -> None:
