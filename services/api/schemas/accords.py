@@ -130,12 +130,12 @@ EXAMPLE_DIFFERENCE: Final[dict[str, Any]] = {
     "changes": [{"path": "scoring.engagement.rules[survey].points", "words": "survey: 15 → 20 points"}],
 }
 EXAMPLE_RESCORE: Final[dict[str, Any]] = {
-    "state": "running",
+    "state": "finished",
     "leads": 100_000,
-    "done": 61_400,
-    "left": 38_600,
-    "changed": 20_117,
-    "newly_qualifying": 312,
+    "done": 100_000,
+    "left": 0,
+    "changed": 33_020,
+    "newly_qualifying": 512,
     "started_at": _TIME,
-    "finished_at": None,
+    "finished_at": _TIME,
 }
