@@ -37,11 +37,13 @@ from services.api.store.funnel import FunnelStore
 from services.api.store.idempotency import IdempotencyStore
 from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
+from services.api.store.lists import ListStore
 from services.api.store.owners import OwnerStore
 from services.api.store.sources import SourceStore
 from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
+from services.api.sweeper import Lists
 from shared.agreement.versions import Accords
 from shared.http.auth import KeyRing
 from shared.lifecycle import Resources, Service
@@ -60,11 +62,12 @@ def wire(resources: Resources) -> Service:
     database = Database(resources.engine)
     parts = _parts(resources, database, settings=settings, metrics=metrics, line=line)
     reader, subscriptions = LeadReader(parts), SubscriptionStore(database)
+    lists = Lists(ListStore(database), parts.accords, resources.clock, metrics)
     feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
     sources = SourceStore(database)
     for routes in (
-        LeadRoutes(parts, reader),
+        LeadRoutes(parts, reader, lists.catch_up),
         ActionRoutes(parts, reader),
         ClockRoutes(parts, AttainmentStore(Database(resources.engine))),
         AccordRoutes(parts),
@@ -86,7 +89,7 @@ def wire(resources: Resources) -> Service:
     return Service(
         NAME,
         routes=tuple(registrar.router.routes),
-        background=(publisher.run, parts.keys.run, feed.run),
+        background=(publisher.run, parts.keys.run, lists.run, feed.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,
     )

@@ -18,6 +18,7 @@ class Metrics:
             "accord_api_actions_total", "Sales actions put on the log, by action.", ["action"], registry=registry
         )
         self.erasures = Counter("accord_api_erasures_total", "Erasures of leads asked for.", registry=registry)
+        self._follow_lists(registry)
         self.waits = Counter(
             "accord_api_waits_total",
             "Calls that waited for their action to be applied, by how that ended: applied, timed_out or refused.",
@@ -43,8 +44,20 @@ class Metrics:
         )
         self.limits_reached = Counter(
             "accord_api_limits_reached_total",
-            "Limits reached: key_cache, waiters, body_bytes, depth, stream_readers or stream_queue.",
+            "Limits reached: key_cache, waiters, list_wait, body_bytes, depth, stream_readers or stream_queue.",
             ["limit"],
+            registry=registry,
+        )
+
+    def _follow_lists(self, registry: CollectorRegistry) -> None:
+        self.listed = Counter(
+            "accord_api_leads_listed_total",
+            "Leads brought up to date in the lists, as the log spoke of them.",
+            registry=registry,
+        )
+        self.refreshed = Counter(
+            "accord_api_engagements_refreshed_total",
+            "Engagements brought up to the time in the lists.",
             registry=registry,
         )
 

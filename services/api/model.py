@@ -77,6 +77,19 @@ def rule_totals(stored: Mapping[str, Sequence[Any]]) -> dict[str, RuleTotal]:
     }
 
 
+def live_totals(stored: Mapping[str, Sequence[Any]], accord: CompiledAccord) -> dict[str, RuleTotal]:
+    """Those of the rules that this version has."""
+    return {rule: total for rule, total in rule_totals(stored).items() if _has_rule(accord, rule)}
+
+
+def _has_rule(accord: CompiledAccord, rule: str) -> bool:
+    try:
+        accord.rule(rule)
+    except KeyError:
+        return False
+    return True
+
+
 def totals_at(explanation: Explanation, at: datetime) -> dict[str, RuleTotal]:
     """What the grants of each rule are worth together, from which the curve after that time follows."""
     by_rule: dict[str, list[float]] = {}

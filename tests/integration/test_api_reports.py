@@ -76,7 +76,8 @@ async def write(pool: asyncpg.Pool, lead: Made) -> None:
     campaigns = [campaign for *_, campaign in lead.touches if campaign]
     state: list[Any] = [1, 1, 1, instant(SINCE), {}, {}, {}, {}, {}, None, lead.touches[-1][1]]
     state += [campaigns[-1] if campaigns else None, lead.touches[0][1], "marketing", 0.0, 0, [], "D"]
-    await pool.execute("INSERT INTO scoring.leads VALUES ($1, 0, 0, 'D', $2)", lead.id, json.dumps(state))
+    values = "(lead_id, engagement, fit, grade, state, partition, accord) VALUES ($1, 0, 0, 'D', $2, 0, 1)"
+    await pool.execute(f"INSERT INTO scoring.leads {values}", lead.id, json.dumps(state))
     for number, (at, source, campaign) in enumerate(lead.touches, 1):
         body = {"type": "page.viewed", "occurred_at": at.isoformat(), "source": source, "campaign": campaign}
         await pool.execute(

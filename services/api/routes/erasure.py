@@ -65,7 +65,7 @@ class ErasureRoutes:
             async with asyncio.timeout(seconds):
                 if not await self._parts.wait_until_applied(erased, seconds):
                     return False
-                while not await self._store.is_erased_by_ingest(erased.lead_id):  # noqa: ASYNC110 (another process)
+                while not await self._store.is_forgotten(erased.lead_id):  # noqa: ASYNC110 (another process)
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             return False

@@ -1,5 +1,6 @@
 """Leads: the list, one lead, its timeline, and why its score is what it is."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -43,9 +44,10 @@ class LeadQuery(BaseModel):
 class LeadRoutes:
     """Reads about leads."""
 
-    def __init__(self, parts: Parts, reader: LeadReader) -> None:
+    def __init__(self, parts: Parts, reader: LeadReader, catch_up: Callable[[], Awaitable[None]]) -> None:
         self._parts = parts
         self._reader = reader
+        self._catch_up = catch_up
 
     def register(self, to: Registrar) -> None:
         to.add("GET /v1/leads", self.list_leads, summary="Leads, as of now", answer=Page[LeadItem])
@@ -56,9 +58,10 @@ class LeadRoutes:
         )
 
     async def list_leads(self, request: Request, query: Annotated[LeadQuery, Query()]) -> Page[LeadItem]:
-        """Filter and sort by engagement use the value of the lead's last event; those shown are as of now."""
+        """Filter and sort by engagement use a value at most some ten minutes old; those shown are as of now."""
         kind = f"leads/{query.sort}"
         keys = keys_of(query.cursor, kind, (KEY_TYPES[query.sort], UUID))
+        await self._catch_up()
         wanted = query.filter(owner_of(request, query.owner))
         rows = await self._parts.leads.page(wanted, query.sort, keys, query.limit + 1)
         accords, now = await self._parts.accords(), self._parts.clock.now()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.api.model import rule_totals, stage_of
+from services.api.model import live_totals, stage_of
 from services.api.schemas.clocks import Clock, Interval
 from services.api.schemas.leads import LeadItem
 from shared.agreement.clocks import Pause, working
@@ -20,15 +20,7 @@ def accord_of(accords: Accords, version: int | None, now: datetime) -> CompiledA
 
 def totals_of(row: Mapping[str, Any], accord: CompiledAccord) -> dict[str, RuleTotal]:
     """The totals of the rules that this version has."""
-    return {rule: total for rule, total in rule_totals(row["rule_totals"] or {}).items() if _has_rule(accord, rule)}
-
-
-def _has_rule(accord: CompiledAccord, rule: str) -> bool:
-    try:
-        accord.rule(rule)
-    except KeyError:
-        return False
-    return True
+    return live_totals(row["rule_totals"] or {}, accord)
 
 
 def lead_item(row: Mapping[str, Any], accords: Accords, now: datetime) -> LeadItem:

@@ -1,14 +1,14 @@
-"""Who asked for which lead to be erased, and whether ingest, which reads no log, has done so."""
+"""Who asked for which lead to be erased, and whether those who don't read it from the log have done so."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.api.store.audit_log import AuditLogStore
 from services.api.store.database import Database
-from services.api.store.tables import ERASED_BY_INGEST, ERASURES
+from services.api.store.tables import ERASED_BY_INGEST, ERASURES, LEAD_INDEX, LEAD_WORDS
 
 
 class ErasureStore:
@@ -28,6 +28,10 @@ class ErasureStore:
             if (await connection.execute(asked.on_conflict_do_nothing())).rowcount:
                 await self._audit_log.note(connection, "lead.erased", str(lead_id))
 
-    async def is_erased_by_ingest(self, lead_id: UUID) -> bool:
-        found = select(ERASED_BY_INGEST).where(ERASED_BY_INGEST.c.lead_id == lead_id)
-        return await self._database.row(found) is not None
+    async def is_forgotten(self, lead_id: UUID) -> bool:
+        """By ingest, and by the api's own lists."""
+        erased, listed, said = (
+            select(table.c.lead_id).where(table.c.lead_id == lead_id).exists()
+            for table in (ERASED_BY_INGEST, LEAD_INDEX, LEAD_WORDS)
+        )
+        return await self._database.row(select(literal(1)).where(erased, ~listed, ~said)) is not None

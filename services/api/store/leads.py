@@ -1,23 +1,25 @@
 """Leads as scoring, stages and ingest publish them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, Text, and_, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, FromClause, Select, Text, func, literal, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from services.api.model import RUNNING_STATES, UNASSIGNED, WORKED_ON, GrantRow, Moment
+from services.api.model import GrantRow, Moment
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import (
     ACTIONS,
-    CLOCKS,
     GRANTS,
     HISTORY,
     IDENTITIES,
+    LEAD_INDEX,
+    LEAD_WORDS,
     SCORED,
     STAGED,
     STAGES_HISTORY,
@@ -26,7 +28,7 @@ from services.api.store.tables import (
 
 Sort = Literal["engagement", "fit", "updated", "deadline"]
 KEY_TYPES: dict[str, type] = {"engagement": float, "fit": int, "updated": datetime, "deadline": datetime}
-_NO_DEADLINE = datetime(9999, 1, 1, tzinfo=UTC)
+TRIGRAM = 3
 _STAGED_COLUMNS = ("stage", "entry", "entered_at", "owner", "team")
 
 
@@ -49,10 +51,10 @@ class LeadStore:
         self._database = database
 
     async def page(self, wanted: LeadFilter, sort: Sort, keys: Keys | None, limit: int) -> Sequence[Row]:
-        """One page, each row with `sort_key`."""
-        joined, order, is_descending = _sorted_by(sort)
-        columns = [(order, is_descending), (SCORED.c.lead_id, is_descending)]
-        chosen = select(SCORED.c.lead_id, order.label("sort_key")).select_from(joined).where(*_conditions(wanted))
+        """One page, each row with `sort_key`. Found in the lists' own index; what is shown is as of now."""
+        column, is_descending = _SORTS[sort]
+        columns = [(column, is_descending), (LEAD_INDEX.c.lead_id, is_descending)]
+        chosen = select(LEAD_INDEX.c.lead_id, column.label("sort_key")).where(*_conditions(wanted))
         if keys is not None:
             chosen = chosen.where(after(columns, keys))
         chosen = chosen.order_by(*(column.desc() if down else column.asc() for column, down in columns))
@@ -154,37 +156,29 @@ def _lead_columns(*more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
     return select(*SCORED.c, *staged, STAGED.c.updated_at.label("staged_at"), *more)
 
 
-def _sorted_by(sort: Sort) -> tuple[FromClause, ColumnElement[Any], bool]:
-    if sort == "deadline":
-        running = (
-            select(CLOCKS.c.lead_id, func.min(CLOCKS.c.deadline).label("deadline"))
-            .where(CLOCKS.c.state.in_(RUNNING_STATES))
-            .group_by(CLOCKS.c.lead_id)
-            .subquery("running")
-        )
-        joined = _JOINED.join(running, running.c.lead_id == SCORED.c.lead_id, isouter=True)
-        return joined, func.coalesce(running.c.deadline, _NO_DEADLINE), False
-    if sort == "updated":
-        return _JOINED, func.greatest(SCORED.c.updated_at, STAGED.c.updated_at), True
-    return _JOINED, SCORED.c[sort], True
+_SORTS: dict[Sort, tuple[ColumnElement[Any], bool]] = {
+    "engagement": (LEAD_INDEX.c.engagement, True),
+    "fit": (LEAD_INDEX.c.fit, True),
+    "updated": (LEAD_INDEX.c.updated_at, True),
+    "deadline": (LEAD_INDEX.c.deadline, False),
+}
 
 
 def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.stage is not None:
-        is_stage = STAGED.c.stage == wanted.stage
-        conditions.append(or_(is_stage, STAGED.c.lead_id.is_(None)) if wanted.stage == "lead" else is_stage)
-    if wanted.grade is not None:
-        conditions.append(SCORED.c.grade == wanted.grade)
-    if wanted.owner == UNASSIGNED:
-        conditions += [STAGED.c.owner.is_(None), STAGED.c.stage.in_(WORKED_ON)]
-    elif wanted.owner is not None:
-        conditions.append(STAGED.c.owner == wanted.owner)
+    index = LEAD_INDEX.c
+    equal = {"stage": wanted.stage, "grade": wanted.grade, "owner": wanted.owner}
+    conditions = [index[name] == value for name, value in equal.items() if value is not None]
     if wanted.source is not None:
-        conditions.append(or_(SCORED.c.source == wanted.source, SCORED.c.first_source == wanted.source))
+        conditions.append(or_(index.source == wanted.source, index.first_source == wanted.source))
     if wanted.min_engagement is not None:
-        conditions.append(SCORED.c.engagement >= wanted.min_engagement)
+        conditions.append(index.engagement >= wanted.min_engagement)
     if wanted.q:
-        fields = [SCORED.c.email, *(SCORED.c.profile[name].astext for name in ("name", "company", "title"))]
-        conditions.append(or_(*(field.icontains(wanted.q, autoescape=True) for field in fields)))
-    return [and_(*conditions)] if conditions else []
+        said = select(LEAD_WORDS.c.lead_id).where(LEAD_WORDS.c.words.like(_pattern(wanted.q), escape="\\"))
+        conditions.append(index.lead_id.in_(said))
+    return conditions
+
+
+def _pattern(q: str) -> str:
+    """Anywhere in the words; one or two letters where a word begins, which is where the index finds so few."""
+    escaped = re.sub(r"([%_\\])", r"\\\1", q.lower())
+    return f"% {escaped}%" if len(q) < TRIGRAM else f"%{escaped}%"

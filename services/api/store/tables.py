@@ -130,6 +130,12 @@ IDENTITIES = _table(
     """lead_id uuid, kind text, value text""",
 )
 
+LEAD_INDEX = _table(
+    "api.lead_index",
+    """lead_id uuid, engagement float, fit int, updated_at time, deadline time, stage text, grade text, owner text,
+    source text, first_source text, refresh_at time""",
+)
+LEAD_WORDS = _table("api.lead_words", "lead_id uuid, words text")
 ERASURES = _table("api.erasures", "lead_id uuid, requested_at time, requested_by text")
 ERASED_BY_INGEST = _table("ingest.published_erased", "lead_id uuid, erased_at time")
 DEAD_LETTERS = _table(

@@ -1,0 +1,116 @@
+"""Keeps the lists of leads up with the log, and their engagement up with the time, at its own bounded pace.
+
+A pass is followed by a rest nine times as long, so that lists never take more than a tenth of a backend from the line;
+who asks for a list has the pass made at once, and waits for it a moment. One process at a time does it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from services.api.metrics import Metrics
+from services.api.model import live_totals
+from services.api.store.lists import LEADS_MAX, REFRESHED_SECONDS, ListStore
+from shared.agreement.compiled import CompiledAccord
+from shared.agreement.decay import RuleTotal, engagement_at, worth
+from shared.agreement.versions import Accords
+from shared.clock import Clock
+from shared.errors import Surroundings, Unavailable
+
+REST_SECONDS_MIN: Final = 0.25
+REST_SECONDS_MAX: Final = 5.0
+REST_SHARE: Final = 9.0
+STANDBY_SECONDS: Final = 1.0
+CATCH_UP_SECONDS: Final = 0.5
+# What all grants of a lead together are worth less than no longer moves it in a list.
+NEGLIGIBLE: Final = 0.0005
+
+log = structlog.get_logger(component="lists")
+
+
+class Lists:
+    """`run` runs until cancelled."""
+
+    def __init__(
+        self, store: ListStore, accords: Callable[[], Awaitable[Accords]], clock: Clock, metrics: Metrics
+    ) -> None:
+        self._store = store
+        self._accords = accords
+        self._clock = clock
+        self._metrics = metrics
+        self._asked = asyncio.Event()
+        self._passed = asyncio.Condition()
+        self._begun = self._ended = 0
+
+    async def catch_up(self) -> None:
+        """Returns once a pass that begins now has ended, or after half a second: a list may then lag."""
+        wanted = self._begun + 1  # one that is under way may have looked already
+        self._asked.set()
+        async with self._passed:
+            try:
+                async with asyncio.timeout(CATCH_UP_SECONDS):
+                    await self._passed.wait_for(lambda: self._ended >= wanted)
+            except TimeoutError:
+                self._metrics.limits_reached.labels("list_wait").inc()
+
+    async def run(self) -> None:
+        time = asyncio.get_running_loop().time
+        while True:
+            began = time()
+            self._begun += 1
+            try:
+                is_mine = await self.go()
+            except (Unavailable, Surroundings) as error:
+                log.warning("lists_retried", kind=type(error).__name__)
+                is_mine = False
+            await self._tell()
+            rest = min(REST_SECONDS_MAX, max(REST_SECONDS_MIN, REST_SHARE * (time() - began)))
+            await self._rest(rest if is_mine else STANDBY_SECONDS)
+
+    async def go(self) -> bool:
+        """One pass, a transaction; False if another process is at it."""
+        async with self._store.database.transaction() as connection:
+            if not await self._store.is_mine(connection):
+                return False
+            lead_ids = await self._store.told_of(connection)
+            lead_ids += await self._store.next_of_walk(connection)
+            for start in range(0, len(lead_ids), LEADS_MAX):
+                await self._store.bring(connection, lead_ids[start : start + LEADS_MAX])
+            now = self._clock.now()
+            due = await self._store.due(connection, now)
+            if due:
+                accords = await self._accords()
+                await self._store.refresh(connection, [_refreshed(row, accords, now) for row in due])
+        self._metrics.listed.inc(len(lead_ids))
+        self._metrics.refreshed.inc(len(due))
+        return True
+
+    async def _tell(self) -> None:
+        async with self._passed:
+            self._ended = self._begun
+            self._passed.notify_all()
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return
+        self._asked.clear()
+
+
+def _refreshed(row: Mapping[str, Any], accords: Accords, now: datetime) -> tuple[Any, float, datetime | None]:
+    if row["accord"] is None:
+        return row["lead_id"], 0.0, None
+    accord = accords.version(row["accord"])
+    totals = live_totals(row["rule_totals"], accord)
+    is_over = sum(_magnitude(total, accord, id, now) for id, total in totals.items()) < NEGLIGIBLE
+    again = None if is_over else now + timedelta(seconds=REFRESHED_SECONDS)
+    return row["lead_id"], engagement_at(totals, accord, now), again
+
+
+def _magnitude(total: RuleTotal, accord: CompiledAccord, id: str, now: datetime) -> float:
+    return abs(worth(total.worth, total.at, accord.rule(id).half_life, max(now, total.at)))

@@ -1,0 +1,249 @@
+"""Lists of leads beside a plain Python model: filters, sorts, pages, words; fresh, refreshed, and never by a scan."""
+
+import json
+import random
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+import asyncpg
+import pytest
+from api_builders import Caller, running_line
+from builders import eventually
+from sqlalchemy.dialects import postgresql
+
+from services.api.store import leads as store
+from services.scoring.model.rules import instant
+
+NOW = datetime.now(UTC)  # noqa: TID251 (decay is as of the machine's clock)
+STAGES, OWNERS, GRADES = ("lead", "mql", "sal"), (None, "ann@s.example", "ben@s.example"), ("A", "B", "D")
+SOURCES, COMPANIES = ("website", "events"), ("Acme", "Öl & Co", "100%_sure", "Initech")
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Row(NamedTuple):
+    id: UUID
+    engagement: float
+    fit: int
+    updated: datetime
+    deadline: datetime
+    stage: str
+    grade: str
+    owner: str | None
+    source: str
+    words: str
+
+
+def made_up(number: int) -> Row:
+    dice = random.Random(number)
+    stage = dice.choice(STAGES)
+    owner = dice.choice(OWNERS) if stage != "lead" else None
+    if owner is None and stage != "lead":
+        owner = "unassigned"
+    words = f" p{number}@{dice.choice(('x', 'yy'))}.example {dice.choice(COMPANIES)}".lower()
+    updated = NOW - timedelta(minutes=dice.randrange(500))
+    deadline = dice.choice((FOREVER, NOW + timedelta(minutes=dice.randrange(500))))
+    points = (float(dice.randrange(6) * 10), dice.randrange(4))
+    id = uuid5(UUID(int=2), str(number))
+    return Row(id, *points, updated, deadline, stage, dice.choice(GRADES), owner, dice.choice(SOURCES), words)
+
+
+ROWS = [made_up(number) for number in range(60)]
+
+
+async def write(pool: asyncpg.Pool, row: Row) -> None:
+    state: list[Any] = [1, 1, 1, instant(row.updated), {}, {}, {}, {}, {}, "x@x.example", row.source, None, row.source]
+    state += ["marketing", row.engagement, row.fit, [], row.grade]
+    columns = "(lead_id, engagement, fit, grade, state, partition, accord)"
+    await pool.execute(
+        f"INSERT INTO scoring.leads {columns} VALUES ($1, $2, $3, $4, $5, 0, 1)",
+        *(row.id, row.engagement, row.fit, row.grade, json.dumps(state)),
+    )
+    await pool.execute(
+        "INSERT INTO api.lead_index VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+        *(row.id, row.engagement, row.fit, row.updated, row.deadline, row.stage, row.grade, row.owner, row.source),
+    )
+    await pool.execute("INSERT INTO api.lead_words VALUES ($1, $2)", row.id, row.words)
+
+
+@pytest.fixture
+async def filled(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Caller]:
+    for row in ROWS:
+        await write(pool, row)
+    async with running_line(database_url, "api") as caller:
+        yield caller
+
+
+@pytest.fixture
+async def line(database_url: str) -> AsyncIterator[Caller]:
+    async with running_line(database_url) as caller:
+        yield caller
+
+
+KEYS = {
+    "engagement": lambda row: (-row.engagement, -row.id.int),
+    "fit": lambda row: (-row.fit, -row.id.int),
+    "updated": lambda row: (-row.updated.timestamp(), -row.id.int),
+    "deadline": lambda row: (row.deadline, row.id.int),
+}
+
+
+def matches(row: Row, asked: dict[str, Any]) -> bool:
+    equal = all(getattr(row, name) == asked[name] for name in ("stage", "grade", "owner", "source") if name in asked)
+    q = asked.get("q", "").lower()
+    is_said = (f" {q}" if len(q) < 3 else q) in row.words
+    return equal and is_said and row.engagement >= asked.get("min_engagement", 0)
+
+
+async def every_page(caller: Caller, asked: dict[str, Any]) -> list[UUID]:
+    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in asked.items())
+    found: list[UUID] = []
+    cursor = ""
+    while True:
+        answer = await caller.get(f"/v1/leads?{query}{cursor}")
+        assert answer.status == 200, answer.body
+        found += [UUID(item["id"]) for item in answer.json["items"]]
+        if answer.json["next"] is None:
+            return found
+        cursor = f"&cursor={answer.json['next']}"
+
+
+async def test_every_page_of_every_list_is_what_a_plain_model_says(filled: Caller) -> None:
+    dice = random.Random(7)
+    choices: dict[str, tuple[Any, ...]] = {
+        **{"stage": STAGES, "grade": GRADES, "owner": (*OWNERS[1:], "unassigned"), "source": SOURCES},
+        **{"min_engagement": (0, 10, 25.5), "q": ("acme", "AC", "l", "öl", "%", "0%_s", "\\", "' OR 1=1 --", "p1")},
+    }
+    for number in range(40):
+        named = dice.sample(sorted(choices), dice.randrange(0, 3))
+        sort = sorted(KEYS)[number % 4]
+        asked: dict[str, Any] = {"sort": sort, "limit": dice.randrange(2, 25)}
+        asked |= {name: dice.choice(choices[name]) for name in named}
+        expected = [row.id for row in sorted(ROWS, key=KEYS[sort]) if matches(row, asked)]
+        assert await every_page(filled, asked) == expected, asked
+
+
+async def test_pages_neither_repeat_nor_lose_a_lead_that_stays_while_others_come_and_go(
+    filled: Caller, pool: asyncpg.Pool
+) -> None:
+    seen: list[UUID] = []
+    cursor, number = "", 1_000
+    while True:
+        page = (await filled.get(f"/v1/leads?sort=fit&limit=7{cursor}")).json
+        seen += [UUID(item["id"]) for item in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+        for _ in range(3):
+            await write(pool, made_up(number))
+            number += 1
+    assert len(seen) == len(set(seen))
+    assert {row.id for row in ROWS} <= set(seen)
+
+
+async def test_a_list_shows_what_has_just_happened(line: Caller) -> None:
+    for number in range(5):
+        email = f"p{number}@acme.example"
+        await line.post_event("demo.requested", email, profile={"company": "Zyx Ltd"})
+        await line.lead_in_stage(email, "lead")
+        found = (await line.get(f"/v1/leads?q=p{number}@acme")).json["items"]
+        assert [lead["email"] for lead in found] == [email]
+    assert len((await line.get("/v1/leads?q=zyx")).json["items"]) == 5
+    acted = await line.post("/v1/leads/p0@acme.example/actions", {"action": "accepted"}, prefer="wait=10")
+    assert acted.status == 200
+    assert [lead["email"] for lead in (await line.get("/v1/leads?stage=sal")).json["items"]] == ["p0@acme.example"]
+
+
+EARNED_BEFORE = """UPDATE scoring.leads SET state = jsonb_set(state::jsonb, '{4}', (
+    SELECT jsonb_object_agg(rule, jsonb_set(total, '{1}', to_jsonb((total ->> 1)::bigint - 14 * 86400000000)))
+    FROM jsonb_each(state::jsonb -> 4) AS totals (rule, total)))::text"""
+
+
+async def test_the_engagement_that_lists_go_by_decays_with_the_time(line: Caller, pool: asyncpg.Pool) -> None:
+    await line.post_event("demo.requested", "mary@acme.example")
+    await line.lead_in_stage("mary@acme.example", "lead")
+    await line.get("/v1/leads")
+    earned = await pool.fetchval("SELECT engagement FROM api.lead_index")
+    # As if it had been earned two weeks before, which is a half-life, and the list had last looked then.
+    await pool.execute(EARNED_BEFORE)
+    await pool.execute("UPDATE api.lead_index SET refresh_at = now() - interval '1 second'")
+
+    async def is_refreshed() -> bool:
+        return bool(await pool.fetchval("SELECT engagement FROM api.lead_index") < earned - 1)
+
+    await eventually(is_refreshed, within=10)
+    row = await pool.fetchrow("SELECT engagement, refresh_at - now() AS again FROM api.lead_index")
+    assert row["engagement"] == pytest.approx(earned / 2, abs=0.1)
+    assert timedelta(minutes=9) < row["again"] <= timedelta(minutes=10)
+
+
+async def test_lists_that_lost_the_thread_walk_over_all_leads(database_url: str, pool: asyncpg.Pool) -> None:
+    async with running_line(database_url) as line:
+        for number in range(3):
+            await line.post_event("page.viewed", f"p{number}@acme.example")
+            await line.lead_in_stage(f"p{number}@acme.example", "lead")
+    await pool.execute("TRUNCATE api.lead_index, api.lead_words, api.list_places")
+    async with running_line(database_url, "api") as caller:
+
+        async def all_are_there() -> bool:
+            return len((await caller.get("/v1/leads")).json["items"]) == 3
+
+        await eventually(all_are_there, within=10)
+
+
+async def test_two_processes_follow_one_after_the_other(database_url: str) -> None:
+    async with running_line(database_url) as first, running_line(database_url, "api") as second:
+        for number in range(10):
+            await first.post_event("page.viewed", f"p{number}@acme.example")
+            await first.lead_in_stage(f"p{number}@acme.example", "lead")
+
+        async def both_show_all() -> bool:
+            lists = [(await caller.get("/v1/leads")).json["items"] for caller in (first, second)]
+            return [len(items) for items in lists] == [10, 10]
+
+        await eventually(both_show_all, within=10)
+
+
+MANY = """INSERT INTO api.lead_index
+    SELECT gen_random_uuid(), random() * 100, random() * 100, now() - n * interval '1 s',
+        CASE n % 50 WHEN 0 THEN now() + n * interval '1 s' ELSE '9999-01-01' END,
+        CASE n % 100 WHEN 0 THEN 'mql' ELSE 'lead' END, (ARRAY['A', 'B', 'C', 'D'])[1 + n % 4],
+        CASE n % 100 WHEN 0 THEN 'rep' || n % 700 END, 'source ' || n % 300, 'source ' || n % 300
+    FROM generate_series(1, 30000) AS n;
+    INSERT INTO api.lead_words SELECT lead_id, ' ' || md5(lead_id::text) || '@acme.example' FROM api.lead_index;
+    ANALYZE api.lead_index; ANALYZE api.lead_words"""
+FILTERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"stage": "mql"},
+    {"stage": "lead"},
+    {"grade": "A"},
+    {"owner": "rep100"},
+    {"source": "source 7"},
+    {"min_engagement": 99.0},
+    {"q": "ab12cd"},
+    {"stage": "mql", "grade": "A", "min_engagement": 50.0},
+)
+
+
+async def test_no_list_scans(pool: asyncpg.Pool, database_url: str) -> None:
+    await pool.execute(MANY)
+    asked: list[str] = []
+
+    class Noting:
+        async def rows(self, statement: Any) -> list[Any]:
+            dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
+            asked.append(str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})))
+            return []
+
+    leads = store.LeadStore(Noting())  # type: ignore[arg-type]
+    for wanted in FILTERS:
+        for sort in KEYS:
+            await leads.page(store.LeadFilter(**wanted), sort, None, 51)  # type: ignore[arg-type]
+    for statement in asked:
+        page = re.split(r"\)\s*SELECT", statement.partition("AS \n(")[2])[0]
+        plan = "\n".join(row[0] for row in await pool.fetch(f"EXPLAIN {page}"))
+        assert "Seq Scan on lead_index" not in plan, (page, plan)
+        assert "Seq Scan on lead_words" not in plan, (page, plan)
