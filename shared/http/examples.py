@@ -58,6 +58,9 @@ def completed(example: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any
     """FastAPI leaves nulls out of examples, where they may be what is required."""
     if "$ref" in schema:
         return completed(example, schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    if example is not None and len(options) == 1:
+        return completed(example, options[0], schemas)
     if isinstance(example, list) and "items" in schema:
         return [completed(item, schema["items"], schemas) for item in example]
     if not isinstance(example, dict) or "properties" not in schema:
