@@ -29,15 +29,13 @@ PUBLIC_URL = "http://accord.example:8080"
 LINE = ("ingest", "scoring", "stages", "sla-monitor", "api")
 
 
-def with_query(app: ASGIApp) -> ASGIApp:
-    """Splits the query string off the path, as a server does; `ask` sends the whole as the path."""
+def unquoted(app: ASGIApp) -> ASGIApp:
+    """Decodes the path, as a server does; the query was split off by `ask`."""
 
-    async def split(scope: Scope, receive: Receive, send: Send) -> None:
-        path, _, query = scope["path"].partition("?")
-        address = {"path": unquote(path), "raw_path": path.encode(), "query_string": query.encode()}
-        await app({**scope, **address}, receive, send)
+    async def decoded(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "path": unquote(scope["path"])}, receive, send)
 
-    return split
+    return decoded
 
 
 @dataclass(frozen=True)
@@ -52,19 +50,19 @@ class Caller:
         return Caller(self.app, self.house, key)
 
     async def get(self, path: str, **headers: str) -> Answer:
-        return await ask(with_query(self.app), path, headers=self._headers(headers))
+        return await ask(unquoted(self.app), path, headers=self._headers(headers))
 
     async def post(self, path: str, body: Any, **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"content-type": "application/json", **self._headers(headers)}
-        return await ask(with_query(self.app), path, method="POST", headers=given, chunks=[raw])
+        return await ask(unquoted(self.app), path, method="POST", headers=given, chunks=[raw])
 
     async def patch(self, path: str, body: Any) -> Answer:
         given = {"content-type": "application/json", **self._headers({})}
-        return await ask(with_query(self.app), path, method="PATCH", headers=given, chunks=[json.dumps(body).encode()])
+        return await ask(unquoted(self.app), path, method="PATCH", headers=given, chunks=[json.dumps(body).encode()])
 
     async def delete(self, path: str, **headers: str) -> Answer:
-        return await ask(with_query(self.app), path, method="DELETE", headers=self._headers(headers))
+        return await ask(unquoted(self.app), path, method="DELETE", headers=self._headers(headers))
 
     async def post_event(self, type_: str, email: str, **more: Any) -> None:
         answer = await self.post("/v1/events", {"type": type_, "lead": {"email": email}, **more})

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from api_builders import ADMIN_KEY, Caller, running_line, with_query
+from api_builders import ADMIN_KEY, Caller, running_line, unquoted
 from asgi_client import Answer, ask
 from builders import eventually
 
@@ -25,7 +25,7 @@ async def caller(database_url: str) -> AsyncIterator[Caller]:
 async def send(caller: Caller, method: str, path: str, body: Any = None) -> Answer:
     headers = {"authorization": f"Bearer {ADMIN_KEY}", "content-type": "application/json"}
     chunks = [b"" if body is None else json.dumps(body).encode()]
-    return await ask(with_query(caller.app), path, method=method, headers=headers, chunks=chunks)
+    return await ask(unquoted(caller.app), path, method=method, headers=headers, chunks=chunks)
 
 
 async def owners(caller: Caller) -> dict[str, Any]:
