@@ -204,6 +204,14 @@ def test_a_reassign_finds_another_active_owner_or_says_that_there_is_none(guard:
     assert (nobody.state.owner, nobody.routing.turns, nobody.given) == ("ada", {"sales": 1}, None)
 
 
+@pytest.mark.parametrize("before", ["sales", "dissolved", None])
+def test_a_lead_of_a_team_that_the_accord_has_no_more_is_reassigned_in_its_rule_s(before: str | None) -> None:
+    state = State(ADA, stage=Stage.MQL, version=1, entered_at=after(), owner="ada", team=before)
+    accord, action = team("ada", "grace"), sales_action("assigned", after(hours=1))
+    decision = apply(state, action, received_at=after(hours=1), accord=accord, routing=Routing())
+    assert (decision.state.owner, decision.state.team) == ("grace", "sales")
+
+
 def test_without_a_rule_that_holds_a_lead_waits_unassigned() -> None:
     told = assigned(qualify(compile_accord(load_accord(MINIMAL), 1), Routing(), 1))
     assert (told.owner, told.team, told.why) == (None, None, AssignmentReason.UNASSIGNED)
