@@ -28,7 +28,9 @@ class LeadQuery(BaseModel):
 
     stage: Stage | None = None
     grade: str | None = Field(None, max_length=8)
-    owner: str | None = Field(None, max_length=320)
+    owner: str | None = Field(
+        None, max_length=320, description="An owner, or unassigned: sales' leads that nobody has."
+    )
     q: str | None = Field(None, max_length=200, description="Part of the email, name, company or title.")
     min_engagement: float | None = Field(None, allow_inf_nan=False)
     source: str | None = Field(None, max_length=200)
