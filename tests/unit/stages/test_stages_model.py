@@ -138,6 +138,24 @@ def test_until_the_first_score_a_lead_is_what_the_action_says_of_it() -> None:
     assert (changed.engagement, changed.fit, changed.grade) == (0, 0, "D")
 
 
+def test_after_its_first_score_a_lead_is_what_scoring_says_whatever_an_action_names() -> None:
+    scored = applied(State(ADA), score(12, email="ada@maker.example"), after()).state
+    action = sales_action("disqualified", after(hours=1), identifiers={"email": "other@maker.example"})
+    decision = applied(scored, action, after(hours=1))
+    assert decision.state.lead == scored.lead
+    assert (decision.state.engagement, decision.state.grade, decision.state.is_scored) == (12, "A", True)
+
+
+def test_a_lead_was_created_by_its_first_event_and_updated_by_its_last() -> None:
+    state = State(ADA)
+    items: list[Score | SalesAction] = [score(1), sales_action("note", after(hours=1), note="a"), score(2), score(60)]
+    for hours, item in enumerate(items):
+        state = applied(state, item, after(hours=hours)).state
+        assert (state.created_at, state.updated_at, state.number) == (after(), after(hours=hours), hours + 1)
+    by_action = applied(State(ADA), sales_action("note", after(), note="a"), after(hours=2)).state
+    assert (by_action.created_at, by_action.is_scored) == (after(hours=2), False)
+
+
 def test_owners_take_turns_in_proportion_to_their_weight() -> None:
     routing, owners = Routing(), []
     for n in range(30):
