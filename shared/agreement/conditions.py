@@ -55,6 +55,21 @@ def always(_: Facts) -> bool:
     return True
 
 
+def in_one_order(condition: Condition) -> Condition:
+    """The same condition however it was written: parts, and values of lists, have no order of their own."""
+    match condition:
+        case Test(field, "in" | "not_in" as operator, operand):
+            return Test(field, operator, tuple(sorted(operand, key=repr)))
+        case All(parts):
+            return All(tuple(sorted(map(in_one_order, parts), key=repr)))
+        case AnyOf(parts):
+            return AnyOf(tuple(sorted(map(in_one_order, parts), key=repr)))
+        case Not(part):
+            return Not(in_one_order(part))
+        case _:
+            return condition
+
+
 def compile_condition(condition: Condition | None) -> Predicate:
     """A closure that says whether the condition holds on a mapping of facts."""
     match condition:

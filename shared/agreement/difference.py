@@ -1,13 +1,15 @@
 """What one version of the accord would do differently from another, in sentences that both sides can sign.
 
 It walks the models, so a field that is added to them is told without being named here; phrases.py only makes some read
-better. What is only written differently (60m for 1h, a default written out, the order of rules) is no difference.
+better. What is only written differently (60m for 1h, a default written out, the order of rules, or of the tests of a
+condition) is no difference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Final, NamedTuple
 
+from shared.agreement.conditions import Condition, in_one_order
 from shared.agreement.document import Accord
 from shared.agreement.document_base import Part
 from shared.agreement.document_sla import EscalationStep
@@ -63,8 +65,17 @@ def _values(before: Any, after: Any, place: _Place) -> Iterator[Change]:
         yield from _lists(before, after, place)
     elif isinstance(before, list):
         yield from _sets(before, after, place)
-    elif before != after:
+    elif _meaning(before) != _meaning(after):
         yield place.change(_words(before, place), _words(after, place))
+
+
+def _meaning(value: Any) -> Any:
+    """What two values are compared by: a part by its fields as they decide, a condition in one order."""
+    if isinstance(value, Part):
+        return [(field, _meaning(value_of(value, field))) for field in type(value).model_fields]
+    if isinstance(value, Condition):
+        return in_one_order(value)
+    return [_meaning(item) for item in value] if isinstance(value, list) else value
 
 
 def _may_be_left_out(place: _Place) -> bool:
@@ -108,7 +119,7 @@ def _mappings(before: Mapping[str, Any], after: Mapping[str, Any], place: _Place
             yield Change(at, f"{about}added, {_words(new, place)}")
         elif key not in after:
             yield Change(at, f"{about}removed")
-        elif old != new:
+        elif _meaning(old) != _meaning(new):
             yield Change(at, f"{about}{_words(old, place)} → {_words(new, place)}")
 
 
@@ -145,8 +156,10 @@ def _in_effect(parts: Sequence[Any]) -> list[Any]:
 
 
 def _placed(before: Sequence[Any], after: Sequence[Any], place: _Place) -> Iterator[Change]:
+    # By what they mean: words of two long conditions may be shortened to the same.
+    ours, theirs = ([repr(_meaning(part)) for part in parts] for parts in (before, after))
     old, new = ([_words(part, place) for part in parts] for parts in (before, after))
-    for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
         if tag == "equal":
             continue
         for offset in range(max(old_to - old_from, new_to - new_from)):

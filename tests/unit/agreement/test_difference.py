@@ -189,3 +189,28 @@ def test_every_weekday_has_its_name() -> None:
     for weekday in WEEKDAYS:
         (told,) = words(read_accord(FULL), with_value(f"calendar.hours.{weekday}", ["01:00-02:00"]))
         assert told.split()[0].lower().startswith(weekday)
+
+
+def test_the_order_in_which_a_condition_is_written_is_no_difference() -> None:
+    def accord(where: dict[str, Any], industries: list[str]) -> Accord:
+        document = deepcopy(FULL)
+        after = {"activity": "a.b", "where": where, "within": "1d"}
+        document["scoring"]["engagement"]["rules"] = [
+            {"id": "x", "activity": "a.c", "points": 1, "where": where, "after": after}
+        ]
+        document["routing"]["rules"] = [{"when": {"industry": {"in": industries}, **where}, "team": "enterprise"}]
+        return read_accord(document)
+
+    one = accord({"employees": {"gte": 50, "lt": 1000}, "country": "NO"}, ["software", "retail"])
+    other = accord({"country": "NO", "employees": {"lt": 1000, "gte": 50}}, ["retail", "software"])
+    assert words(one, other) == []
+
+
+def test_what_is_too_long_to_be_shown_whole_is_a_difference_all_the_same() -> None:
+    def accord(last: str) -> Accord:
+        document = deepcopy(FULL)
+        countries = [f"country {number}" for number in range(20)]
+        document["routing"]["rules"] = [{"when": {"country": {"in": [*countries, last]}}, "team": "enterprise"}]
+        return read_accord(document)
+
+    assert len(words(accord("here"), accord("there"))) == 1
