@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import rudderstack.analytics.client as rudderstack
 import segment.analytics.client as segment
@@ -238,3 +239,29 @@ async def test_a_hubspot_deal_is_won_for_the_first_contact_that_it_is_tied_to(ca
 def _hubspot(kind: str, **parts: Any) -> dict[str, Any]:
     common = {"portalId": 7, "subscriptionId": 5, "occurredAt": 1_795_337_100_000, "attemptNumber": 0}
     return {**common, "subscriptionType": kind, "associationRemoved": False, **parts}
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "status"),
+    [
+        ("mailchimp", "GET", 200),
+        ("surveymonkey", "HEAD", 200),
+        ("cloudevents", "OPTIONS", 200),
+        ("typeform", "GET", 405),
+        ("pipedrive", "OPTIONS", 405),
+        ("generic", "DELETE", 405),
+    ],
+)
+async def test_handshakes_need_no_secret_and_other_kinds_have_none(
+    caller: Caller, session: aiohttp.ClientSession, kind: str, method: str, status: int
+) -> None:
+    source = await a_source(caller, kind)
+    address = source.url.partition("?")[0]
+    asks = {"WebHook-Request-Origin": "shop.example", "WebHook-Request-Rate": "120"}
+    async with session.request(method, address, headers=asks) as answer:
+        assert answer.status == status
+        if kind == "cloudevents":
+            assert answer.headers["WebHook-Allowed-Origin"] == "shop.example"
+            assert answer.headers["WebHook-Allowed-Rate"] == "*"
+        if method != "HEAD" and kind != "mailchimp":
+            assert "POST" in answer.headers["Allow"]
