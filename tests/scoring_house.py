@@ -21,7 +21,7 @@ from services.scoring.handler import Desk, ScoringHandler
 from services.scoring.metrics import Metrics
 from services.scoring.model import Input
 from services.scoring.store import PostgresStore, RescoreStore
-from services.scoring.sweeper import Rescorer, Versions
+from services.scoring.sweeper import Rescorer, Turns, Versions
 from shared.agreement.versions import Accords
 from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook
@@ -97,7 +97,7 @@ class ScoringHouse:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
-        self.clock = LaterClock(after(days=100))
+        self.clock, self.turns = LaterClock(after(days=100)), Turns()
         self.metrics = Metrics(self.registry)
         self.stream_metrics = StreamMetrics(CollectorRegistry())
 
@@ -117,6 +117,8 @@ class ScoringHouse:
         handler = ScoringHandler(self.accords, store, progress, metrics=self.metrics, desk=desk)
         rescorer = Rescorer(
             desk=desk,
+            turns=self.turns,
+            clock=self.clock,
             versions=Versions(self.accords, self.pool),
             accords=self.accords,
             store=store,

@@ -6,7 +6,7 @@ from typing import Final
 from services.scoring.handler import Desk, ScoringHandler
 from services.scoring.metrics import Metrics
 from services.scoring.store import PostgresStore, RescoreStore
-from services.scoring.sweeper import Rescorer, Versions, watch_rescores
+from services.scoring.sweeper import Rescorer, Turns, Versions, watch_rescores
 from shared.events.topics import SCORE
 from shared.lifecycle import Resources, Service
 from shared.stream.erasing import ErasingHandler, Erasure
@@ -26,7 +26,7 @@ def wire(resources: Resources) -> Service:
     """The service `scoring`. Handler and sweeper of a partition share the states of its hot leads."""
     store, progress, metrics = PostgresStore(), RescoreStore(), Metrics(resources.registry)
     accords, pool = resources.accords, resources.pool
-    versions, desks = Versions(accords, pool), _Desks()
+    versions, turns, desks = Versions(accords, pool), Turns(), _Desks()
 
     erasure = Erasure("scoring", "scoring", forward=SCORE, keeps_ids=True)
 
@@ -38,6 +38,8 @@ def wire(resources: Resources) -> Service:
     def ticker(partition: int) -> Rescorer:
         return Rescorer(
             desk=desks[partition],
+            turns=turns,
+            clock=resources.clock,
             versions=versions,
             accords=accords,
             store=store,

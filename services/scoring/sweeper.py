@@ -1,7 +1,7 @@
 """Rescores every lead when a version comes into effect, at its own bounded pace (DESIGN.md "Versions at work").
 
 A step is the owner's, of at most 200 leads, with its place in the same transaction. Live events go first: a step waits
-until none came for a moment, but not for ever.
+until none came for a moment, but not for ever; and a process makes one step at a time, whichever partition's.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from services.scoring.store import Partial, RescoreStore
 from services.scoring.store.rescores import FIRST
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.versions import Accords
+from shared.clock import Clock
 from shared.db.accord_book import AccordBook, NoAccord
 from shared.db.faults import DATABASE_ERRORS
 from shared.events.envelope import Outgoing
@@ -27,9 +28,15 @@ from shared.stream.carrier import Transaction
 log = structlog.get_logger(component="rescoring")
 
 LEADS_MAX: Final = 200
+# Of all of them together: a live event that comes meanwhile waits for no more than this, some hundredths of a second.
+STEP_INPUTS_MAX: Final = 500
 # Other tasks of this process run in between after so many activities.
 SLICE_ACTIVITIES: Final = 100
 QUIET: Final = timedelta(milliseconds=10)
+# Where live events come, a process rests so many times as long as its last step took.
+RESTS: Final = 1
+LIVE: Final = timedelta(seconds=1)
+STEP_LEASE: Final = timedelta(seconds=1)
 PATIENCE: Final = timedelta(milliseconds=250)
 LOOK_AGAIN: Final = timedelta(seconds=1)
 
@@ -54,6 +61,34 @@ class Versions:
         return self._seen
 
 
+class Turns:
+    """Who makes a step in this process: one partition at a time. A turn whose end is not told runs out."""
+
+    def __init__(self) -> None:
+        self._live_at: datetime | None = None
+        self._began: datetime | None = None
+        self._free_at: datetime | None = None
+
+    def note_live(self, now: datetime) -> None:
+        """Live events were applied."""
+        self._live_at = now
+
+    def left(self, now: datetime) -> timedelta:
+        """How long the others still have the turn, or all rest."""
+        if self._free_at is None or not timedelta(0) < self._free_at - now <= STEP_LEASE:
+            return timedelta(0)
+        return self._free_at - now
+
+    def begin(self, now: datetime) -> None:
+        self._began, self._free_at = now, now + STEP_LEASE
+
+    def end(self, now: datetime) -> None:
+        """The step was committed."""
+        is_live = self._live_at is not None and now - self._live_at < LIVE
+        took = now - self._began if self._began is not None else timedelta(0)
+        self._free_at = now + RESTS * took if is_live else None
+
+
 class Seen(Protocol):
     """What a sweeper asks before a step."""
 
@@ -67,6 +102,8 @@ class Rescorer:
         self,
         *,
         desk: Desk,
+        turns: Turns,
+        clock: Clock,
         versions: Seen,
         accords: SignedAccords,
         store: ScoringStore,
@@ -75,6 +112,8 @@ class Rescorer:
         metrics: Metrics,
     ) -> None:
         self._desk = desk
+        self._turns = turns
+        self._clock = clock
         self._versions = versions
         self._accords = accords
         self._store = store
@@ -105,6 +144,8 @@ class Rescorer:
         accords = await self._accords.assume(transaction)
         if self._desk.asked:
             return await self._rescore_asked(transaction, accords)
+        self._turns.begin(now)
+        transaction.on_commit(lambda: self._turns.end(self._clock.now()))
         accord = self._next_version(accords, now)
         return () if accord is None else await self._rescore_some(transaction, accords, accord)
 
@@ -117,9 +158,12 @@ class Rescorer:
         return None
 
     def _yielding(self, now: datetime) -> timedelta:
-        """How long live events still come first."""
+        """How long live events still come first, or another partition."""
         if self._desk.was_busy:
             self._desk.was_busy, self._busy_at = False, now
+            self._turns.note_live(now)
+        if left := self._turns.left(now):
+            return min(left, QUIET)
         if self._busy_at is None or now - self._busy_at >= QUIET:
             return timedelta(0)
         if self._stepped_at is None or now - self._stepped_at >= PATIENCE:
@@ -219,12 +263,12 @@ class Rescorer:
 
 
 def _within_bounds(found: Sequence[tuple[UUID, State]]) -> Iterator[tuple[UUID, State]]:
-    """As many leads as a step may read the histories of; none if the first one's alone is longer."""
+    """As many leads as a step may read the histories of; none if the first one's alone is too long for any step."""
     inputs = 0
     for lead_id, state in found:
-        inputs += state.number
-        if inputs > INPUTS_MAX:
+        if state.number > INPUTS_MAX or (inputs and inputs + state.number > STEP_INPUTS_MAX):
             return
+        inputs += state.number
         yield lead_id, state
 
 

@@ -169,6 +169,7 @@ async def test_a_history_longer_than_a_step_may_read_is_rescored_in_portions_and
 ) -> None:
     monkeypatch.setattr(live, "INPUTS_MAX", 20)
     monkeypatch.setattr(sweeper, "INPUTS_MAX", 20)
+    monkeypatch.setattr(sweeper, "STEP_INPUTS_MAX", 20)
     # Late ones too: what a portion has forgotten is looked up.
     days = [n / 2 for n in range(15)] + [1.1, 2.2, 0.3] + [n / 2 + 8 for n in range(3)]
     items = [item for n, day in enumerate(days) for item in surveys(day, received_at=after(days=n / 2.5), n=n)]

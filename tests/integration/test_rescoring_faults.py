@@ -14,6 +14,7 @@ from scoring_house import DEARER, SECOND_AT, SURVEY, ScoringHouse, at_work, docu
 
 from services.scoring import sweeper
 from services.scoring.handler import live
+from services.scoring.sweeper import Turns
 from shared.errors import OwnershipLost
 from shared.stream.carrier import Slot, Transaction
 
@@ -30,6 +31,7 @@ async def house(pool: asyncpg.Pool, database_url: str) -> AsyncIterator[ScoringH
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "INPUTS_MAX", 20)
     monkeypatch.setattr(sweeper, "INPUTS_MAX", 20)
+    monkeypatch.setattr(sweeper, "STEP_INPUTS_MAX", 20)
 
 
 @pytest.mark.usefixtures("short_steps")
@@ -59,7 +61,9 @@ async def test_an_owner_that_was_paused_in_mid_rescore_does_not_commit_it(house:
     await work_off(house)
     await house.sign(2, SECOND, SECOND_AT)
     slot, now = Slot("scoring", "partition", 0), after(days=11)
-    paused, successor = house.partition(), house.partition()
+    paused = house.partition()
+    house.turns = Turns()  # those of another process
+    successor = house.partition()
     claim = await house.carrier.claim(slot, ())
     assert await paused.rescorer.seconds_to_next(now) == 0
     with pytest.raises(OwnershipLost):
