@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of an app: what its routes say, one schema for every problem, and examples of bodies."""
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, Final
@@ -9,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from shared.http.examples import completed, example_of
 
+_PARAMETER: Final = re.compile(r"\{(\w+)")
 ABOUT: Final = (
     "Accord executes the agreement between marketing and sales. Send `Authorization: Bearer <key>`; errors are RFC "
     "9457 problem documents; lists are `{items, next}`, with `?limit=` and `?cursor=`; times are RFC 3339 in UTC. "
@@ -55,6 +57,9 @@ def openapi_document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Problem"] = PROBLEM
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _name_parameters(path, operation)
     for body in _bodies(document):
         schema = body.get("schema") or {}
         if "example" in body:
@@ -62,6 +67,15 @@ def openapi_document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         elif "examples" not in body and "schema" in body:
             body["example"] = example_of(schema, schemas) if schema else {}
     return document
+
+
+def _name_parameters(path: str, operation: dict[str, Any]) -> None:
+    """Those of the path that the route reads by itself."""
+    known = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "path"}
+    for name in _PARAMETER.findall(path):
+        if name not in known:
+            parameter = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            operation.setdefault("parameters", []).append(parameter)
 
 
 def _bodies(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,114 @@
+"""The whole API asked by a machine and by people who mean no good: never a 5xx, and nothing internal in a refusal."""
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from running_accord import ADMIN_KEY, RunningAccord, start_accord
+
+from services.demo.settings import ACCORD
+
+CHECKS = "not_a_server_error,status_code_conformance,response_schema_conformance"
+# A stream of events doesn't end; vendors' answers are theirs.
+LEFT_OUT = ("/v1/stream",)
+INTERNAL = ("Traceback", "asyncpg", "sqlalchemy", 'File "', "psycopg", "SELECT ", "site-packages")
+
+
+@pytest.fixture(scope="module")
+def probed_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="accord-probes-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def probed(probed_folder: Path) -> AsyncIterator[RunningAccord]:
+    """An Accord of its own: what a machine makes up is posted to it."""
+    accord = await start_accord(probed_folder, ACCORD)
+    yield accord
+    accord.process.stop()
+
+
+async def test_no_call_made_up_from_the_document_breaks_it(probed: RunningAccord) -> None:
+    tool = Path(sys.executable).with_name("schemathesis")
+    excluded = [option for path in LEFT_OUT for option in ("--exclude-path", path)]
+    process = await asyncio.create_subprocess_exec(
+        *(str(tool), "run", f"{probed.url}/openapi.json", "-H", f"Authorization: Bearer {ADMIN_KEY}"),
+        *("--phases", "examples,fuzzing", "--max-examples", "4", "--seed", "1", "--no-color", "-c", CHECKS),
+        *("--suppress-health-check", "all", "--generation-database", "none", *excluded),
+        cwd=probed.process.log.parent,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said = (await process.communicate())[0].decode()
+    assert process.returncode == 0, said[-6_000:]
+    logged = probed.logged()
+    assert "request_failed" not in logged
+
+
+PROBES: tuple[tuple[str, str, dict[str, str], bytes | None], ...] = (
+    ("GET", "/v1/nothing", {}, None),
+    ("GET", "/v1/leads/%00", {}, None),
+    ("GET", "/v1/leads/..%2f..%2fetc%2fpasswd", {}, None),
+    ("GET", "/v1/leads/' OR '1'='1", {}, None),
+    ("GET", "/v1/leads?q=%27%3B%20DROP%20TABLE%20scoring.leads%3B--", {}, None),
+    ("GET", "/v1/leads?q=%F0%9F%A6%84%25%5F%5C", {}, None),
+    ("GET", "/v1/leads?cursor=AAAA", {}, None),
+    ("GET", "/v1/leads?cursor=WyJsZWFkcy9maXQiLCAxZTk5OSwgInginXQ", {}, None),
+    ("GET", "/v1/leads?limit=501", {}, None),
+    ("GET", "/v1/leads?limit=-1", {}, None),
+    ("GET", "/v1/leads?sort=engagement;DROP", {}, None),
+    ("GET", "/v1/leads?min_engagement=nan", {}, None),
+    ("GET", "/v1/clocks?state=open'--", {}, None),
+    ("GET", "/v1/funnel?by=owner)--", {}, None),
+    ("GET", "/v1/funnel?from=0001-01-01T00:00:00Z&to=0001-01-02T00:00:00Z", {}, None),
+    ("GET", "/v1/audit-log?subject=%00", {}, None),
+    ("PUT", "/v1/leads", {}, b"{}"),
+    ("PATCH", "/v1/leads", {}, b"{}"),
+    ("POST", "/v1/keys", {"content-type": "text/xml"}, b"<a/>"),
+    ("POST", "/v1/keys", {}, b""),
+    ("POST", "/v1/keys", {}, b"\xff\xfe"),
+    ("POST", "/v1/keys", {}, b"[" * 100_000),
+    ("POST", "/v1/keys", {}, b'{"name": "\\u0000", "role": "sales", "scopes": []}'),
+    ("POST", "/v1/keys", {}, b'{"name": "a", "name": "b", "role": "sales", "scopes": []}'),
+    ("POST", "/v1/keys", {"idempotency-key": "x" * 300}, b'{"name": "a", "role": "sales", "scopes": []}'),
+    ("POST", "/v1/leads/nobody@x.example/actions", {"prefer": "wait=99999999999999"}, b'{"action": "accepted"}'),
+)
+
+
+async def test_every_refusal_is_a_problem_that_says_nothing_internal(
+    probed: RunningAccord, session: aiohttp.ClientSession
+) -> None:
+    for method, path, headers, body in PROBES:
+        given = {"authorization": f"Bearer {ADMIN_KEY}", "content-type": "application/json", **headers}
+        async with session.request(method, f"{probed.url}{path}", headers=given, data=body) as answer:
+            text = await answer.text()
+            assert answer.status < 500, (path, text)
+            assert not any(word in text for word in INTERNAL), (path, text)
+            if answer.status >= 400:
+                assert answer.content_type == "application/problem+json", (method, path)
+                problem = json.loads(text)
+                assert problem["status"] == answer.status
+                assert {"type", "title", "detail", "instance"} <= problem.keys(), path
+    for header in ("Bearer " + "a" * 9_000, "Bearer eyJhbGciOiJub25lIn0.e30.", "Digest x"):
+        async with session.get(f"{probed.url}/v1/leads", headers={"authorization": header}) as answer:
+            assert answer.status in (400, 401), header
+            text = await answer.text()
+            assert not any(word in text for word in INTERNAL)
+
+
+async def test_the_page_about_the_calls_needs_nothing_from_elsewhere(
+    probed: RunningAccord, session: aiohttp.ClientSession
+) -> None:
+    async with session.get(f"{probed.url}/docs") as answer:
+        page = await answer.text()
+    assert answer.status == 200
+    assert "//" not in page.replace("</", "").replace("<!doctype", ""), "no address of anything"
+    assert "openapi.json" in page
