@@ -22,6 +22,7 @@ PARTS: Final[dict[str, tuple[str, str]]] = {
     "clocks": ("sla.published_clocks", "started_at, clock_id"),
     "clock_events": ("sla.published_clock_events", "occurred_at, event_id"),
     "deliveries": ("delivery.published_deliveries", "created_at, delivery_id"),
+    "events_told": ("delivery.published_events", "number"),
     "attempts": ("delivery.published_attempts", "started_at, delivery_id, attempt"),
     "dead_letters": ("stream.published_dead_letters", "buried_at, letter_id"),
 }
