@@ -13,11 +13,13 @@ Connection = Any  # asyncpg ships no types
 _LOOKED_AT_PER_ROOM: Final = 4
 _LOOKED_AT_MIN: Final = 64
 
+# A claim that a crash of Postgres forgets is made again, so nobody waits for the disk.
 # Each subscription gets as much as it has room for, so a slow one can't take another's place. What is claimed counts
 # as an earlier pending delivery of its lead, so the order holds in flight too.
 CLAIM: Final = f"""
-WITH looked_at AS MATERIALIZED (
-    SELECT p.*, room.free FROM unnest($1::uuid[], $2::integer[]) AS room(subscription_id, free)
+WITH lax AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
+looked_at AS MATERIALIZED (
+    SELECT p.*, room.free FROM lax CROSS JOIN unnest($1::uuid[], $2::integer[]) AS room(subscription_id, free)
     CROSS JOIN LATERAL (
         SELECT lead_id, delivery_id, subscription_id, number, next_attempt_at FROM delivery.deliveries d
         WHERE d.subscription_id = room.subscription_id AND d.state = 'pending' AND d.next_attempt_at <= $3

@@ -10,6 +10,7 @@ from services.delivery.store.claims import Claimed
 
 Connection = Any  # asyncpg ships no types
 
+# By the key, and not by an index of what is pending, which may be long (hence the odd comparison).
 # A try is recorded if nobody recorded this one before: of two that were made after a lease had ended, one counts.
 RECORD: Final = """
 WITH r AS MATERIALIZED (
@@ -20,7 +21,7 @@ done AS (
     UPDATE delivery.deliveries d SET state = r.state, attempts = r.attempts, next_attempt_at = r.next_attempt_at,
         claimed_until = NULL, status = r.status, outcome = r.outcome, latency_seconds = r.latency,
         delivered_at = CASE WHEN r.state = 'delivered' THEN r.at END
-    FROM r WHERE d.lead_id = r.lead_id AND d.delivery_id = r.delivery_id AND d.state = 'pending'
+    FROM r WHERE d.lead_id = r.lead_id AND d.delivery_id = r.delivery_id AND d.state || '' = 'pending'
         AND d.attempts = r.attempts - 1
     RETURNING d.lead_id, d.delivery_id, d.attempts_before),
 logged AS (

@@ -13,7 +13,7 @@ from services.delivery.store.claims import Claimed
 # A try that takes longer makes its lane a doubtful one, which draws on another budget than those that work.
 SLOW_SECONDS: Final = 1.0
 # A lane holds so much more than it may send at once, if it answers quickly enough to be through with it in this time.
-AHEAD_MAX: Final = 8
+AHEAD_MAX: Final = 32
 AHEAD_SECONDS: Final = 0.5
 _WEIGHT: Final = 0.2  # of the newest answer in the mean
 
@@ -58,7 +58,11 @@ class Lane:
         ahead = min(max(AHEAD_SECONDS / max(self._seconds, 1e-6), 1.0), AHEAD_MAX)
         if self._bucket is not None:
             ahead = 1.0
-        return max(0, int(self.window.size * ahead) - len(self.queue) - (self.in_flight if ahead == 1.0 else 0))
+        if ahead == 1.0:
+            return max(0, self.window.size - len(self.queue) - self.in_flight)
+        most = int(self.window.size * ahead)
+        # Few large claims cost less than many small ones.
+        return most - len(self.queue) if len(self.queue) <= most // 2 else 0
 
     def is_doubtful(self, time: float) -> bool:
         """Whether its endpoint fails, or doesn't answer."""

@@ -1,0 +1,201 @@
+"""`python -m benchmarks.deliveries`: what delivery reaches beside the HTTP client alone, and whether bad endpoints
+delay good ones. Postgres is the embedded one with durable settings; the receiver is a process on the same CPUs.
+
+Prints JSON. Timings are noisy on a busy machine: compare within one run only.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from benchmarks.numbers import summary_ms
+from services.delivery.handler import Nudge
+from services.delivery.metrics import Metrics
+from services.delivery.settings import Settings
+from services.delivery.store.subscriptions import SubscriptionBook
+from services.delivery.sweeper.posting import HttpPost, session
+from services.delivery.sweeper.sender import Sender
+from shared.clock import SystemClock, new_id
+from shared.db.embedded import EmbeddedPostgres
+from shared.db.engine import create_pool
+from shared.db.migrate import upgrade
+from shared.telemetry.logging import configure_logging
+
+SECRET = "whsec_" + "QUJD" * 8
+AT_ONCE = 16
+PADDING = "x" * 350
+
+_SUBSCRIBE = """INSERT INTO api.subscriptions (subscription_id, name, url, types, secret)
+SELECT id, 'bench', url, '{*}', $3 FROM unnest($1::uuid[], $2::text[]) AS s(id, url)"""
+_FILL = """
+WITH told AS (INSERT INTO delivery.events (lead_id, event_id, type, received_at, body, partition)
+    SELECT lead_id, event_id, 'accord.lead.qualified', now(), body::json, 0
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS e(lead_id, event_id, body) RETURNING lead_id, event_id, number)
+INSERT INTO delivery.deliveries (lead_id, delivery_id, subscription_id, number, event_id, type, received_at,
+    next_attempt_at)
+SELECT lead_id, gen_random_uuid(), subscription_id, number, event_id, 'accord.lead.qualified', now(), now()
+FROM unnest($1::uuid[], $2::uuid[], $4::uuid[]) AS d(lead_id, event_id, subscription_id)
+JOIN told USING (lead_id, event_id)"""
+
+
+class Bench:
+    """One database, one receiver, one sender."""
+
+    def __init__(self, pool: Any, port: int) -> None:
+        self._pool = pool
+        self._address = f"http://127.0.0.1:{port}"
+
+    async def client_alone(self, seconds: float) -> float:
+        """Posts a second of the client that delivery uses, as many at once as one subscription may have."""
+        count, end = 0, time.monotonic() + seconds
+        async with session(Settings(allowed_networks="127.0.0.0/8")) as client:
+
+            async def post() -> None:
+                nonlocal count
+                while time.monotonic() < end:
+                    async with client.post(f"{self._address}/good", data=_body()) as response:
+                        await response.read()
+                    count += 1
+
+            await asyncio.gather(*(post() for _ in range(AT_ONCE)))
+        return count / seconds
+
+    async def deliveries(self, count: int) -> float:
+        """Deliveries a second, claimed, signed, posted and recorded, of one subscription with a backlog."""
+        (subscription,) = await self._subscribe(["/good"])
+        for start in range(0, count, 2_000):
+            await self._fill([subscription] * min(2_000, count - start))
+        began = time.monotonic()
+        async with self._sending():
+            await self._until_delivered()
+        return count / (time.monotonic() - began)
+
+    async def others(self, *, bad: int, good: int, per_second: float, seconds: float) -> dict[str, float]:
+        """Latencies, from the commit to the receiver, of the good ones among so many endpoints; half of the bad ones
+        hang, half fail. `bad` negative: the same endpoints, all of them good."""
+        paths = ["/hangs", "/fails"] * (max(bad, 0) // 2) + ["/good?beside"] * (-min(bad, 0))
+        wanted, beside = await self._subscribe(["/good"] * good), await self._subscribe(paths)
+        await self._report()
+        everybody = [*wanted, *beside]
+        async with self._sending() as nudge:
+            began = time.monotonic()
+            step = 0.1
+            for number in range(round(seconds / step)):
+                each = round(per_second * step)
+                due = [everybody[(number * each + n) % len(everybody)] for n in range(each)]
+                await self._fill(due)
+                nudge.give(due)
+                await asyncio.sleep(max(0.0, began + (number + 1) * step - time.monotonic()))
+            await self._until_delivered(tuple(wanted))
+        return summary_ms(await self._report())
+
+    async def _subscribe(self, paths: list[str]) -> list[UUID]:
+        ids = [new_id() for _ in paths]
+        await self._pool.execute(_SUBSCRIBE, ids, [self._address + path for path in paths], SECRET)
+        return ids
+
+    async def _fill(self, subscriptions: list[UUID]) -> None:
+        ids = [new_id() for _ in subscriptions]
+        await self._pool.execute(_FILL, ids, ids, [_body() for _ in ids], subscriptions)
+
+    @asynccontextmanager
+    async def _sending(self) -> AsyncIterator[Nudge]:
+        settings, clock, nudge = Settings(allowed_networks="127.0.0.0/8", timeout_seconds=15), SystemClock(), Nudge()
+        async with session(settings) as client:
+            sender = Sender(
+                pool=self._pool,
+                post=HttpPost(client, clock, settings),
+                clock=clock,
+                roll=lambda: 0.5,
+                nudge=nudge,
+                metrics=Metrics(CollectorRegistry()),
+                settings=settings,
+                book=SubscriptionBook(),
+            )
+            running = asyncio.create_task(sender.run())
+            try:
+                yield nudge
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+        await self._pool.execute("UPDATE api.subscriptions SET deleted_at = now() WHERE deleted_at IS NULL")
+        await self._pool.execute("DELETE FROM delivery.deliveries WHERE state = 'pending'")
+
+    async def _until_delivered(self, subscriptions: tuple[UUID, ...] = ()) -> None:
+        statement = """SELECT EXISTS (SELECT FROM delivery.deliveries
+            WHERE state = 'pending' AND (cardinality($1::uuid[]) = 0 OR subscription_id = ANY($1)))"""
+        while await self._pool.fetchval(statement, subscriptions):
+            await asyncio.sleep(0.02)
+
+    async def _report(self) -> list[float]:
+        async with aiohttp.ClientSession() as client, client.get(f"{self._address}/report") as response:
+            found: list[float] = json.loads(await response.read())
+            return found
+
+
+def _body() -> str:
+    return json.dumps({"specversion": "1.0", "data": {"at": time.monotonic(), "padding": PADDING}})
+
+
+async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, Any]:
+    await upgrade(database_url)
+    receiver = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.webhook_receiver", stdout=PIPE)
+    assert receiver.stdout is not None
+    port = int(await receiver.stdout.readline())
+    pool = await create_pool(database_url, max_size=10)
+    bench = Bench(pool, port)
+    try:
+        await bench.client_alone(1)
+        rounds = []
+        for _ in range(options.rounds):
+            alone, delivered = await bench.client_alone(options.seconds), await bench.deliveries(options.count)
+            rounds.append({"client_alone": round(alone), "deliveries": round(delivered), "share": delivered / alone})
+        load = {"good": 80, "per_second": options.per_second, "seconds": options.seconds}
+        without = await bench.others(bad=-20, **load)
+        beside = await bench.others(bad=20, **load)
+        return {
+            "rounds": rounds,
+            "good_endpoints_alone": without,
+            "good_endpoints_beside_bad": beside,
+            "p99_ratio": beside["p99_ms"] / without["p99_ms"],
+        }
+    finally:
+        pool.terminate()
+        receiver.kill()
+        await receiver.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.deliveries")
+    parser.add_argument("--count", type=int, default=20_000, help="deliveries of one round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--per-second", type=float, default=200.0, help="events for 100 endpoints together")
+    options = parser.parse_args()
+    configure_logging("error", "auto")
+    folder = Path(tempfile.mkdtemp(prefix="accord-bench-"))
+    folder.chmod(0o755)
+    try:
+        with EmbeddedPostgres(folder) as postgres:
+            found = uvloop.run(_measure(postgres.dsn, options))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
