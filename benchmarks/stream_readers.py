@@ -55,6 +55,8 @@ class Reader(asyncio.Protocol):
 
 async def _measure(address: str, key: str, pid: int, options: argparse.Namespace) -> dict[str, Any]:
     where = urlsplit(address)
+    assert where.hostname is not None
+    assert where.port is not None
     request = (
         f"GET /v1/stream?types=accord.lead.qualified HTTP/1.1\r\nhost: {where.netloc}\r\n"
         f"authorization: Bearer {key}\r\n\r\n"
