@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from services.demo.client import AccordClient
 from services.demo.receiver import Receiver
-from services.demo.settings import MARKETING_SOURCES, SALES_SOURCE, SUBSCRIBED
+from services.demo.settings import ALARMING, MARKETING_SOURCES, SALES_SOURCE, SUBSCRIBED
 
 
 class Keys(NamedTuple):
@@ -23,6 +23,8 @@ async def arrange(admin: AccordClient, receiver: Receiver) -> Keys:
     crm = await admin.create("sources", {"name": SALES_SOURCE, "kind": "generic", "team": "sales"})
     subscription = {"name": "sales tool", "url": receiver.url, "types": list(SUBSCRIBED), "secret": receiver.secret}
     await admin.create("subscriptions", subscription)
+    chat = {"name": "sales chat", "url": receiver.chat_url, "types": list(ALARMING), "format": "slack"}
+    await admin.create("subscriptions", chat)
     marketing = {"name": "marketing tools", "role": "marketing", "scopes": ["events:write"]}
     sales = {"name": "crm", "role": "sales", "scopes": ["events:write", "leads:act"], "source_id": crm["id"]}
     onlooker = {"name": "onlooker", "role": "operations", "scopes": ["leads:read", "clocks:read"]}

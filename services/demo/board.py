@@ -107,6 +107,10 @@ class Board:
         self.news.append(f"qualified: {qualified.who}; {score}; because {why}; goes to {qualified.owner}")
         self.first = self.first or qualified
 
+    def tell_chat(self, text: str) -> None:
+        """What people read in their chat."""
+        self.news.append(f"chat: {text}")
+
     def tell_change(self, words: str) -> None:
         """What happens to the accord itself."""
         self.change = words

@@ -55,7 +55,7 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
         session = await stack.enter_async_context(aiohttp.ClientSession())
         board = Board(url="", key="")
         heard: list[Traffic] = []
-        receiver = await stack.enter_async_context(Receiver(lambda event: _hear(event, board, heard)))
+        receiver = await stack.enter_async_context(Receiver(lambda event: _hear(event, board, heard), board.tell_chat))
         # Ended before the receiver is, so that what is under way still reaches it.
         stack.push_async_callback(asyncio.to_thread, accord.stop)
         accord.start()

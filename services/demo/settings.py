@@ -24,6 +24,9 @@ LOG_LINES_SHOWN: Final = 30
 MARKETING_SOURCES: Final = ("website", "newsletter", "trade-show")
 SALES_SOURCE: Final = "crm"
 
+# What people are told in their chat.
+ALARMING: Final = ("accord.clock.breached",)
+
 # What the receiver subscribes to. The lead's own events come to about 8 for each qualified lead.
 SUBSCRIBED: Final = (
     "accord.lead.qualified",

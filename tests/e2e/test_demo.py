@@ -29,6 +29,7 @@ async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) 
     assert (moved := re.search(r"rescored: .*; engagement ([\d.]+) under version 1 → ([\d.]+) under version 2", told))
     assert float(moved[2]) > float(moved[1])
     counts = json.loads(lines[-1])
+    assert any(line.startswith("chat: ") and "broken" in line.lower() for line in lines)
     assert tuple(counts) == FIELDS
     assert counts["posted"] == counts["accepted"] + counts["duplicates"] + counts["rejected"] >= 500
     assert counts["leads"] >= 100
