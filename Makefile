@@ -48,6 +48,9 @@ schemas: $(STAMP)  ## Write schemas of events, AsyncAPI, OpenAPI and the authori
 bench: $(STAMP)  ## Measure the line in Postgres and on Kafka (ARGS=--rivals: scoring beside other frameworks too)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
+soak: $(STAMP)  ## Post webhooks for N minutes and watch ingest's memory (N=10)
+	@$(VENV)/bin/python -m benchmarks --soak $(if $(filter command line,$(origin N)),$(N),10)
+
 chaos: $(STAMP)  ## Kill and freeze things under load for N rounds on both carriers (N=1000 ARGS= for pytest)
 	@ACCORD_CHAOS_ROUNDS=$(N) $(VENV)/bin/python -m pytest -m chaos $(ARGS)
 
@@ -71,4 +74,4 @@ clean:  ## Remove what was built; data folders stay
 	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help install demo test check schemas bench chaos kafka lock clean
+.PHONY: help install demo test check schemas bench soak chaos kafka lock clean

@@ -24,20 +24,30 @@ from benchmarks.broker import Broker, running_broker
 from benchmarks.clocks import Due, measure_clocks
 from benchmarks.contestants import accord, rivals
 from benchmarks.house import new_database, running_house
-from benchmarks.report import clocks_result, contest_result, joined, line_result, recovery_result
+from benchmarks.report import (
+    clocks_result,
+    contest_result,
+    joined,
+    line_result,
+    recovery_result,
+    soak_result,
+    webhooks_result,
+)
 from benchmarks.rivals_venv import rivals_bin
 from benchmarks.run import Tell, measure_lines, profile_line
 from benchmarks.run_apart import measure_contest, measure_recovery
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.surroundings import surroundings
 from benchmarks.tables import print_result
+from benchmarks.webhooks import measure as measure_webhooks
+from benchmarks.webhooks import sites, soak
 from deploy.kafka.jars import KafkaUnusable, find_kafka
 from shared.db.embedded import EmbeddedPostgres
 from shared.errors import AccordError
 from shared.telemetry.logging import configure_logging
 
 PROFILE_LINES = 25
-PARTS = ("line", "recovery", "clocks", "rivals")
+PARTS = ("line", "webhooks", "recovery", "clocks", "rivals")
 
 
 def main() -> None:
@@ -49,7 +59,9 @@ def main() -> None:
     progress = Console(stderr=True, highlight=False)
     try:
         with _folder(options.data) as data:
-            if options.profile:
+            if options.soak is not None:
+                _soak(data, out, options.soak, lambda said: progress.print(said, markup=False))
+            elif options.profile:
                 _profile(scale, data, out)
             else:
                 _measure(Bench(scale, data, out, lambda said: progress.print(said, markup=False)), options)
@@ -74,6 +86,8 @@ class Bench:
             found = [uvloop.run(surroundings(postgres.dsn))]
             if "line" in parts:
                 found.append(self._line(postgres, has_kafka=has_kafka))
+            if "webhooks" in parts:
+                found.append(self._webhooks(postgres))
             if has_kafka and "recovery" in parts:
                 found.append(self._recovery(postgres))
             if "clocks" in parts:
@@ -92,6 +106,21 @@ class Bench:
                 houses.append(stack.enter_context(house))
             ordinary_url = new_database(postgres, "bench_ordinary")
             return line_result(uvloop.run(measure_lines(houses, self._scale, ordinary_url, self._tell)))
+
+    def _webhooks(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
+        with sites(new_database(postgres, "bench_webhooks"), self._out / "webhooks.log") as (bare, ingest):
+            measuring = measure_webhooks(
+                bare, ingest, events=self._scale.webhooks, rounds=self._scale.rounds, tell=self._tell
+            )
+            return webhooks_result(uvloop.run(measuring))
+
+    def soak(self, minutes: float) -> dict[str, Any]:
+        """Webhooks for so long; what ingest's process held meanwhile."""
+        with (
+            EmbeddedPostgres(self._data) as postgres,
+            sites(new_database(postgres, "bench_soak"), self._out / "soak.log") as (_, ingest),
+        ):
+            return soak_result(uvloop.run(soak(ingest, minutes, self._tell)))
 
     def _recovery(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
         with running_broker() as broker:
@@ -150,6 +179,14 @@ def _profile(scale: Scale, data: Path, out: Path) -> None:
     pstats.Stats(str(path)).strip_dirs().sort_stats("tottime").print_stats(PROFILE_LINES)
 
 
+def _soak(data: Path, out: Path, minutes: float, tell: Tell) -> None:
+    found = Bench(FULL, data, out, tell).soak(minutes)
+    (out / "soak.json").write_text(json.dumps(found, indent=2) + "\n")
+    print(
+        f"After a fifth {found['early_mib']} MiB, at the end {found['late_mib']} MiB: {found['growth_percent']:+.1f} %."
+    )
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
@@ -158,6 +195,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rivals", action="store_true", help="scoring alone beside other frameworks, too")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
     parser.add_argument("--profile", action="store_true", help="run Accord under cProfile and print the top of it")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="post webhooks for so long and watch the memory")
     for name, kind, of in (
         ("activities", int, "of each round of the line"),
         ("leads", int, "of each round of the line"),
@@ -166,6 +204,7 @@ def _options() -> argparse.Namespace:
         ("seconds", float, "of the latency part"),
         ("burst-events", int, "of the burst"),
         ("session-timeout", int, "seconds after which Kafka gives up a silent process, in the recovery part"),
+        ("webhooks", int, "of each round of the webhooks"),
         ("contest-activities", int, "of each round of the contest"),
         ("open-clocks", int, "that don't run out while others do"),
         ("due-per-second", float, "clocks that run out"),

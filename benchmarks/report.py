@@ -13,6 +13,7 @@ from benchmarks.latency import Latency
 from benchmarks.line import LineRound
 from benchmarks.ordinary import Ordinary
 from benchmarks.recovery import Recovery
+from benchmarks.webhooks import Turn as WebhookTurn
 
 Result = dict[str, Any]
 
@@ -20,6 +21,8 @@ TIMES_ORDINARY_MIN = 25
 PER_SECOND_MIN = 8_000
 QUALIFIED_P99_MS_MAX = {"on_postgres": 30, "on_kafka": 80}
 TIMES_BEST_RIVAL_MIN = 3
+WEBHOOK_CPU_TIMES_BARE_MAX = 2.5
+BATCHES_TIMES_SINGLES_MIN = 6
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,33 @@ def contest_result(turns: Sequence[Turn]) -> Result:
     }
 
 
+def webhooks_result(found: Mapping[str, Sequence[WebhookTurn]]) -> Result:
+    """Signed webhooks one by one and a hundred at a time, beside a bare route that only verifies."""
+    webhooks = {name: _with_rounds(turns) for name, turns in found.items()}
+    cpu = webhooks["singles"]["cpu_us_per_event"] / webhooks["bare"]["cpu_us_per_event"]
+    batches = webhooks["batches"]["per_second"] / webhooks["singles"]["per_second"]
+    return {
+        "webhooks": webhooks,
+        "ratios": {"webhook_cpu_to_bare": round(cpu, 2), "batches_to_singles": round(batches, 1)},
+        "targets": [
+            _target("CPU per signed webhook, times a bare route", round(cpu, 2), below=WEBHOOK_CPU_TIMES_BARE_MAX),
+            _target("batches of 100, times singles", round(batches, 1), BATCHES_TIMES_SINGLES_MIN),
+        ],
+    }
+
+
+def soak_result(looks: Sequence[tuple[float, int]]) -> Result:
+    """The resident size after the first fifth, when caches have filled, and at the end."""
+    early = median(size for _, size in looks[len(looks) // 5 : len(looks) // 5 + 3])
+    late = median(size for _, size in looks[-3:])
+    return {
+        "looks": [{"minutes": minutes, "mib": round(size / 2**20, 1)} for minutes, size in looks],
+        "early_mib": round(early / 2**20, 1),
+        "late_mib": round(late / 2**20, 1),
+        "growth_percent": round((late / early - 1) * 100, 1),
+    }
+
+
 def joined(results: Sequence[Result]) -> Result:
     """One result of all parts."""
     whole: Result = {"ratios": {}, "targets": []}
@@ -116,7 +146,9 @@ def joined(results: Sequence[Result]) -> Result:
     return whole
 
 
-def _with_rounds(found: Sequence[LineRound] | Sequence[Ordinary] | Sequence[Turn]) -> Result:
+def _with_rounds(
+    found: Sequence[LineRound] | Sequence[Ordinary] | Sequence[Turn] | Sequence[WebhookTurn],
+) -> Result:
     rounds = [asdict(one) for one in found]
     medians = {name: median(_values(rounds, name)) for name, value in rounds[0].items() if isinstance(value, float)}
     return {**medians, "rounds": rounds}

@@ -21,6 +21,7 @@ class Scale:
     open_clocks: int
     due_per_second: float
     due_seconds: float
+    webhooks: int
 
 
 FULL = Scale(
@@ -38,6 +39,7 @@ FULL = Scale(
     open_clocks=50_000,
     due_per_second=200,
     due_seconds=20,
+    webhooks=30_000,
 )
 QUICK = Scale(
     activities=4_000,
@@ -54,4 +56,5 @@ QUICK = Scale(
     open_clocks=2_000,
     due_per_second=50,
     due_seconds=4,
+    webhooks=3_000,
 )

@@ -35,6 +35,8 @@ def _tables(result: Result) -> Iterator[Table]:
         yield from (_latency(house, found) for house, found in result["latency"].items())
     if result.get("burst"):
         yield _burst(result["burst"])
+    if "webhooks" in result:
+        yield _webhooks(result["webhooks"])
     if "recovery" in result:
         yield _recovery(result["recovery"])
     if "clocks" in result:
@@ -103,6 +105,17 @@ def _burst(burst: Result) -> Table:
     every = -(-len(looks) // _LOOKS_SHOWN)
     for look in (*looks[: len(looks) - 1 : every], looks[-1]):
         table.add_row(*(f"{value:,}" for value in look))
+    return table
+
+
+def _webhooks(found: Result) -> Table:
+    table = Table(
+        "", "events/s", "of rounds", "CPU µs per event", "p50 ms", "p99 ms", title="Signed webhooks at ingest"
+    )
+    names = {"bare": "a bare route", "singles": "one by one, durable", "batches": "100 at a time, durable"}
+    for name, turns in found.items():
+        numbers = (f"{turns[number]:,.1f}" for number in ("cpu_us_per_event", "p50_ms", "p99_ms"))
+        table.add_row(names[name], *_rate(turns), *numbers)
     return table
 
 

@@ -20,6 +20,7 @@ class Metrics:
             "accord_ingest_kept_trimmed_total", "Kept requests dropped for their age or their number", registry=registry
         )
         self.replays = Counter("accord_ingest_replays_total", "Kept requests replayed", ("outcome",), registry=registry)
+        # Asked at a scrape; set for every request it would cost more than all other counting.
         self.in_flight_bytes = Gauge(
             "accord_ingest_in_flight_bytes", "Bytes of bodies being received or committed", registry=registry
         )

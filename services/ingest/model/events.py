@@ -100,7 +100,23 @@ def read_json(text: str) -> Any:
 
 
 def _loads(text: str, *, parse_int: Callable[[str], float] | None = None) -> Any:
-    return json.loads(text, object_pairs_hook=_object, parse_constant=float, parse_int=parse_int)
+    # json.loads would make a decoder for each text.
+    decoder = _DECODER if parse_int is None else _decoder(parse_int)
+    if text.startswith("\ufeff"):
+        raise json.JSONDecodeError("a byte order mark", text, 0)
+    return decoder.decode(text)
+
+
+def _decoder(parse_int: Callable[[str], float] | None) -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=_object, parse_constant=float, parse_int=parse_int)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    return value if len(value) == len(pairs) else DuplicateKeys(value)
+
+
+_DECODER = _decoder(None)
 
 
 def _whole_number(digits: str) -> float:
@@ -121,11 +137,6 @@ def _shallow(text: str, levels_max: int) -> str:
         elif level <= levels_max < before:
             start = token.end() - (levels_max - level)
     return "".join(kept) + (text[start:] if level <= levels_max else "")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    return value if len(value) == len(pairs) else DuplicateKeys(value)
 
 
 def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTING_LEVELS_MAX) -> None:

@@ -92,9 +92,13 @@ class EventsRoute:
         principal = await self._keys.authenticate(request.headers.get("authorization"))
         principal.require(SCOPE)
         limit = self._settings.body_bytes_max
-        with self._room.hold(declared_size(request, limit)):
+        size = declared_size(request.headers, limit)
+        self._room.take(size)
+        try:
             body = await read_body(request.scope, request.receive, bytes_max=limit, on_limit=self._at_limit)
             return await self._take(request, principal, body)
+        finally:
+            self._room.give_back(size)
 
     async def _take(self, request: Request, principal: Principal, body: bytes) -> Response:
         received_at = self._clock.now()

@@ -83,14 +83,20 @@ class HooksRoute:
             raise Problem(404, "Not found", "There is no such source.")
         self._rate.require(source_id)
         vendor = VENDORS[config.kind]
-        if request.method in HANDSHAKES:
-            return _response(_shaken(self._sent(request, b""), config, vendor))
-        if request.method not in vendor.methods:
+        method: str = request.scope["method"]
+        headers = headers_of(request)
+        if method in HANDSHAKES:
+            return Told(_shaken(sent_of(request, headers, b"", self._parts), config, vendor))
+        if method not in vendor.methods:
             raise _not_allowed(vendor)
         limit = self._parts.settings.body_bytes_max
-        with self._parts.room.hold(declared_size(request, limit)):
-            body = await body_of(request, bytes_max=limit, on_limit=self._parts.at_limit)
-            return _response(await self._take(self._sent(request, body), config, request))
+        size = declared_size(headers, limit)
+        self._parts.room.take(size)
+        try:
+            body = await body_of(request, headers, bytes_max=limit, on_limit=self._parts.at_limit)
+            return Told(await self._take(sent_of(request, headers, body, self._parts), config, request))
+        finally:
+            self._parts.room.give_back(size)
 
     async def _take(self, sent: Sent, config: SourceConfig, request: Request) -> Reply:
         vendor = VENDORS[config.kind]
@@ -107,11 +113,13 @@ class HooksRoute:
             return vendor.refuse(refusal, sent)
         return await self._parts.intake.take(sent, config, self._limits, traceparent_of(request.scope))
 
-    def _sent(self, request: Request, body: bytes) -> Sent:
-        return sent_of(request, body, self._parts)
+
+def headers_of(request: Request) -> dict[str, str]:
+    """Of a header that is given twice the last; uvicorn gives names in lower case."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
 
 
-def sent_of(request: Request, body: bytes, parts: Parts) -> Sent:
+def sent_of(request: Request, headers: Mapping[str, str], body: bytes, parts: Parts) -> Sent:
     """The request as vendors' functions see it: its address is the public one, whatever a proxy made of it."""
     scope = request.scope
     url = parts.public_url + scope["raw_path"].decode("latin-1")
@@ -120,7 +128,6 @@ def sent_of(request: Request, body: bytes, parts: Parts) -> Sent:
         text = scope["query_string"].decode("latin-1")
         url = f"{url}?{text}"
         query = _query(text)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     return Sent(scope["method"], url, scope["path"], headers, query, body, parts.clock.now())
 
 
@@ -143,5 +150,15 @@ def _not_allowed(vendor: Vendor) -> Problem:
     return Problem(405, "Method not allowed", f"Allowed: {allowed}.", headers={"Allow": allowed})
 
 
-def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, reply.headers, reply.media_type)
+class Told(Response):
+    """A reply as an answer, without what Starlette's own would work out for it."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.status_code = reply.status
+        self.background = None
+        self.body = reply.body
+        self.raw_headers = [(b"content-length", b"%d" % len(reply.body))]
+        if reply.media_type is not None:
+            self.raw_headers.append((b"content-type", reply.media_type.encode("latin-1")))
+        for name, value in reply.headers.items():
+            self.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))

@@ -1,8 +1,7 @@
 """A body on its way in: bounded, inflated within its bound, and all of them together bounded too."""
 
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -23,33 +22,30 @@ class Room:
         self._bytes_max = bytes_max
         self._metrics = metrics
         self._held = 0
+        metrics.in_flight_bytes.set_function(lambda: self._held)
 
-    @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
-        """Raises Unavailable when there is no room for so many bytes now."""
+    def take(self, size: int) -> None:
+        """Whoever takes gives back. Raises Unavailable when there is no room for so many bytes now."""
         if self._held and self._held + size > self._bytes_max:
             self._metrics.limit_reached.labels("in_flight_bytes").inc()
             self._metrics.unavailable.inc()
             raise Unavailable("too many bytes are under way")
         self._held += size
-        self._metrics.in_flight_bytes.set(self._held)
-        try:
-            yield
-        finally:
-            self._held -= size
-            self._metrics.in_flight_bytes.set(self._held)
+
+    def give_back(self, size: int) -> None:
+        self._held -= size
 
 
-def declared_size(request: Request, bytes_max: int) -> int:
+def declared_size(headers: Mapping[str, str], bytes_max: int) -> int:
     """What to hold room for: the size that the request says it has, else the largest it may have."""
-    declared = request.headers.get("content-length", "")
-    is_compressed = "content-encoding" in request.headers
+    declared = headers.get("content-length", "")
+    is_compressed = "content-encoding" in headers
     return min(int(declared), bytes_max) if declared.isdigit() and not is_compressed else bytes_max
 
 
-async def body_of(request: Request, *, bytes_max: int, on_limit: OnLimit) -> bytes:
+async def body_of(request: Request, headers: Mapping[str, str], *, bytes_max: int, on_limit: OnLimit) -> bytes:
     """The body, inflated if it is gzip. Raises Problem 413, 415 or 422."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ENCODINGS:
         raise Problem(415, "Unsupported content encoding", f"Allowed: {', '.join(ENCODINGS)}.")
     body = await read_body(request.scope, request.receive, bytes_max=bytes_max, on_limit=on_limit)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.ingest.handler.intake import Limits
-from services.ingest.routes.hooks import Parts, sent_of
+from services.ingest.routes.hooks import Parts, Told, headers_of, sent_of
 from services.ingest.routes.plain_route import PlainRoute
 from services.ingest.routes.receiving import body_of, declared_size
 from services.ingest.vendors import segment
@@ -66,10 +66,14 @@ class SegmentRoutes:
     async def post(self, request: Request) -> Response:
         """200 once everything that could be used is durable."""
         limit = self._parts.settings.segment_body_bytes_max
-        with self._parts.room.hold(declared_size(request, limit)):
-            body = await body_of(request, bytes_max=limit, on_limit=self._parts.at_limit)
-            reply = await self._take(sent_of(request, body, self._parts), request)
-            return Response(reply.body, reply.status, reply.headers, reply.media_type)
+        headers = headers_of(request)
+        size = declared_size(headers, limit)
+        self._parts.room.take(size)
+        try:
+            body = await body_of(request, headers, bytes_max=limit, on_limit=self._parts.at_limit)
+            return Told(await self._take(sent_of(request, headers, body, self._parts), request))
+        finally:
+            self._parts.room.give_back(size)
 
     async def _take(self, sent: Sent, request: Request) -> Reply:
         key = segment.write_key(sent)

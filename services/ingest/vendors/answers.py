@@ -1,5 +1,6 @@
 """The answers that senders get: a small JSON body, which every sender studied takes for success, and problems."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,12 +29,14 @@ def json_reply(status: int, value: Any, media_type: str = JSON) -> Reply:
 
 def taken(tally: Tally) -> Reply:
     """200 whatever became of the items: those that can't be used are kept, and sending them again would not help."""
+    if not tally.bad:
+        return _all_taken(tally.accepted, tally.duplicates, tally.kept)
     return json_reply(200, _counts(tally))
 
 
 def taken_or_422(tally: Tally) -> Reply:
     """As `taken`, but 422 if nothing could be used: for senders whose author reads the answer."""
-    return json_reply(422 if tally.is_hopeless else 200, _counts(tally))
+    return json_reply(422, _counts(tally)) if tally.is_hopeless else taken(tally)
 
 
 def problem(refusal: Refusal, sent: Sent) -> Reply:
@@ -52,6 +55,11 @@ def problem(refusal: Refusal, sent: Sent) -> Reply:
 def empty(status: int = 200) -> Reply:
     """For handshakes that look at the status only."""
     return Reply(status)
+
+
+@lru_cache(maxsize=1_024)
+def _all_taken(accepted: int, duplicates: int, kept: int) -> Reply:
+    return json_reply(200, _counts(Tally(accepted, duplicates, kept, ())))
 
 
 def _counts(tally: Tally) -> dict[str, Any]:

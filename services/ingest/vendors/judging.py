@@ -24,10 +24,13 @@ class Judged(NamedTuple):
     bad: Sequence[Bad]
 
 
-def judge(read: Read, source: SourceConfig, *, received_at: datetime, event_bytes_max: int | None) -> Judged:
-    """Judges each item on its own. `event_bytes_max`: None where none of the events can be too large."""
+def judge(
+    read: Read, source: SourceConfig, *, received_at: datetime, event_bytes_max: int | None, check_text: bool = True
+) -> Judged:
+    """Judges each item on its own. `event_bytes_max`: None where none of the events can be too large; `check_text`:
+    False where none can have a NUL character or a lone surrogate."""
     sender = Sender(name=source.name, source=source.name, team=source.team, teams={})
-    reading = Reading(sender=sender, received_at=received_at, check_text=True, event_bytes_max=event_bytes_max)
+    reading = Reading(sender=sender, received_at=received_at, check_text=check_text, event_bytes_max=event_bytes_max)
     fit: list[Fit] = []
     kept: list[Item] = []
     bad = list(read.bad)
