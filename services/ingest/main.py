@@ -57,7 +57,7 @@ def wire(resources: Resources) -> Service:
     hooks = _hook_parts(resources, settings, metrics, intake, room)
     receipts = ReceiptParts(ReceiptStore(), resources.pool, notes, resources.clock, new_id, metrics, settings)
     replaying = Replaying(receipts, intake, hooks.book, resources.secret_box, hooks.public_url)
-    erasures = Erasures(store, resources.pool)
+    erasures = Erasures(store, ReceiptStore(), resources.secret_box, resources.pool)
     forgetting = Forgetting(store, resources.pool, resources.clock, settings.seen_days, metrics)
     return Service(
         name=NAME,

@@ -278,3 +278,24 @@ async def test_no_body_yields_a_5xx_and_none_loses_the_good_event_beside_it(send
 async def test_the_document_shows_how_hooks_are_posted(caller: Caller) -> None:
     paths = (await caller.get("/openapi.json")).json["paths"]
     assert re.search("own format", paths["/v1/hooks/{source_id}"]["post"]["summary"])
+
+
+async def test_an_erased_leads_kept_requests_go_and_those_of_others_stay(
+    caller: Caller, sender: Sender, pool: asyncpg.Pool
+) -> None:
+    assert (await sender.send(event("1", "ada@okapi.example"))).status == 200
+    await sender.send([NOBODY, {"type": "a.b", "lead": {}, "data": {"who": "Ada@Okapi.example"}}])
+    await sender.send([NOBODY, {"type": "a.b", "lead": {}, "data": {"who": "bob@okapi.example"}}])
+    assert len(await sender.events("rejected")) + len(await sender.events("incomplete")) == 2
+    lead_id = await pool.fetchval("SELECT lead_id FROM ingest.identities WHERE value = 'ada@okapi.example'")
+    await pool.execute(
+        "INSERT INTO api.erasures (lead_id, requested_at, requested_by) VALUES ($1, now(), 'test')", lead_id
+    )
+
+    async def is_one_left() -> bool:
+        return bool(await pool.fetchval("SELECT count(*) = 1 FROM ingest.receipts WHERE sent IS NOT NULL"))
+
+    await eventually(is_one_left, within=10)
+    (kept,) = [one for one in await sender.events() if one["is_kept"]]
+    shown = await caller.get(f"/v1/sources/{sender.id}/events/{kept['id']}")
+    assert "bob@okapi.example" in shown.json["request"]["body"]

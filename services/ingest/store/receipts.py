@@ -1,6 +1,6 @@
 """What sources sent last, by kind and one by one; and kept requests, until they are replayed or too old."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -52,6 +52,12 @@ DONE = "DELETE FROM ingest.receipts WHERE receipt_id = $1"
 STILL_KEPT = "UPDATE ingest.receipts SET replayed_at = $2 WHERE receipt_id = $1"
 
 
+VALUES_OF = "SELECT DISTINCT value FROM ingest.identities WHERE lead_id = ANY($1::uuid[])"
+KEPT_AFTER = """SELECT receipt_id, sent FROM ingest.receipts WHERE sent IS NOT NULL AND receipt_id > $1
+ORDER BY receipt_id LIMIT $2"""
+DROP = "DELETE FROM ingest.receipts WHERE receipt_id = ANY($1::uuid[])"
+
+
 class Asked(NamedTuple):
     """A kept request whose replay was asked for."""
 
@@ -99,6 +105,17 @@ class ReceiptStore:
     async def asked(self, connection: Connection, limit: int) -> list[Asked]:
         """Replays that were asked for, the oldest first. Two processes may find the same: its events have their ids."""
         return [Asked(*row) for row in await connection.fetch(ASKED, limit)]
+
+    async def values_of(self, pool: Connection, lead_ids: Sequence[UUID]) -> list[str]:
+        """All identifiers of these leads."""
+        return [value for (value,) in await pool.fetch(VALUES_OF, sorted(lead_ids))]
+
+    async def kept_after(self, pool: Connection, receipt_id: UUID, limit: int) -> list[tuple[UUID, str]]:
+        """Kept requests in the order of their ids, sealed."""
+        return [tuple(row) for row in await pool.fetch(KEPT_AFTER, receipt_id, limit)]
+
+    async def drop(self, pool: Connection, receipt_ids: Sequence[UUID]) -> None:
+        await pool.execute(DROP, sorted(receipt_ids))
 
     async def close(self, connection: Connection, receipt_id: UUID, *, is_kept: bool, at: datetime) -> None:
         """After a replay: gone, or still kept."""

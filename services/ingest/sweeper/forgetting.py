@@ -2,19 +2,25 @@
 erased lead was, as soon as that is asked for."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, quote_plus
+from uuid import UUID
 
 import structlog
 
 from services.ingest.metrics import Metrics
 from services.ingest.store.identities import TRIM_ROWS, IdentityStore
+from services.ingest.store.receipts import ReceiptStore
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
+from shared.secret_box import SecretBox, WrongSecretKey
 
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
+OPENED_AT_ONCE = 200
 # A commit that was under way may have written another identifier of the lead: a minute long they are deleted again.
 ASKED = """SELECT lead_id FROM api.published_erasures r WHERE requested_at > now() - interval '1 minute'
     OR NOT EXISTS (SELECT FROM ingest.erased e WHERE e.lead_id = r.lead_id) LIMIT 10000"""
@@ -45,8 +51,10 @@ class Forgetting:
 class Erasures:
     """Runs until cancelled, in every process: each has addresses in memory. Heard of again, one is a new lead's."""
 
-    def __init__(self, store: IdentityStore, pool: Any) -> None:
+    def __init__(self, store: IdentityStore, receipts: ReceiptStore, box: SecretBox, pool: Any) -> None:
         self._store = store
+        self._receipts = receipts
+        self._box = box
         self._pool = pool
 
     async def run(self) -> None:
@@ -60,5 +68,33 @@ class Erasures:
     async def look(self) -> None:
         lead_ids = [row[0] for row in await self._pool.fetch(ASKED)]
         if lead_ids:
+            await self._drop_kept(lead_ids)
             self._store.forget_leads(lead_ids)
             await self._store.erase(self._pool, lead_ids)
+
+    async def _drop_kept(self, lead_ids: Sequence[UUID]) -> None:
+        """Kept requests that mention one of these leads. They are sealed, so all of them are opened and read."""
+        values = [value.lower() for value in await self._receipts.values_of(self._pool, lead_ids)]
+        if not values:
+            return
+        last = UUID(int=0)
+        while kept := await self._receipts.kept_after(self._pool, last, OPENED_AT_ONCE):
+            last = kept[-1][0]
+            if about := await asyncio.to_thread(_mentioning, kept, values, self._box):
+                await self._receipts.drop(self._pool, about)
+
+
+def _mentioning(kept: Sequence[tuple[UUID, str]], values: Sequence[str], box: SecretBox) -> list[UUID]:
+    """Which of these mention one of the values, as it is or as it stands in a form. What can't be opened, nobody can
+    read; it goes too."""
+    wanted = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+    found = []
+    for receipt_id, sealed in kept:
+        try:
+            text = box.open(sealed).lower()
+        except WrongSecretKey:
+            found.append(receipt_id)
+            continue
+        if any(form.lower() in text for form in wanted):
+            found.append(receipt_id)
+    return found
