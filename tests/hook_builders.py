@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from api_builders import PUBLIC_URL, Caller
 from asgi_client import Answer, ask
 
@@ -55,3 +56,9 @@ async def a_source(caller: Caller, **changes: Any) -> Sender:
 def event(name: str, email: str = "ada@okapi.example", **more: Any) -> dict[str, Any]:
     """A plain event with an id of its own."""
     return {"type": "Whitepaper Downloaded", "id": name, "lead": {"email": email}, **more}
+
+
+async def logged(pool: asyncpg.Pool) -> list[tuple[str, dict[str, Any]]]:
+    """Every event on the log: its type and its data."""
+    rows = await pool.fetch("SELECT type, value FROM stream.log ORDER BY topic_id, partition, log_offset")
+    return [(row["type"], json.loads(row["value"])) for row in rows]
