@@ -155,6 +155,7 @@ def test_every_grant_and_every_score_under_every_version_is_the_one_that_the_agr
         else:
             reference.take(item)
         ledger += granted(decision, id)
+        assert_whole(decision, accords)
         state, carried = decision.state, reference.carried
         assert carried is not None
         assert state.accord == carried + 1
@@ -172,6 +173,14 @@ def test_every_grant_and_every_score_under_every_version_is_the_one_that_the_agr
         assert explanation.engagement == pytest.approx(state.engagement, abs=1e-9)
         parts = [worth for _, worth in explanation.grants] + [points for _, points in explanation.adjustments]
         assert sum(parts) == pytest.approx(state.engagement, abs=1e-9)
+
+
+def assert_whole(decision: Decision, accords: Accords) -> None:
+    """What a rule grants and what it withholds are its points, and it says why if it withholds any."""
+    own = [(decision.state.accord, grant) for grant in decision.grants]
+    for accord, grant in own + [(accord, grant) for _, accord, grants in decision.also for grant in grants]:
+        assert grant["points"] + grant["withheld"] == accords.version(accord).rule(grant["rule"]).points
+        assert grant["why"] is not None or not grant["withheld"]
 
 
 def rows(reference: Reference, rank: int) -> list[GrantRow]:

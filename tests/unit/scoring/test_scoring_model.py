@@ -126,6 +126,13 @@ def test_the_first_activity_stays_first_and_the_latest_campaign_is_the_latest_th
     )
 
 
+def test_the_first_activity_is_the_first_source_although_the_lead_was_known_before() -> None:
+    known = profile(after(), title="CEO")
+    first, second = (activity("page.viewed", after(hours=n), source=source) for n, source in ((1, "fair"), (2, "web")))
+    told = [decision.score["lead"]["first_source"] for decision in folded(known, first, second)]
+    assert told == [None, "fair", "fair"]
+
+
 def test_reasons_are_the_five_that_weigh_most_in_words() -> None:
     title = profile(after(), title="VP Sales", employees=5000, industry="software")
     scans = [activity("tradeshow.scanned", after(), n=n, data={"interest": "demo"}) for n in range(2)]
