@@ -22,6 +22,7 @@ from services.demo.process import AccordProcess
 from services.standalone import ADDRESS_FILE
 from shared.events.envelope import Event, Outgoing
 from shared.events.topics import ACTIVITY, TOPICS
+from shared.secret_box import new_secret_key
 from shared.stream.handover import Handover
 from shared.stream.log import PostgresCarrier
 from shared.stream.setup import initialise
@@ -31,6 +32,7 @@ KEY = "acc_chaos_a-secret-of-the-tests"
 START_SECONDS = 60.0
 LOG_CHARACTERS_SHOWN = 20_000
 QUIET_SECONDS = 45.0
+SECRET_KEY = new_secret_key()
 # Below the range of outgoing connections: a client that tries a closed port there may connect to itself.
 _PORTS = range(12_000, 15_000)
 
@@ -47,7 +49,8 @@ class ChaosHouse:
         self._is_started = False
         environment = {"ACCORD_ADMIN_KEY": KEY, "ACCORD_LOG_FORMAT": "json"}
         if database_url is not None:
-            environment["ACCORD_DATABASE_URL"] = database_url
+            # Processes that share a database share what its secrets are sealed with.
+            environment |= {"ACCORD_DATABASE_URL": database_url, "ACCORD_SECRET_KEY": SECRET_KEY}
         self.process = AccordProcess(folder, accord=ACCORD, environment=environment, port=port)
 
     @property
