@@ -8,6 +8,7 @@ from shared.events.sales import Action
 from shared.events.sla import ClockEscalated, ClockEvent
 
 ADA, GRACE, MANAGER = "ada@sales.example", "grace@sales.example", "em@sales.example"
+LADDER = "{at: 100%, to: owner}, {at: 200%, to: manager, then: reassign}"
 THREE = ACCORD_TEXT.replace(
     "{owner: grace@sales.example}]", "{owner: grace@sales.example}, {owner: linus@sales.example}]"
 )
@@ -175,3 +176,42 @@ def test_a_warning_after_the_breach_leaves_it_a_breach() -> None:
     line.sweeps("11:30")
     assert line.said()[-1] == "11:30 warned"
     assert line.clock().state is ClockState.BREACHED
+
+
+def test_a_level_for_the_owner_goes_to_the_manager_once_everybody_had_the_lead() -> None:
+    line = Timeline(ACCORD_TEXT.replace(LADDER, "{at: 200%, to: owner, then: reassign}"))
+    line.enters("mql", "10:00")
+    line.assigned("10:00", ADA)
+    line.sweeps("12:00", absent=(GRACE,))
+    told = last_escalation(line)
+    assert (told.to, told.whom, told.then) == ("manager", MANAGER, None)
+
+
+def test_a_stop_that_came_before_the_sweep_announces_the_breach_and_carries_nothing_out() -> None:
+    line = Timeline(ACCORD_TEXT.replace(LADDER, "{at: 100%, to: owner, then: reassign}"))
+    line.enters("mql", "10:00")
+    line.assigned("10:00", ADA)
+    line.records("11:10")
+    assert (last_escalation(line).to, last_escalation(line).then) == ("owner", None)
+    line.sweeps("11:20")
+    assert line.effects == []
+
+
+def test_a_lead_that_left_before_stages_answered_starts_no_attempt() -> None:
+    line = breached()
+    line.sweeps("12:00")
+    line.enters("recycled", "12:01", action="recycled")
+    line.reassigned("12:02", GRACE)
+    assert [event.attempt for event in line.events if event.TYPE.endswith("started")] == [1]
+
+
+def test_what_was_announced_while_the_line_lagged_is_put_off_by_a_snooze_that_the_line_held() -> None:
+    line = Timeline()
+    line.enters("sql", "10:00")
+    line.sweeps("14:00", lagging=True)
+    line.snoozes("13:00", "15:00", received="14:01")
+    line.sweeps("14:05")
+    assert line.effects == []
+    assert line.clock("deal").then_due_at == clock_time("16:00")
+    line.sweeps("16:00")
+    assert len(line.effects) == 1

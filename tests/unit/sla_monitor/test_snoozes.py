@@ -9,6 +9,9 @@ from sla_builders import ACCORD_TEXT, Timeline, clock_time
 
 from services.sla_monitor.model.snoozes import SNOOZES_MAX
 from services.sla_monitor.model.states import ClockState
+from shared.agreement.clocks import Pause, working
+from shared.agreement.compiled import compile_accord
+from shared.agreement.loading import load_accord
 from shared.events.sla import ClockMet, ClockPaused, ClockResumed
 
 DEAL = "deal"  # two hours, from 10:00: warned at 11:00, due at 12:00, recycled at 14:00
@@ -208,3 +211,22 @@ def test_the_deadline_is_where_a_count_of_every_minute_ends_in_whatever_order_th
     assert line.clock(DEAL).deadline == clock_time("10:00") + timedelta(minutes=minute)
     kinds = [event.TYPE.rpartition(".")[2] for event in line.events if event.rule == DEAL][1:]
     assert all(kind == ("paused", "resumed")[index % 2] for index, kind in enumerate(kinds))
+
+
+def test_a_clock_that_is_over_stays_as_it_was() -> None:
+    line = deal()
+    line.enters("opportunity", "10:20", action="opportunity.opened")
+    line.snoozes("10:10", "11:00", received="10:30")
+    assert (line.clock(DEAL).deadline, line.clock(DEAL).pauses) == (clock_time("12:00"), ())
+
+
+def test_the_working_has_the_pause_as_far_as_it_reaches_into_the_span() -> None:
+    accord = compile_accord(load_accord(ACCORD_TEXT), 1)
+    pauses = [Pause(clock_time("9:00"), clock_time("10:30")), Pause(clock_time("11:00"), clock_time("13:00"))]
+    span = (accord.clock_rule(DEAL), clock_time("10:00"), clock_time("12:00"))
+    pieces = [(f"{piece.from_:%H:%M}", f"{piece.to:%H:%M}", piece.why) for piece in working(accord, *span, pauses)]
+    assert pieces == [
+        ("10:00", "10:30", "snoozed"),
+        ("10:30", "11:00", "every hour counts"),
+        ("11:00", "12:00", "snoozed"),
+    ]
