@@ -3,6 +3,7 @@ erased lead was, as soon as that is asked for."""
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -22,8 +23,9 @@ PAUSE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 OPENED_AT_ONCE = 200
 # A commit that was under way may have written another identifier of the lead: a minute long they are deleted again.
-ASKED = """SELECT lead_id FROM api.published_erasures r WHERE requested_at > now() - interval '1 minute'
-    OR NOT EXISTS (SELECT FROM ingest.erased e WHERE e.lead_id = r.lead_id) LIMIT 10000"""
+ASKED = """SELECT lead_id FROM api.published_erasures WHERE requested_at > $1::timestamptz - interval '1 minute'"""
+MISSED = """SELECT lead_id FROM api.published_erasures r
+WHERE NOT EXISTS (SELECT FROM ingest.erased e WHERE e.lead_id = r.lead_id)"""
 
 
 class Forgetting:
@@ -56,6 +58,7 @@ class Erasures:
         self._receipts = receipts
         self._box = box
         self._pool = pool
+        self._looked_at: datetime | None = None
 
     async def run(self) -> None:
         while True:
@@ -66,11 +69,15 @@ class Erasures:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        lead_ids = [row[0] for row in await self._pool.fetch(ASKED)]
+        """At what was asked for since the last look; the first one, at all that nobody has done."""
+        now = await self._pool.fetchval("SELECT now()")
+        asked = (MISSED,) if self._looked_at is None else (ASKED, self._looked_at)
+        lead_ids = [row[0] for row in await self._pool.fetch(*asked)]
         if lead_ids:
             await self._drop_kept(lead_ids)
             self._store.forget_leads(lead_ids)
             await self._store.erase(self._pool, lead_ids)
+        self._looked_at = now
 
     async def _drop_kept(self, lead_ids: Sequence[UUID]) -> None:
         """Kept requests that mention one of these leads. They are sealed, so all of them are opened and read."""
