@@ -18,7 +18,7 @@ class IngestSettings(Settings):
         50_000, gt=0, description="Events per second and key; a burst of one second is allowed"
     )
     source_rate_requests_per_second: int = Field(
-        1_000, gt=0, description="Requests per second and source; a burst of one second is allowed"
+        10_000, gt=0, description="Requests per second and source; a burst of one second is allowed"
     )
     in_flight_bytes_max: int = Field(
         128 * 1024 * 1024, gt=0, description="Bytes of all bodies being received or committed; 503 above it"

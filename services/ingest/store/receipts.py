@@ -44,6 +44,9 @@ TRIM_KINDS = """DELETE FROM ingest.source_kinds WHERE (source_id, kind, standing
 FORGET_SOURCES = """DELETE FROM ingest.receipts WHERE NOT EXISTS (
     SELECT FROM api.published_sources s WHERE s.source_id = receipts.source_id)"""
 
+FORGET_KINDS = """DELETE FROM ingest.source_kinds WHERE NOT EXISTS (
+    SELECT FROM api.published_sources s WHERE s.source_id = source_kinds.source_id)"""
+
 ASKED = """SELECT r.receipt_id, r.source_id, r.sent FROM ingest.receipts r
 JOIN api.published_receipt_replays asked USING (receipt_id)
 WHERE r.sent IS NOT NULL AND (r.replayed_at IS NULL OR r.replayed_at < asked.asked_at)
@@ -100,6 +103,7 @@ class ReceiptStore:
         await pool.execute(TRIM_RECENT, RECENT_KEPT)
         await pool.execute(TRIM_KINDS, KINDS_KEPT)
         await pool.execute(FORGET_SOURCES)
+        await pool.execute(FORGET_KINDS)
         return int((await pool.execute(TRIM_KEPT, *bounds)).split()[-1])
 
     async def asked(self, connection: Connection, limit: int) -> list[Asked]:
