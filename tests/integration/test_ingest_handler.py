@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from services.ingest.handler.commits import IngestHandler, Outcome, Submission
 from services.ingest.metrics import Metrics
-from services.ingest.model import Identifier, Kind, Posted
+from services.ingest.model import Identifier, Kind, Posted, Receipt
 from services.ingest.store.identities import IdentityStore
 from shared.clock import new_id
 from shared.errors import Raced
@@ -196,3 +196,22 @@ async def _hold_cookie_then_counters(pool: asyncpg.Pool, started: asyncio.Event)
         waiting = "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted"
         await eventually(lambda: pool.fetchval(waiting))
         await connection.execute("SELECT FROM stream.offsets FOR UPDATE")
+
+
+async def test_an_event_that_needs_somebody_on_file_counts_only_then(
+    carrier: PostgresCarrier, pool: asyncpg.Pool
+) -> None:
+    deal, known, together = posted("deal", COOKIE), posted("known", EMAIL), posted("together", ("crm", "7"))
+    receipt = Receipt(UUID(int=5), UUID(int=6), NOW, "incomplete", "deal", "nobody", (), "sealed", 6)
+    first = Submission([deal, known], None, frozenset({deal.id}), None, receipt)
+    (outcome,) = await publish([publisher(carrier)], [first])
+    assert (outcome.accepted, outcome.left_out) == (1, frozenset({deal.id}))
+    assert await pool.fetchval("SELECT reason FROM ingest.receipts") == "nobody"
+    beside = [posted("names it", ("crm", "7")), together]
+    (outcome,) = await publish(
+        [publisher(carrier)], [Submission(beside, None, frozenset({together.id}), None, receipt)]
+    )
+    assert (outcome.accepted, outcome.left_out) == (2, frozenset())
+    later = Submission([posted("ties", EMAIL, COOKIE), deal], None, frozenset({deal.id}), None, receipt)
+    (outcome,) = await publish([publisher(carrier)], [later])
+    assert outcome.accepted == 2
