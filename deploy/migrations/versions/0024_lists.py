@@ -1,6 +1,6 @@
 """What lists of leads filter and sort by, in the api's own tables, so that no index burdens the tables of the line.
 
-`lead_index` follows the services' leads (ADR 15); `lead_words` is what `?q=` looks in, apart, because it hardly ever
+`lead_index` follows the services' leads (ADR 16); `lead_words` is what `?q=` looks in, apart, because it hardly ever
 changes. `list_places` says how far the log was followed, `list_state` how far a walk over all leads has come.
 """
 
