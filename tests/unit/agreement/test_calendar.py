@@ -240,3 +240,10 @@ def test_a_deadline_has_exactly_its_time_before_it_and_spans_add_up(
     assert WITH_LUNCH.elapsed(start, deadline - timedelta(microseconds=1)) < within
     middle = start + (deadline - start) * split
     assert WITH_LUNCH.elapsed(start, middle) + WITH_LUNCH.elapsed(middle, deadline) == within
+
+
+def test_a_deadline_may_take_the_last_open_hour_of_a_year() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    whole_year = OFFICE.elapsed(start, datetime(2027, 1, 1, tzinfo=UTC))
+    assert OFFICE.deadline(start, whole_year) == new_york(2026, 12, 31, 17)
+    assert OFFICE.deadline(start, whole_year + HOUR) == new_york(2027, 1, 1, 10)

@@ -215,3 +215,14 @@ def test_what_was_announced_while_the_line_lagged_is_put_off_by_a_snooze_that_th
     assert line.clock("deal").then_due_at == clock_time("16:00")
     line.sweeps("16:00")
     assert len(line.effects) == 1
+
+
+def test_each_owner_of_the_team_has_one_attempt_in_turn() -> None:
+    line = breached(THREE)
+    for at, owner in (("12:00", GRACE), ("14:00", "linus@sales.example")):
+        line.sweeps(at)
+        line.reassigned(at, owner)
+    line.sweeps("16:00")
+    attempts = [(event.attempt, event.owner) for event in line.events if event.TYPE.endswith("breached")]
+    assert attempts == [(1, ADA), (2, GRACE), (3, "linus@sales.example")]
+    assert len(line.effects) == 2
