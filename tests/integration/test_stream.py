@@ -191,7 +191,7 @@ async def test_a_key_needs_the_scope_and_a_revoked_one_is_cut_off(line: Line, mo
 
 async def test_a_stop_of_the_process_ends_the_stream_in_order(line: Line) -> None:
     async with line.reading() as live:
-        await live._block()
+        assert await live.response.content.readline() == b": connected\n"
         for service in line.caller.house.services:
             service.on_stopping()
         with pytest.raises(EOFError):

@@ -20,8 +20,10 @@ from shared.http.problems import Problem
 
 HEARTBEAT_SECONDS: Final = 15.0
 READERS_MAX: Final = 3_000
-_HEARTBEAT: Final = b": heartbeat\n\n"
-_BEGINNING: Final = b"retry: 2000\n\n"
+AGAIN_SECONDS: Final = 1.0
+# Lines without a blank one after them: some clients would make an event of nothing of it.
+_HEARTBEAT: Final = b": heartbeat\n"
+_BEGINNING: Final = b": connected\nretry: 2000\n"
 _RESET: Final = b'event: reset\ndata: {"reason": "events before this were kept no longer"}\n\n'
 _TYPES_MAX: Final = 50
 
@@ -101,9 +103,8 @@ class EventStream(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await _send(send, _BEGINNING + (_RESET if self._is_reset else b""))
-            with suppress(Unavailable):  # the reader comes back
-                await self._catch_up(send)
-                await self._follow(send)
+            await self._catch_up(send)
+            await self._follow(send)
             if not leaving.done():
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
@@ -121,15 +122,20 @@ class EventStream(Response):
         has_joined = False
         while not reader.is_over:
             assert reader.place is not None
-            entries = await self._feed.store.following(reader.place, ENTRIES_MAX)
+            try:
+                entries = await self._feed.store.following(reader.place, ENTRIES_MAX)
+                if len(entries) < ENTRIES_MAX and not has_joined:
+                    await self._feed.join(reader)
+                    has_joined = True
+                    entries = await self._feed.store.following(reader.place, ENTRIES_MAX)
+            except Unavailable:  # nothing was lost: the place is where it was
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
             if chunk := read_by(reader, entries):
                 await _send(send, chunk)
-            if len(entries) < ENTRIES_MAX:
-                if has_joined:
-                    reader.end_early()
-                    return
-                await self._feed.join(reader)
-                has_joined = True
+            if has_joined and len(entries) < ENTRIES_MAX:
+                reader.end_early()
+                return
 
     async def _follow(self, send: Send) -> None:
         reader = self._reader
