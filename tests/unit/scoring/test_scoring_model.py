@@ -133,6 +133,14 @@ def test_the_first_activity_is_the_first_source_although_the_lead_was_known_befo
     assert told == [None, "fair", "fair"]
 
 
+def test_the_email_is_the_last_that_came_with_an_event() -> None:
+    first = activity("page.viewed", after())
+    nameless = activity("page.viewed", after(hours=1), identifiers={"anonymous_id": "a"})
+    other = activity("page.viewed", after(hours=2), identifiers={"email": "ada@other.example"})
+    emails = [decision.state.email for decision in folded(nameless, first, nameless, other, nameless)]
+    assert emails == [None, "ada@maker.example", "ada@maker.example", "ada@other.example", "ada@other.example"]
+
+
 def test_reasons_are_the_five_that_weigh_most_in_words() -> None:
     title = profile(after(), title="VP Sales", employees=5000, industry="software")
     scans = [activity("tradeshow.scanned", after(), n=n, data={"interest": "demo"}) for n in range(2)]
