@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from line_builders import accords_of, activity, after, example_accord, lead, profile
 
-from services.scoring.model import Decision, Input, WithheldReason, apply, fold
+from services.scoring.model import Decision, Input, WithheldReason, apply, fold, instant, may_need_older
 from shared.agreement.decay import RuleTotal, engagement_at
 from shared.events.codec import encode
 from shared.events.score import ScoreChanged
@@ -53,7 +53,7 @@ def test_once_is_once_in_a_lifetime() -> None:
 def test_a_limit_withholds_what_goes_beyond_it() -> None:
     decisions = folded(*(activity("survey.completed", after(days=n)) for n in range(3)))
     assert [d.grants[0]["points"] for d in decisions] == [15, 15, 0]
-    assert decisions[2].grants[0]["why"] == WithheldReason.AT_MOST
+    assert [d.grants[0]["why"] for d in decisions] == [None, None, WithheldReason.AT_MOST]
 
 
 @pytest.mark.parametrize(("apart", "granted"), [({"days": 90}, 15), ({"days": 90, "microseconds": -1}, 0)])
@@ -64,6 +64,50 @@ def test_a_grant_exactly_one_period_away_no_longer_counts(apart: dict[str, float
     other_way = [activity("survey.completed", after(**apart), n=n) for n in range(2)]
     late = activity("survey.completed", after(), received_at=after(**apart))
     assert last(*other_way, late).grants[0]["points"] == granted
+
+
+@pytest.mark.parametrize(("apart", "granted"), [({"days": 90}, 15), ({"days": 90, "microseconds": -1}, 0)])
+def test_a_forgotten_grant_counts_to_the_last_microsecond_of_its_period(apart: dict[str, float], granted: int) -> None:
+    full = [activity("survey.completed", after(), n=n) for n in range(2)]
+    forgets = activity("survey.completed", after(days=150))
+    late = activity("survey.completed", after(**apart), received_at=after(days=150))
+    assert last(*full, forgets, late).grants[0]["points"] == granted
+    # The same, looking forward: what is forgotten spends one half, what is one period away the other.
+    forgotten = activity("survey.completed", after(days=-1))
+    reached = activity("survey.completed", after(**apart), received_at=after(days=150))
+    late = activity("survey.completed", after(), received_at=after(days=150))
+    assert last(forgotten, reached, late).grants[0]["points"] == granted
+
+
+@pytest.mark.parametrize(
+    ("apart", "granted"), [({"days": 0}, 0), ({"days": 14}, 20), ({"days": 14, "microseconds": 1}, 0)]
+)
+def test_a_forgotten_activity_is_followed_to_the_last_microsecond_and_not_at_its_own_time(
+    apart: dict[str, float], granted: int
+) -> None:
+    downloads = [activity("whitepaper.downloaded", after(days=day)) for day in (0, 40)]
+    late = activity("cta.completed", after(**apart), received_at=after(days=40))
+    assert {g["rule"]: g["points"] for g in last(*downloads, late).grants}["whitepaper-then-cta"] == granted
+
+
+def test_an_event_at_the_horizon_reaches_as_far_back_as_its_rule_says_without_what_is_forgotten() -> None:
+    state = last(*(activity("whitepaper.downloaded", after(days=day)) for day in (0, 15))).state
+    cta = activity("cta.completed", after(days=14), received_at=after(days=15))
+    decision = apply(state, cta, received_at=cta.received_at, accord=ACCORD)
+    assert {g["rule"]: g["points"] for g in decision.grants}["whitepaper-then-cta"] == 20
+
+
+def test_an_event_asks_for_what_is_forgotten_only_when_it_comes_so_late_that_a_rule_may_need_it() -> None:
+    def asks(item: Input) -> bool:
+        return may_need_older(item, received_at=after(), as_of=instant(after()), accord=ACCORD)
+
+    at_the_horizon, beyond = after(days=-1), after(days=-1, microseconds=-1)
+    assert asks(activity("survey.completed", beyond, received_at=after())), "a limit"
+    assert asks(activity("cta.completed", beyond, received_at=after())), "a precondition"
+    assert not asks(activity("survey.completed", at_the_horizon, received_at=after()))
+    assert not asks(activity("survey.completed", after()))
+    assert not asks(activity("demo.requested", beyond, received_at=after())), "its rule remembers nothing"
+    assert not asks(profile(beyond, received_at=after(), title="CEO"))
 
 
 def test_a_late_event_follows_the_one_of_many_that_it_can_reach() -> None:
@@ -129,8 +173,9 @@ def test_the_first_activity_stays_first_and_the_latest_campaign_is_the_latest_th
 def test_the_first_activity_is_the_first_source_although_the_lead_was_known_before() -> None:
     known = profile(after(), title="CEO")
     first, second = (activity("page.viewed", after(hours=n), source=source) for n, source in ((1, "fair"), (2, "web")))
-    told = [decision.score["lead"]["first_source"] for decision in folded(known, first, second)]
-    assert told == [None, "fair", "fair"]
+    leads = [decision.score["lead"] for decision in folded(known, first, second)]
+    assert [told["first_source"] for told in leads] == [None, "fair", "fair"]
+    assert [told["source"] for told in leads] == [None, "fair", "web"]
 
 
 def test_the_email_is_the_last_that_came_with_an_event() -> None:
@@ -139,6 +184,17 @@ def test_the_email_is_the_last_that_came_with_an_event() -> None:
     other = activity("page.viewed", after(hours=2), identifiers={"email": "ada@other.example"})
     emails = [decision.state.email for decision in folded(nameless, first, nameless, other, nameless)]
     assert emails == [None, "ada@maker.example", "ada@maker.example", "ada@other.example", "ada@other.example"]
+
+
+def test_the_fit_follows_the_email_that_an_activity_brings() -> None:
+    emails = (None, "ada@gmail.com", "ada@maker.example")
+    identifiers = [{"anonymous_id": "a"} if email is None else {"email": email} for email in emails]
+    views = [activity("page.viewed", after(hours=n), identifiers=known) for n, known in enumerate(identifiers)]
+    assert [(decision.state.fit, decision.state.grade) for decision in folded(*views)] == [
+        (0, "D"),
+        (-15, "D"),
+        (0, "D"),
+    ]
 
 
 def test_reasons_are_the_five_that_weigh_most_in_words() -> None:
