@@ -85,9 +85,14 @@ async def test_each_time_is_shown_by_the_version_that_was_in_effect_then(caller:
     assert lead["engagement"] == pytest.approx(later["engagement"], abs=1e-9)
     before = (await caller.get(f"/v1/leads/{EMAIL}?at={quote((first_at - timedelta(seconds=5)).isoformat())}")).json
     assert (before["email"], before["source"], before["engagement"], before["profile"]) == (None, None, 0, {})
+
+    async def is_finished() -> bool:  # in the partitions that have no lead, too
+        return bool((await caller.get("/v1/accords/2")).json["rescore"]["state"] == "finished")
+
+    await eventually(is_finished, within=10)
     accord = (await caller.get("/v1/accords/2")).json
-    counted = {name: accord["rescore"][name] for name in ("state", "leads", "done", "left", "changed")}
-    assert counted == {"state": "finished", "leads": 1, "done": 1, "left": 0, "changed": 1}
+    counted = {name: accord["rescore"][name] for name in ("leads", "done", "left", "changed")}
+    assert counted == {"leads": 1, "done": 1, "left": 0, "changed": 1}
     assert (await caller.get("/v1/accords/1")).json["rescore"] is None
 
 
@@ -113,3 +118,26 @@ async def test_a_decision_is_explained_with_its_own_number(caller: Caller, pool:
         assert explanation["accord"] == row["accord"]
         assert explanation["engagement"] == pytest.approx(score["engagement"], abs=1e-9)
         assert (explanation["fit"], explanation["grade"]) == (score["fit"], score["grade"])
+
+
+async def test_a_timeline_tells_of_the_rescore_and_of_what_it_granted_anew(caller: Caller, pool: asyncpg.Pool) -> None:
+    await caller.post_event("survey.completed", EMAIL)
+    effective_at = SystemClock().now()
+    await sign(pool, second_version(), effective_at)
+
+    async def timeline() -> list[dict[str, Any]]:
+        answer = await caller.get(f"/v1/leads/{EMAIL}/timeline")
+        items: list[dict[str, Any]] = answer.json["items"] if answer.status == 200 else []
+        return items
+
+    async def is_rescored() -> bool:
+        return any(item["kind"] == "rescore" for item in await timeline())
+
+    await eventually(is_rescored)
+    items = await timeline()
+    told = [(item["kind"], item["detail"].get("accord")) for item in items if item["kind"] in ("score", "rescore")]
+    assert told == [("score", 1), ("rescore", 2), ("score", 2)]
+    rescored, granted = items[-2:]
+    assert rescored["at"] == granted["at"]
+    assert datetime.fromisoformat(rescored["at"]) == effective_at
+    assert granted["detail"]["grants"] == [{"rule": "survey", "points": 25, "withheld": 0, "why": None}]

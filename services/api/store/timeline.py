@@ -33,9 +33,10 @@ from services.api.store.tables import (
 )
 from shared.events.sla import ClockEscalated
 
-Kind = Literal["profile", "activity", "score", "action", "transition", "clock", "delivery"]
+Kind = Literal["profile", "activity", "rescore", "score", "action", "transition", "clock", "delivery"]
 # At the same time what causes comes before what follows from it.
-KINDS: tuple[Kind, ...] = ("profile", "activity", "score", "action", "transition", "clock", "delivery")
+KINDS: tuple[Kind, ...] = ("profile", "activity", "rescore", "score", "action", "transition", "clock", "delivery")
+_VERSION = cast(HISTORY.c.body["version"].astext, Integer)
 _NOT_LATER = literal_column("0", Integer)
 _IS_ESCALATED = cast(CLOCK_EVENTS.c.type == ClockEscalated.TYPE, Integer)
 
@@ -60,6 +61,7 @@ def _parts(lead_id: UUID) -> list[Select[*tuple[Any, ...]]]:
     return [
         _history(lead_id, "profile", "fields"),
         _history(lead_id, "activity", "data"),
+        _rescores(lead_id),
         _scores(lead_id),
         _actions(lead_id),
         _transitions(lead_id),
@@ -76,8 +78,20 @@ def _history(lead_id: UUID, kind: Kind, body: str) -> Select[*tuple[Any, ...]]:
     return statement.where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == kind)
 
 
+def _rescores(lead_id: UUID) -> Select[*tuple[Any, ...]]:
+    """A version of the accord came into effect."""
+    statement = _item("rescore", HISTORY.c.received_at, HISTORY.c.event_id, _object({"accord": _VERSION}))
+    return statement.where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == "rescore")
+
+
 def _scores(lead_id: UUID) -> Select[*tuple[Any, ...]]:
-    """What an activity earned, per accord; counted when it was received."""
+    """What an activity earned, per accord; counted when it was received, or when that accord rescored the lead."""
+    rescored_at = (
+        select(HISTORY.c.received_at)
+        .where(HISTORY.c.lead_id == lead_id, HISTORY.c.kind == "rescore", GRANTS.c.accord == _VERSION)
+        .scalar_subquery()
+    )
+    at = func.greatest(GRANTS.c.received_at, rescored_at)
     grant = _object({name: GRANTS.c[name] for name in ("rule", "points", "withheld", "why")})
     detail = _object(
         {
@@ -89,7 +103,7 @@ def _scores(lead_id: UUID) -> Select[*tuple[Any, ...]]:
     )
     id_ = cast(GRANTS.c.event_id, Text) + "/" + cast(GRANTS.c.accord, Text)
     return (
-        _item("score", GRANTS.c.received_at, id_, detail)
+        _item("score", at, id_, detail)
         .where(GRANTS.c.lead_id == lead_id)
         .group_by(GRANTS.c.event_id, GRANTS.c.type, GRANTS.c.accord, GRANTS.c.received_at)
     )
