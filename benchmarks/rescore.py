@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,6 +38,7 @@ from shared.stream.setup import initialise, register_readers
 
 PARTITIONS = 4
 LEADS_PER_STATEMENT = 100
+PUT_AT_ONCE = 1_000
 LIVE_PER_SECOND = 50
 QUIET_SECONDS = 4
 _SIGNED = """INSERT INTO api.accords (version, document, source_text, sha256, effective_at, state)
@@ -62,7 +63,8 @@ class Timed:
     async def handle(self, transaction: Transaction, records: Sequence[Record]) -> Sequence[Outgoing]:
         def note() -> None:
             now = time.perf_counter()
-            self._live.seconds += [now - self._live.posted.pop(record.event.id) for record in records]
+            posted = self._live.posted
+            self._live.seconds += [now - posted.pop(each.event.id) for each in records if each.event.id in posted]
 
         outgoing = await self._handler.handle(transaction, records)
         transaction.on_commit(note)
@@ -95,7 +97,7 @@ class Stand:
                     await write_all(connection, [write])
 
     @asynccontextmanager
-    async def running(self) -> Any:
+    async def running(self) -> AsyncIterator[None]:
         """All partitions at work."""
         runners = [self._runner(partition) for partition in range(PARTITIONS)]
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
@@ -145,12 +147,22 @@ class Stand:
             async with lane.step(lane.positions, lane.breaker, at_once=True) as transaction:
                 await transaction.put([Outgoing(ACTIVITY, event)])
 
+    async def put(self, items: Sequence[Activity]) -> None:
+        """All of these on the log."""
+        lane = await self._carrier.claim_lane("ingest")
+        for first in range(0, len(items), PUT_AT_ONCE):
+            events = [_event(item) for item in items[first : first + PUT_AT_ONCE]]
+            async with lane.step(lane.positions, lane.breaker, at_once=True) as transaction:
+                await transaction.put([Outgoing(ACTIVITY, event) for event in events])
+        await lane.release()
+
     async def rescored(self) -> int:
         return int(await self.pool.fetchval("SELECT coalesce(sum(done), 0) FROM scoring.rescores"))
 
 
-async def measure_rescore(database_url: str, leads: int, activities: int) -> dict[str, Any]:
-    """In a migrated, empty database."""
+@asynccontextmanager
+async def standing(database_url: str) -> AsyncIterator[Stand]:
+    """Scoring in a migrated, empty database, with the packaged accord in effect."""
     pool = await create_pool(database_url, application_name="accord-bench")
     async with pool.acquire() as connection:
         await bootstrap_accord(connection, default_accord_text())
@@ -160,10 +172,21 @@ async def measure_rescore(database_url: str, leads: int, activities: int) -> dic
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(database_url)
 
-    carrier = PostgresCarrier(pool=pool, connect=connect, partitions=PARTITIONS, names=names, handover=Handover())
-    stand = Stand(pool, carrier)
+    yield Stand(
+        pool, PostgresCarrier(pool=pool, connect=connect, partitions=PARTITIONS, names=names, handover=Handover())
+    )
+    await pool.close()
+
+
+async def measure_rescore(database_url: str, leads: int, activities: int) -> dict[str, Any]:
+    """In a migrated, empty database."""
+    async with standing(database_url) as stand:
+        return await _rescore(stand, leads, activities)
+
+
+async def _rescore(stand: Stand, leads: int, activities: int) -> dict[str, Any]:
     await stand.fill(leads, activities)
-    await pool.execute("VACUUM ANALYZE scoring.history, scoring.leads, scoring.grants")
+    await stand.pool.execute("VACUUM ANALYZE scoring.history, scoring.leads, scoring.grants")
     async with stand.running():
         posting = asyncio.create_task(stand.post_live(leads))
         await asyncio.sleep(QUIET_SECONDS)
@@ -173,7 +196,6 @@ async def measure_rescore(database_url: str, leads: int, activities: int) -> dic
         during = stand.live.seconds
         posting.cancel()
         await asyncio.gather(posting, return_exceptions=True)
-    await pool.close()
     return {
         "leads": leads,
         "activities": leads * activities,

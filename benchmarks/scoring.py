@@ -1,4 +1,5 @@
-"""`python -m benchmarks.scoring`: scoring's pure core, what a lead's past costs, and a rescore beside live events."""
+"""`python -m benchmarks.scoring`: the pure core, scoring alone beside its ceiling, what a past costs, and a rescore
+beside live events."""
 
 import argparse
 import asyncio
@@ -10,6 +11,7 @@ import uvloop
 
 from benchmarks.house import new_database
 from benchmarks.rescore import measure_rescore
+from benchmarks.scoring_alone import measure_alone
 from benchmarks.scoring_core import core, cost_by_past
 from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import default_accord_text, load_accord
@@ -21,6 +23,7 @@ from shared.telemetry.logging import configure_logging
 
 ROUNDS = 3
 CORE_LEADS, CORE_ACTIVITIES = 2_000, 20
+ALONE_LEADS, ALONE_ACTIVITIES = 2_000, 20
 
 
 def main() -> None:
@@ -34,13 +37,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="accord-bench-") as folder:
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder)) as postgres:
-            url = new_database(postgres, "bench_rescore")
-            asyncio.run(upgrade(url))
-            found = uvloop.run(measure_rescore(url, options.leads, options.activities))
+            alone = uvloop.run(measure_alone(_migrated(postgres, "bench_alone"), ALONE_LEADS, ALONE_ACTIVITIES))
+            found = uvloop.run(measure_rescore(_migrated(postgres, "bench_rescore"), options.leads, options.activities))
+    print(f"scoring alone, log to log: {alone['per_second']:,.0f} activities/s in one process", end="")
+    print(f" ({alone['cpu_seconds_per_1000']:.3f} CPU s of Python per 1,000)")
+    print(f"  its ceiling, a COPY of the rows of its history: {alone['ceiling_per_second']:,.0f}/s", end="")
+    print(f" ({alone['per_second'] / alone['ceiling_per_second']:.3f})")
     print(f"rescore of {found['leads']:,} leads with {found['activities']:,} activities: {found['seconds']:.1f} s")
     print(f"  {found['leads_per_second']:,.0f} leads/s, {found['activities_per_second']:,.0f} activities/s")
     print(f"  a live event until its commit, before: {found['live_before']}")
     print(f"                                 during: {found['live_during']}")
+
+
+def _migrated(postgres: EmbeddedPostgres, name: str) -> str:
+    url = new_database(postgres, name)
+    asyncio.run(upgrade(url))
+    return url
 
 
 def _core() -> None:
