@@ -196,6 +196,14 @@ def test_a_hand_over_is_told_with_its_reason_and_takes_no_turn() -> None:
     assert decision.routing.turns == {}
 
 
+def test_what_was_handed_over_by_hand_is_no_more_so_after_a_reassignment() -> None:
+    handed = sales_action("assigned", after(hours=1), owner="boss@sales.example")
+    state = applied(qualified_lead().state, handed, after(hours=1)).state
+    assert state.is_handed_over
+    state = applied(state, sales_action("assigned", after(hours=2)), after(hours=2)).state
+    assert not state.is_handed_over
+
+
 def test_the_fold_of_a_history_needs_no_rows_but_its_stamps() -> None:
     items: list[tuple[Score | SalesAction, datetime]] = [
         (score(10), after()),
