@@ -10,7 +10,7 @@ from api_builders import PUBLIC_URL, Caller, calls_of, running_line
 from builders import NOON
 from standardwebhooks import Webhook
 
-SOURCE = {"name": "Website", "kind": "segment", "team": "marketing"}
+SOURCE = {"name": "Website", "kind": "generic", "team": "marketing"}
 SUBSCRIPTION = {"name": "CRM", "url": "https://crm.example/hook", "types": ["accord.lead.qualified"]}
 KEY = {"name": "Mary", "role": "sales", "scopes": ["leads:read"]}
 
