@@ -158,3 +158,31 @@ def test_the_version_that_applies_is_the_latest_in_effect_but_never_older_than_t
     assert accords.version(2).version == 2
     with pytest.raises(KeyError):
         accords.at(start, at_least=4)
+    only = Accords([(start, compile_accord(document, 1))])
+    assert only.at(start - HOUR, at_least=1).version == 1
+    with pytest.raises(KeyError):
+        only.at(start, at_least=4)
+
+
+def test_a_version_knows_those_beside_it_in_the_order_of_effect() -> None:
+    document = load_accord(default_accord_text())
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    accords = Accords([(start + n * HOUR, compile_accord(document, n)) for n in (3, 1, 2)])
+    assert [accord.version for accord in accords.all] == [1, 2, 3]
+    following = [accords.following(number) for number in (1, 2, 3)]
+    assert [accord and accord.version for accord in following] == [2, 3, None]
+    assert (accords.before(1), accords.before(3)) == ([], [1, 2])
+    assert [accord.version for accord in accords.since(1, 3)] == [2, 3]
+    assert not accords.since(3, 1)
+
+
+@pytest.mark.parametrize(
+    ("hour", "carried", "expected"), [(0, None, 1), (2, None, 2), (3, 1, 1), (3, 2, 2), (3, 3, 3), (1, 3, 1)]
+)
+def test_a_lead_has_reached_the_version_in_effect_but_none_that_it_was_not_rescored_under(
+    hour: int, carried: int | None, expected: int
+) -> None:
+    document = load_accord(default_accord_text())
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    accords = Accords([(start + n * HOUR, compile_accord(document, n)) for n in (1, 2, 3)])
+    assert accords.reached(start + hour * HOUR, carried).version == expected

@@ -1,6 +1,7 @@
 """Decay, and when a lead falls below the threshold: against closed forms and against a fine sampling."""
 
 from datetime import UTC, datetime, timedelta
+from math import log2
 from typing import Any
 
 import pytest
@@ -85,11 +86,32 @@ def test_a_dip_between_two_instants_above_the_threshold_is_found() -> None:
     assert engagement_at(parts, ruled, NOW + 60 * DAY) > 40
 
 
-def test_a_curve_that_rises_above_an_upper_bound_ends_it_too() -> None:
-    ruled = accord({"engagement": {"gte": 40, "lt": 55}})
+@pytest.mark.parametrize("bound", ["lt", "lte"])
+def test_a_curve_that_rises_above_an_upper_bound_ends_it_too(bound: str) -> None:
+    ruled = accord({"engagement": {"gte": 40, bound: 55}})
     below = below_threshold_at(totals(kept=60, bad=-10), ruled, FACTS, NOW)
     assert below is not None
     assert abs(below - (NOW + 10 * DAY)) <= timedelta(microseconds=2)
+
+
+def test_a_curve_that_rises_from_the_bound_itself_ends_it_at_once() -> None:
+    below = below_threshold_at(totals(kept=60, bad=-20), accord({"engagement": {"lte": 40}}), FACTS, NOW)
+    assert below is not None
+    assert timedelta(0) < below - NOW <= timedelta(microseconds=2)
+
+
+@pytest.mark.parametrize(
+    ("mql", "days"),
+    [
+        # 70 is a bound for grade C only, and what holds at 40 alone doesn't hold between it and 70.
+        ({"any": [{"engagement": {"gte": 40}}, {"engagement": {"gte": 70}, "grade": "C"}]}, 2.0),
+        ({"any": [{"engagement": {"gte": 70}}, {"engagement": 40}]}, log2(160 / 70)),
+    ],
+)
+def test_the_threshold_is_the_one_at_which_the_condition_changes(mql: Any, days: float) -> None:
+    below = below_threshold_at(totals(fast=160), accord(mql), FACTS, NOW)
+    assert below is not None
+    assert abs(below - (NOW + days * DAY)) <= timedelta(microseconds=2)
 
 
 def test_a_cap_holds_the_curve_up_until_the_sum_is_below_it() -> None:
@@ -97,6 +119,12 @@ def test_a_cap_holds_the_curve_up_until_the_sum_is_below_it() -> None:
     below = below_threshold_at(totals(fast=200), ruled, FACTS, NOW)
     assert below is not None
     assert abs(below - (NOW + DAY)) <= timedelta(microseconds=2)
+
+
+def test_what_goes_beyond_the_cap_does_not_leave_an_interval_above_it() -> None:
+    below = below_threshold_at(totals(fast=160), accord({"engagement": {"gte": 40, "lt": 70}}, cap=60), FACTS, NOW)
+    assert below is not None
+    assert abs(below - (NOW + 2 * DAY)) <= timedelta(microseconds=2)
 
 
 def test_a_curve_that_all_but_touches_a_bound_is_decided_on_the_right_side() -> None:

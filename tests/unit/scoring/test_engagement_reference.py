@@ -257,7 +257,7 @@ def test_a_late_event_is_granted_under_an_earlier_version_by_what_that_version_s
     first = _plain(5, at_most={"points": 5, "per": "3d"})
     first["scoring"]["engagement"]["rules"].append({"id": "f", "activity": "did.that", "points": 9, "after": follows})
     accords = accords_of([Version(1, START, first), Version(2, after(days=1), _plain(7))])
-    seen_later = activity("did.this", after(hours=1), received_at=after(days=2))
+    seen_later = activity("did.this", after(hours=1), received_at=after(days=1))
     late = [activity(type, after(hours=2), received_at=after(hours=3)) for type in ("did.that", "did.this")]
     lines: list[Line] = [(item.id, item, item.received_at) for item in (seen_later, *late)]
     ledger = [

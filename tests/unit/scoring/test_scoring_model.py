@@ -176,6 +176,7 @@ def test_the_first_activity_is_the_first_source_although_the_lead_was_known_befo
     leads = [decision.score["lead"] for decision in folded(known, first, second)]
     assert [told["first_source"] for told in leads] == [None, "fair", "fair"]
     assert [told["source"] for told in leads] == [None, "fair", "web"]
+    assert (leads[0]["campaign"], leads[0]["first_team"]) == (None, None)
 
 
 def test_the_email_is_the_last_that_came_with_an_event() -> None:
@@ -204,6 +205,7 @@ def test_reasons_are_the_five_that_weigh_most_in_words() -> None:
     found = words(decision)
     assert len(found) == 5
     assert found[0] == ("demo requested", 60.0)
+    assert ("decision maker", 30.0) in found
     assert any(text.endswith("×2") and points == 50 for text, points in found)
     assert [abs(points) for _, points in found] == sorted((abs(points) for _, points in found), reverse=True)
 
@@ -211,6 +213,7 @@ def test_reasons_are_the_five_that_weigh_most_in_words() -> None:
 def test_a_score_is_told_even_if_nothing_changed() -> None:
     first, second = folded(activity("email.opened", after()), activity("email.opened", after(), n=1))
     assert [first.score["version"], second.score["version"]] == [1, 2]
+    assert [first.state.number, second.state.number] == [1, 2]
     assert not second.score["changed"]
 
 
@@ -220,6 +223,7 @@ def test_the_score_that_is_encoded_is_a_valid_score_changed() -> None:
     assert score.activity_received_at == after(hours=1)
     assert set(ScoreChanged.__struct_fields__) == {"lead_id", "historical", *decision.score}
     assert score.grants[0].points == 60
+    assert (score.lead.email, score.lead.profile) == ("ada@maker.example", {"title": "CEO"})
 
 
 def test_only_a_score_that_comes_from_a_historical_event_says_so() -> None:
