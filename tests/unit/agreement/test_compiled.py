@@ -45,6 +45,7 @@ def test_rules_have_words(accord: CompiledAccord) -> None:
     assert accord.rule("demo").words == "demo requested"
     assert accord.rule("pricing-page").words == "page viewed (pricing page)"
     assert accord.fit_words("decision-maker") == "decision maker"
+    assert accord.fit_words("decision_maker") == "decision maker"
 
 
 def test_the_rules_that_wait_for_an_activity_are_found_by_it(accord: CompiledAccord) -> None:
@@ -73,8 +74,9 @@ def test_domains_follow_from_the_email_and_a_free_one_names_no_company(accord: C
 
 
 def test_a_profile_cannot_pose_as_the_leads_own_facts(accord: CompiledAccord) -> None:
-    posed = facts(accord, profile={"engagement": 999, "grade": "A", "stage": "customer", "title": "x"})
+    posed = facts(accord, profile={"engagement": 999, "fit": 99, "grade": "A", "stage": "customer", "title": "x"})
     assert (posed["engagement"], posed["grade"], posed["stage"], posed["title"]) == (0.0, "D", "lead", "x")
+    assert posed["fit"] == 0
     assert (posed["source"], posed["campaign"], posed["first_source"]) == ("web", "spring", "fair")
 
 
