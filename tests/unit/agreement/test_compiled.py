@@ -77,6 +77,7 @@ def test_a_profile_cannot_pose_as_the_leads_own_facts(accord: CompiledAccord) ->
     posed = facts(accord, profile={"engagement": 999, "fit": 99, "grade": "A", "stage": "customer", "title": "x"})
     assert (posed["engagement"], posed["grade"], posed["stage"], posed["title"]) == (0.0, "D", "lead", "x")
     assert posed["fit"] == 0
+    assert facts(accord, profile={"owner": "x"}, owner="ada")["owner"] == "ada"
     assert (posed["source"], posed["campaign"], posed["first_source"]) == ("web", "spring", "fair")
 
 
@@ -110,6 +111,8 @@ def test_a_company_sticks_to_its_owner_and_free_mail_does_not(accord: CompiledAc
     assert accord.sticky_value(facts(accord)) == "acme.example"
     assert accord.sticky_value(facts(accord, email="a@gmail.com")) is None
     assert accord.sticky_value(facts(accord, email=None)) is None
+    for nothing in ("gmail.com", " ", ["acme.example"]):
+        assert accord.sticky_value({"company_domain": nothing}) is None
 
 
 def test_owners_take_turns_smoothly_in_proportion_to_their_weights(accord: CompiledAccord) -> None:

@@ -88,6 +88,12 @@ def test_a_signature_is_refused_with_its_reason_and_with_what_is_allowed(
     assert "Allowed: " in refusal.words
 
 
+def test_who_signs_a_second_time_is_told_which_side_is_missing() -> None:
+    refusal = sign(Version(2, "proposed", signed_by=(MARY,)), MARY, None, shelf=SHELF, now=NOW)
+    assert isinstance(refusal, Refusal)
+    assert refusal.words == "Marketing has signed version 2 already. Allowed: a signature of sales."
+
+
 def test_a_proposal_is_refused_beside_an_open_one_and_when_nothing_changes() -> None:
     assert refuse_proposal(b"two", None, SHELF, NOW) is None
     assert reason(refuse_proposal(b"one", None, SHELF, NOW)) is RefusalReason.NO_CHANGE
