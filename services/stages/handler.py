@@ -60,7 +60,7 @@ class StagesStore(Protocol):
 
     async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
     async def outside(self, connection: Any, values: Collection[str]) -> Routing: ...
-    async def lock(self, connection: Any, rows: Rows) -> Routing: ...
+    async def lock(self, connection: Any, rows: Rows, *, again: bool) -> Routing: ...
     def save(self, batch: Batch) -> Sequence[Write]: ...
 
 
@@ -104,13 +104,13 @@ class StagesHandler:
             _log(payload)
 
     async def _route(self, deciding: "_Deciding", connection: Any) -> None:
-        """Decides again on locked rows. Another round follows only if a sticky owner changed between look and lock."""
+        """Decides again on locked rows. Another round follows only if what was seen changed between look and lock."""
         outside = await self._store.outside(connection, deciding.rows.values)
         deciding.decide_again(outside)
         held, needed = Rows(), deciding.rows
         while (together := Rows.all_of((held, needed))) != held:
+            locked = await self._store.lock(connection, together, again=held != Rows())
             held = together
-            locked = await self._store.lock(connection, held)
             deciding.decide_again(locked._replace(absences=outside.absences))
             needed = deciding.rows
 

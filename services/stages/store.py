@@ -135,8 +135,10 @@ class PostgresStore:
                 sticky[value] = Sticky(owner, team)
         return Routing(sticky=sticky, absences=absences)
 
-    async def lock(self, connection: Any, rows: Rows) -> Routing:
-        """The rows that routing needs, held until the step's commit."""
+    async def lock(self, connection: Any, rows: Rows, *, again: bool) -> Routing:
+        """The rows that routing needs, held until the step's commit. `again` lets go of what this held before: a step
+        that took some rows, and then others that stand before them, could wait in a circle with another step."""
+        await connection.execute("ROLLBACK TO SAVEPOINT routing" if again else "SAVEPOINT routing")
         sticky: dict[str, Sticky] = {}
         turns: dict[str, int] = {}
         loads: dict[Load, int] = {}

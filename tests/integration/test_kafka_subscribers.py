@@ -20,7 +20,8 @@ from shared.events.lifecycle import LeadQualified
 from shared.events.topics import LIFECYCLE
 from shared.stream.kafka_codec import headers_of, key_of
 
-SECONDS = 60
+# A killed consumer stays in its group for its session of 45 s, and nobody else gets its partitions before.
+SECONDS = 150
 
 
 async def read_lines(file: Path, bootstrap: str, group: str, count: int) -> list[str]:
