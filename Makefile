@@ -45,8 +45,9 @@ check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentati
 schemas: $(STAMP)  ## Write schemas of events, AsyncAPI, OpenAPI and the authorisation matrix into docs
 	@$(VENV)/bin/python -m services.reference.main
 
-bench: $(STAMP)  ## Measure the line in Postgres and on Kafka (ARGS=--rivals: scoring beside other frameworks too)
+bench: $(STAMP)  ## Measure the line in Postgres and on Kafka, and scoring (ARGS=--rivals: the line and other frameworks)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
+	@$(if $(ARGS),,$(VENV)/bin/python -m benchmarks.scoring)
 
 soak: $(STAMP)  ## Post webhooks for N minutes and watch ingest's memory (N=10)
 	@$(VENV)/bin/python -m benchmarks --soak $(if $(filter command line,$(origin N)),$(N),10)
