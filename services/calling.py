@@ -9,6 +9,8 @@ import aiohttp
 from shared.errors import AccordError
 
 TIMEOUT_SECONDS: Final = 60.0
+# The most that the API gives at once.
+PAGE: Final = 500
 
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -23,6 +25,18 @@ class Connection(NamedTuple):
 def call(connection: Connection, method: str, path: str, body: Any = None, query: Query = ()) -> Any:
     """The answer's JSON. Raises AccordError when it is refused or Accord can't be reached."""
     return asyncio.run(_call(connection, method, path, body, query))
+
+
+def every(connection: Connection, path: str) -> list[dict[str, Any]]:
+    """All items of a list, page after page. Raises as `call` does."""
+    items: list[dict[str, Any]] = []
+    query = {"limit": str(PAGE)}
+    while True:
+        page = call(connection, "GET", path, query=query)
+        items += page["items"]
+        if not page["next"]:
+            return items
+        query["cursor"] = page["next"]
 
 
 async def _call(connection: Connection, method: str, path: str, body: Any, query: Query) -> Any:

@@ -2,22 +2,14 @@
 
 from typing import Any, Final
 
-from services.calling import Connection, call
+from services.calling import Connection, call, every
 
-_PAGE: Final = 500
 _SIGNED: Final = ("scheduled", "effective", "superseded")
 
 
 def versions(connection: Connection) -> list[dict[str, Any]]:
     """Every version without its document, the newest first."""
-    items: list[dict[str, Any]] = []
-    query = {"limit": str(_PAGE)}
-    while True:
-        page = call(connection, "GET", "/v1/accords", query=query)
-        items += page["items"]
-        if not page["next"]:
-            return items
-        query["cursor"] = page["next"]
+    return every(connection, "/v1/accords")
 
 
 def newest_signed(connection: Connection) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from services.calling import Connection, call
+from services.calling import PAGE, Connection, call, every
 from services.sources.shown import created_lines, event_line, kind_line, source_line, tried_lines
 from shared.errors import AccordError
 
@@ -17,7 +17,6 @@ app = typer.Typer(no_args_is_help=True, help="Senders of webhooks: add, list, te
 out = Console(highlight=False, soft_wrap=True)
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
-PAGE: Final = 500
 
 Url = Annotated[str, typer.Option(envvar="ACCORD_URL", help="Where Accord is.")]
 Key = Annotated[
@@ -141,14 +140,7 @@ def _connection(url: str, key: str) -> Connection:
 
 
 def _sources(connection: Connection) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    query = {"limit": str(PAGE)}
-    while True:
-        page = call(connection, "GET", "/v1/sources", query=query)
-        items += page["items"]
-        if not page["next"]:
-            return items
-        query["cursor"] = page["next"]
+    return every(connection, "/v1/sources")
 
 
 def _id(connection: Connection, named: str) -> str:
