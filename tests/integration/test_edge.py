@@ -124,8 +124,10 @@ async def test_who_sends_a_body_drop_by_drop_is_ended(served: Served, monkeypatc
 async def test_past_so_many_connections_the_next_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONNECTIONS_MAX", 1)
     async with serving() as served:
-        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
-        await asyncio.sleep(0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        # It was answered, so it has its place.
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n"), 15)).startswith(b"HTTP/1.1 200 ")
         answer = await served.sent()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1" in answer
