@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Final
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -19,12 +17,10 @@ from shared.http.health import health_routes
 from shared.http.openapi_document import openapi_document
 from shared.http.problems import install_problem_handlers
 from shared.http.spans import ServerSpans
+from shared.http.telemetry import NO_TELEMETRY
 from shared.http.trace import Traceparent
 from shared.lifecycle import Service
 from shared.telemetry.metrics import metrics_route
-
-# FastAPI's own spans and logs would hold paths with addresses of leads, and messages of exceptions.
-_NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def build_app(house: House, registry: CollectorRegistry, services: Sequence[Service]) -> ASGIApp:
@@ -34,7 +30,7 @@ def build_app(house: House, registry: CollectorRegistry, services: Sequence[Serv
         return house.readiness()
 
     # The page that describes the calls is our own: FastAPI's fetches its scripts from elsewhere.
-    app = FastAPI(title="Accord", docs_url=None, redoc_url=None, telemetry=_NO_TELEMETRY)
+    app = FastAPI(title="Accord", docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
     app.router.routes.extend([*health_routes(readiness), metrics_route(registry)])
     for service in services:
         app.router.routes.extend([*service.routes, *service.direct_routes])

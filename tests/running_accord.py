@@ -74,6 +74,12 @@ class Caller:
     async def get(self, path: str, **query: str) -> Answer:
         return await self._call("GET", path, query=query)
 
+    async def patch(self, path: str, body: Any) -> Answer:
+        return await self._call("PATCH", path, data=json.dumps(body).encode())
+
+    async def delete(self, path: str) -> Answer:
+        return await self._call("DELETE", path)
+
     async def _call(
         self,
         method: str,

@@ -2,6 +2,10 @@
 
 from services.api.handler import ActionLine, Publisher, prepare
 from services.api.metrics import Metrics
+from services.api.pages.calls import api_app
+from services.api.pages.rooms import page_routes
+from services.api.pages.sessions import Sessions
+from services.api.pages.site import Foundation
 from services.api.routes.accord_steps import AccordStepRoutes
 from services.api.routes.accords import AccordRoutes
 from services.api.routes.actions import ActionRoutes
@@ -86,9 +90,11 @@ def wire(resources: Resources) -> Service:
         ExportRoutes(parts, reader, ExportStore(database)),
     ):
         routes.register(registrar)
+    sessions = Sessions(parts.keys, resources.secret_box, resources.clock, resources.public_url)
+    pages = page_routes(Foundation(api_app(registrar.router.routes), sessions, resources.clock, metrics))
     return Service(
         NAME,
-        routes=tuple(registrar.router.routes),
+        routes=(*registrar.router.routes, *pages),
         background=(publisher.run, parts.keys.run, lists.run, feed.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,

@@ -11,14 +11,16 @@ import hmac
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
 import structlog
+from starlette.requests import Request
 
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
@@ -85,6 +87,11 @@ class Principal:
             raise Problem(403, "Not allowed", f"This call needs the scope {' or '.join(scopes)}.")
 
 
+# Where a page's own call of the api carries who makes it, in its ASGI scope. Nothing from outside can put it there.
+CALLER: Final = "accord.caller"
+Authenticate = Callable[[], Awaitable[Principal]]
+
+
 class Tokens(Protocol):
     """Checks tokens of an issuer."""
 
@@ -135,6 +142,10 @@ class KeyRing:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._used: dict[str, datetime] = {}
 
+    def caller_of(self, request: Request) -> Authenticate:
+        """Who makes this request, to be asked again for as long as it lasts. It raises as `authenticate` does."""
+        return request.scope.get(CALLER) or partial(self.authenticate, request.headers.get("authorization"))
+
     async def authenticate(self, authorization_header: str | None) -> Principal:
         """The caller of `Authorization: Bearer <key>`. Raises Problem 401, or 403 for a token without a role."""
         scheme, _, credentials = (authorization_header or "").strip().partition(" ")
@@ -153,7 +164,10 @@ class KeyRing:
         parsed = parse_key(key)
         if parsed is None:
             raise _unauthorized()
-        key_id, secret_sha256 = parsed
+        return await self.authenticate_digest(*parsed)
+
+    async def authenticate_digest(self, key_id: str, secret_sha256: bytes) -> Principal:
+        """The holder of the key of this id, for who knows the SHA-256 of its secret. Raises Problem 401."""
         held, now = await self._read(key_id), self._clock.now()
         # An unknown id costs the same comparisons as a wrong secret.
         is_secret = (held or _NOBODY).is_opened_by(secret_sha256, now)

@@ -110,7 +110,7 @@ class Registrar:
         scope, is_for_limited = SCOPES[method, path], (method, path) in LIMITED
 
         async def guard(request: Request) -> None:
-            principal = await self._parts.keys.authenticate(request.headers.get("authorization"))
+            principal = await self._parts.keys.caller_of(request)()
             principal.require_any(*scope.split(" or "))
             request.state.principal = principal
             ACTING.set(principal)

@@ -59,11 +59,11 @@ class StreamRoutes:
             self._parts.metrics.reach("stream_readers")
             raise Problem(503, "Too many readers", "This process has as many as it may.", headers={"Retry-After": "5"})
         place, is_reset = await self._place(last_event_id)
-        authorization = request.headers.get("authorization")
+        caller = self._parts.keys.caller_of(request)
 
         async def is_allowed() -> bool:
             try:
-                (await self._parts.keys.authenticate(authorization)).require("stream:read")
+                (await caller()).require("stream:read")
             except Problem:
                 return False
             except DATABASE_ERRORS:  # who was allowed in stays

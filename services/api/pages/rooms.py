@@ -1,0 +1,15 @@
+"""All pages, on one site."""
+
+from starlette.routing import BaseRoute
+
+from services.api.pages.sign_in import SignIn
+from services.api.pages.site import Foundation, Site
+from services.api.pages.today import Today
+
+
+def page_routes(foundation: Foundation) -> list[BaseRoute]:
+    """The routes of every page, of their styles and scripts, and of the stream that keeps them alive."""
+    site = Site(foundation)
+    for page in (SignIn(foundation.sessions), Today()):
+        page.register(site)
+    return site.routes

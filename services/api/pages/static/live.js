@@ -1,0 +1,63 @@
+// Listens to the stream and fetches the page again when something happened that it may show.
+import { swap } from "./page.js";
+
+const SOON_MS = 120; // what happens together is fetched together
+const AT_MOST_EVERY_MS = 1_000;
+const AGAIN_MS = 15_000;
+const ANYWAY_MS = 60_000; // engagement decays and time passes without any event
+
+export function live() {
+  const { live: wanted, liveTypes } = document.body.dataset;
+  if (!wanted) return;
+  const state = document.getElementById("live-state");
+  let fetchedAt = performance.now();
+  let timer = 0;
+  let isFetching = false;
+  let isStale = false;
+
+  async function refresh() {
+    timer = 0;
+    if (document.hidden || isFetching) { isStale = true; return; }
+    isFetching = true;
+    isStale = false;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.reload(); return; }
+      if (answer.ok) swap(await answer.text());
+    } catch {
+      // The stream says that the server is away, and comes back with it.
+    } finally {
+      isFetching = false;
+      fetchedAt = performance.now();
+      if (isStale) soon();
+    }
+  }
+
+  function soon() {
+    if (timer) return;
+    timer = setTimeout(refresh, Math.max(SOON_MS, AT_MOST_EVERY_MS - (performance.now() - fetchedAt)));
+  }
+
+  function show(name, words) {
+    if (!state) return;
+    state.hidden = false;
+    state.dataset.state = name;
+    state.textContent = words;
+  }
+
+  function listen() {
+    const stream = new EventSource(`/live?${wanted}`);
+    stream.onopen = () => { show("here", "Live"); soon(); };
+    stream.onerror = () => {
+      show("away", "Not live: trying again");
+      soon();
+      // The browser tries again by itself, but not after a refusal.
+      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+    };
+    for (const type of ["reset", ...liveTypes.split(" ")]) stream.addEventListener(type, soon);
+  }
+
+  listen();
+  setInterval(soon, ANYWAY_MS);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && isStale) soon(); });
+}
