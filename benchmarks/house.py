@@ -68,12 +68,12 @@ def running_house(
     folder.mkdir()
     admin_key = f"acc_bench_{secrets.token_urlsafe(24)}"
     database_url = new_database(postgres, f"bench_{folder.name}")
-    target = Target(_HOST, _free_port(), admin_key)
+    target = Target(_HOST, free_port(), admin_key)
     module = ("benchmarks.profiled", str(profile)) if profile else ("services.cli",)
     command = [sys.executable, "-m", *module, "up", "--data", str(folder), "--port", str(target.port)]
     environment = {"ACCORD_ADMIN_KEY": admin_key, **where(database_url, broker)}
     with Child(command, log, environment) as accord:
-        _wait_until_ready(accord, target)
+        wait_until_ready(accord, target)
         key = _call(target, "POST", "/v1/keys", {"name": "bench", "role": "marketing", "scopes": ["events:write"]})
         target = Target(_HOST, target.port, json.loads(key)["key"])
         yield House(accord.pid, postgres.pid, database_url, target, broker)
@@ -89,7 +89,7 @@ def metrics_text(target: Target) -> str:
     return _call(target, "GET", "/metrics", None).decode()
 
 
-def _wait_until_ready(accord: Child, target: Target) -> None:
+def wait_until_ready(accord: Child, target: Target) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         accord.check()
@@ -116,7 +116,7 @@ def _call(target: Target, method: str, path: str, body: dict[str, Any] | None) -
     return content
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server((_HOST, 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

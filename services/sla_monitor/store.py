@@ -162,7 +162,7 @@ def save_announcements(announcements: Sequence[ClockEvent]) -> list[Write]:
 
 def append(entries: Sequence[HistoryEntry]) -> list[Write]:
     """Adds inputs to the history. Refused with AlreadyApplied when some stood there before."""
-    rows = [_history_row(entry) for entry in entries]
+    rows = [history_row(entry) for entry in entries]
 
     async def explain(connection: Connection) -> Exception:
         keys = ([row[0] for row in rows], [row[2] for row in rows])
@@ -201,7 +201,8 @@ async def running_by_rule(connection: Connection) -> Mapping[str, int]:
     return {row[0]: row[1] for row in await connection.fetch(RUNNING_BY_RULE)}
 
 
-def _history_row(entry: HistoryEntry) -> tuple[Any, ...]:
+def history_row(entry: HistoryEntry) -> tuple[Any, ...]:
+    """The input as it stands in the table: lead, number, event, type, received, seq, cause and body."""
     given, key = entry.given, (entry.lead_id, entry.number, entry.given.event_id)
     if isinstance(given, Received):
         return (*key, given.payload.TYPE, given.received_at, given.seq, given.cause, entry.body)

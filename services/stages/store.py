@@ -155,7 +155,7 @@ class PostgresStore:
 
     def save(self, batch: Batch) -> list[Write]:
         """Refused with AlreadyApplied when the history has some of these events."""
-        history = _columns([_history_row(line) for line in batch.history])
+        history = _columns([history_row(line) for line in batch.history])
         rows = [state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
 
         async def explain(connection: Any) -> Exception:
@@ -179,7 +179,8 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
     return list(zip(*rows, strict=True))
 
 
-def _history_row(line: HistoryLine) -> tuple[Any, ...]:
+def history_row(line: HistoryLine) -> tuple[Any, ...]:
+    """The line as it stands in the table: a value for each of HISTORY_COLUMNS."""
     *plain, stamp, ignored = line
     return (*plain, stamp and encode(stamp_to_json(stamp)).decode(), ignored)
 
