@@ -14,7 +14,7 @@ ONCE ?=
 N ?= 20
 
 help:  ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## Make .venv from the system's python3, with the locked dependencies
 
@@ -49,6 +49,9 @@ bench: $(STAMP)  ## Measure the line in Postgres and on Kafka, and scoring (ARGS
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 	@$(if $(ARGS),,$(VENV)/bin/python -m benchmarks.scoring)
 
+bench-large: $(STAMP)  ## A million leads in .bench/large (made once), and what each call of the api takes on them (ARGS="--leads 20000")
+	@$(VENV)/bin/python -m benchmarks.large $(ARGS)
+
 soak: $(STAMP)  ## Post webhooks for N minutes and watch ingest's memory (N=10)
 	@$(VENV)/bin/python -m benchmarks --soak $(if $(filter command line,$(origin N)),$(N),10)
 
@@ -75,4 +78,4 @@ clean:  ## Remove what was built; data folders stay
 	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help install demo test check schemas bench soak chaos kafka lock clean
+.PHONY: help install demo test check schemas bench bench-large soak chaos kafka lock clean

@@ -24,6 +24,11 @@ def post_request(host: str, key: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
+def get_request(host: str, key: str, path: str) -> bytes:
+    """The bytes of a GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+
+
 class Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
