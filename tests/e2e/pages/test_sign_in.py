@@ -1,6 +1,7 @@
 """The way in, and out again."""
 
 from browser import Desk, at_desk
+from builders import eventually
 from playwright.async_api import Browser, expect
 from running_accord import ADMIN_KEY, Caller, RunningAccord
 
@@ -42,8 +43,13 @@ async def test_a_revoked_key_ends_its_session(browser: Browser, shared_accord: R
     async with at_desk(browser, shared_accord.url) as desk:
         await desk.sign_in(made.json["key"])
         assert (await caller.delete(f"/v1/keys/{made.json['id']}")).status == 204
-        await desk.go("/")
-        await expect(desk.page.get_by_label("Your key")).to_be_visible()
+
+        async def is_out() -> bool:
+            await desk.go("/")
+            return await desk.page.get_by_label("Your key").is_visible()
+
+        # What is known of a key is believed for half a second.
+        await eventually(is_out, within=10)
 
 
 async def test_a_form_that_another_site_sends_is_refused(desk: Desk) -> None:
