@@ -29,7 +29,7 @@ from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
 from shared.errors import AccordError, Surroundings
 from shared.events.topics import READERS
-from shared.http.issuer import open_tokens
+from shared.http.issuer import open_issuer
 from shared.http.tokens import OidcSettings
 from shared.lifecycle import Resources, Service
 from shared.stream.carrier import Slot
@@ -117,7 +117,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     accords = AccordBook()
     with suppress(NoAccord):
         await accords.refresh(pool)
-    tokens = await open_tokens(OidcSettings(), stack)
+    issuer = await open_issuer(OidcSettings(), site.public_url, stack)
     resources = Resources(
         pool=pool,
         engine=engine,
@@ -128,7 +128,7 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
         clock=clock,
         public_url=site.public_url,
         spans=spans,
-        tokens=tokens,
+        issuer=issuer,
         secrets=site.secrets,
         source_kinds=ingest.source_kinds(clock),
     )

@@ -10,7 +10,8 @@ from starlette.routing import BaseRoute, Route
 
 from shared.clock import Clock
 from shared.db.accord_book import AccordBook
-from shared.http.auth import Tokens
+from shared.http.issuer import Issuer
+from shared.http.tokens import IssuerTokens
 from shared.secret_box import NoSecretKey, SecretBox
 from shared.source_kinds import SourceKind
 from shared.stream.carrier import Carrier
@@ -33,9 +34,14 @@ class Resources:
     clock: Clock
     public_url: str
     spans: Spans | None = None
-    tokens: Tokens | None = None
+    issuer: Issuer | None = None
     secrets: SecretBox | None = None
     source_kinds: Mapping[str, SourceKind] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> IssuerTokens | None:
+        """What checks the issuer's tokens, if one is set."""
+        return self.issuer.tokens if self.issuer else None
 
     @property
     def secret_box(self) -> SecretBox:

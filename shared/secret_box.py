@@ -44,10 +44,10 @@ class SecretBox:
     def seal(self, text: str) -> str:
         return self._first.encrypt(text.encode()).decode()
 
-    def open(self, sealed: str) -> str:
-        """Raises WrongSecretKey when none of the keys sealed this, or it was changed since."""
+    def open(self, sealed: str, *, seconds_max: int | None = None) -> str:
+        """Raises WrongSecretKey when none of the keys sealed this, it was changed, or it is older than that."""
         try:
-            return self._all.decrypt(sealed).decode()
+            return self._all.decrypt(sealed, ttl=seconds_max).decode()
         except InvalidToken:
             raise WrongSecretKey from None
 

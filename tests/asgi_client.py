@@ -11,6 +11,7 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    set_cookies: Sequence[str] = ()
 
     @property
     def json(self) -> Any:
@@ -50,4 +51,6 @@ async def ask(
     await app(scope, receive, send)
     start = next(message for message in sent if message["type"] == "http.response.start")
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
-    return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, body)
+    headers_sent = [(name.decode(), value.decode()) for name, value in start["headers"]]
+    cookies = [value for name, value in headers_sent if name == "set-cookie"]
+    return Answer(start["status"], dict(headers_sent), body, cookies)

@@ -5,6 +5,7 @@ from services.api.metrics import Metrics
 from services.api.pages.calls import api_app
 from services.api.pages.rooms import page_routes
 from services.api.pages.sessions import Sessions
+from services.api.pages.sign_in import SignIn
 from services.api.pages.site import Foundation
 from services.api.routes.accord_steps import AccordStepRoutes
 from services.api.routes.accords import AccordRoutes
@@ -91,7 +92,9 @@ def wire(resources: Resources) -> Service:
     ):
         routes.register(registrar)
     sessions = Sessions(parts.keys, resources.secret_box, resources.clock, resources.public_url)
-    pages = page_routes(Foundation(api_app(registrar.router.routes), sessions, resources.clock, metrics))
+    foundation = Foundation(api_app(registrar.router.routes), sessions, resources.clock, metrics)
+    entrance = resources.issuer.entrance if resources.issuer else None
+    pages = page_routes(foundation, SignIn(sessions, entrance, resources.secret_box))
     return Service(
         NAME,
         routes=(*registrar.router.routes, *pages),

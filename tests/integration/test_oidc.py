@@ -8,10 +8,10 @@ import pytest
 from api_builders import running_line
 from cryptography.hazmat.primitives.asymmetric import rsa
 from issuer import AUDIENCE, Issuer, running_issuer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from shared.errors import Unavailable
-from shared.http.issuer import open_tokens
+from shared.http.issuer import open_issuer
 from shared.http.problems import Problem
 from shared.http.scopes import ROLE_SCOPES
 from shared.http.tokens import IssuerKeys, IssuerTokens, OidcSettings
@@ -26,9 +26,10 @@ async def issuer() -> AsyncIterator[Issuer]:
 @pytest.fixture
 async def tokens(issuer: Issuer) -> AsyncIterator[IssuerTokens]:
     async with AsyncExitStack() as stack:
-        tokens = await open_tokens(OidcSettings(issuer=issuer.url, audience=AUDIENCE), stack)
-        assert tokens is not None
-        yield tokens
+        opened = await open_issuer(OidcSettings(issuer=issuer.url, audience=AUDIENCE), "http://accord.example", stack)
+        assert opened is not None
+        assert opened.entrance is None
+        yield opened.tokens
 
 
 async def test_a_token_gives_the_scopes_of_its_role(issuer: Issuer, tokens: IssuerTokens) -> None:
@@ -74,9 +75,9 @@ async def test_a_token_without_a_role_is_told_which_there_are(issuer: Issuer, to
 async def test_a_role_may_lie_inside_a_claim(issuer: Issuer) -> None:
     async with AsyncExitStack() as stack:
         settings = OidcSettings(issuer=issuer.url, audience=AUDIENCE, role_claim="realm_access.roles")
-        tokens = await open_tokens(settings, stack)
-        assert tokens is not None
-        principal = await tokens.authenticate(issuer.token(realm_access={"roles": ["offline", "marketing"]}))
+        opened = await open_issuer(settings, "http://accord.example", stack)
+        assert opened is not None
+        principal = await opened.tokens.authenticate(issuer.token(realm_access={"roles": ["offline", "marketing"]}))
     assert principal is not None
     assert principal.role == "marketing"
 
@@ -110,6 +111,10 @@ def test_half_an_issuer_is_refused() -> None:
     for issuer, audience in (("https://a.example", None), (None, "x"), ("http://a.example", "x"), ("a.example", "x")):
         with pytest.raises(ValidationError):
             OidcSettings(issuer=issuer, audience=audience)
+    with pytest.raises(ValidationError, match="ACCORD_OIDC_CLIENT_ID needs"):
+        OidcSettings(client_id="accord")
+    with pytest.raises(ValidationError, match="ACCORD_OIDC_CLIENT_SECRET needs"):
+        OidcSettings(issuer="https://a.example", audience="x", client_secret=SecretStr("s"))
     assert OidcSettings(issuer="https://a.example/realm", audience="x").role_claim == "role"
 
 

@@ -7,9 +7,9 @@ from services.api.pages.site import Foundation, Site
 from services.api.pages.today import Today
 
 
-def page_routes(foundation: Foundation) -> list[BaseRoute]:
+def page_routes(foundation: Foundation, sign_in: SignIn) -> list[BaseRoute]:
     """The routes of every page, of their styles and scripts, and of the stream that keeps them alive."""
     site = Site(foundation)
-    for page in (SignIn(foundation.sessions), Today()):
+    for page in (sign_in, Today()):
         page.register(site)
     return site.routes

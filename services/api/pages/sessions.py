@@ -77,12 +77,19 @@ class Sessions:
 
     def begin(self, response: Response, session: Session) -> None:
         sealed = self._box.seal(session.model_dump_json(exclude_none=True))
-        response.set_cookie(
-            COOKIE, sealed, max_age=HOURS * 3600, path="/", httponly=True, samesite="lax", secure=self._is_https
-        )
+        self.keep(response, COOKIE, sealed, HOURS * 3600)
 
     def end(self, response: Response) -> None:
-        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=self._is_https)
+        self.drop(response, COOKIE)
+
+    def keep(self, response: Response, name: str, value: str, seconds: int) -> None:
+        """A cookie that scripts can't read and other sites can't send."""
+        response.set_cookie(
+            name, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=self._is_https
+        )
+
+    def drop(self, response: Response, name: str) -> None:
+        response.delete_cookie(name, path="/", httponly=True, samesite="lax", secure=self._is_https)
 
     async def _person(self, session: Session) -> Principal:
         if session.role is None or self._clock.now() >= session.ends_at:
