@@ -19,6 +19,7 @@ from services.api.routes.export import ExportRoutes
 from services.api.routes.keys import KeyRoutes
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.leads import LeadRoutes
+from services.api.routes.operations import OperationRoutes
 from services.api.routes.owners import OwnerRoutes
 from services.api.routes.parts import Parts, Registrar
 from services.api.routes.reports import ReportRoutes
@@ -43,12 +44,14 @@ from services.api.store.idempotency import IdempotencyStore
 from services.api.store.keys import KeyStore
 from services.api.store.leads import LeadStore
 from services.api.store.lists import ListStore
+from services.api.store.operations import OperationStore
 from services.api.store.owners import OwnerStore
 from services.api.store.sources import SourceStore
 from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
-from services.api.sweeper import Lists
+from services.api.sweeper.lists import Lists
+from services.api.sweeper.pulse import Pulse
 from shared.agreement.versions import Accords
 from shared.http.auth import KeyRing
 from shared.lifecycle import Resources, Service
@@ -71,6 +74,8 @@ def wire(resources: Resources) -> Service:
     feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
     sources = SourceStore(database)
+    operations = OperationStore(database)
+    pulse = Pulse(operations.totals)
     for routes in (
         LeadRoutes(parts, reader, lists.catch_up),
         ActionRoutes(parts, reader),
@@ -86,6 +91,7 @@ def wire(resources: Resources) -> Service:
         KeyRoutes(parts, KeyStore(database)),
         AuditLogRoutes(parts),
         DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
+        OperationRoutes(parts, operations, pulse.pace),
         ReportRoutes(parts, FunnelStore(database), AttributionStore(database)),
         ErasureRoutes(parts, reader, ErasureStore(database)),
         ExportRoutes(parts, reader, ExportStore(database)),
@@ -98,7 +104,7 @@ def wire(resources: Resources) -> Service:
     return Service(
         NAME,
         routes=(*registrar.router.routes, *pages),
-        background=(publisher.run, parts.keys.run, lists.run, feed.run),
+        background=(publisher.run, parts.keys.run, lists.run, feed.run, pulse.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,
     )

@@ -172,3 +172,26 @@ def action_faults(
 def stage_of(stored: str | None) -> str:
     """A lead that stages hasn't seen yet stands at the beginning."""
     return stored or Stage.LEAD.value
+
+
+class Sample(NamedTuple):
+    """At a time in seconds, by service: how many events it had read and emitted."""
+
+    at_seconds: float
+    counted: Mapping[str, tuple[int, int]]
+
+
+class Pace(NamedTuple):
+    """Events a second; None where it isn't known yet."""
+
+    read: float | None
+    emitted: float | None
+
+
+def pace_of(samples: Sequence[Sample], service: str) -> Pace:
+    """From the first sample that knows the service to the last one."""
+    known = [(sample.at_seconds, *sample.counted[service]) for sample in samples if service in sample.counted]
+    if len(known) < 2 or known[-1][0] <= known[0][0]:
+        return Pace(None, None)
+    (since, *before), (until, *after) = known[0], known[-1]
+    return Pace(*(max(0.0, (now - then) / (until - since)) for then, now in zip(before, after, strict=True)))

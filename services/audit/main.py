@@ -13,6 +13,7 @@ import structlog
 from rich.console import Console
 
 from services import standalone
+from services.audit.recording import record
 from services.audit.report import print_report, to_json
 from services.audit.run import Audit, audit
 from shared.db.embedded import EmbeddedPostgres
@@ -34,6 +35,7 @@ def run_audit(data: Path, *, as_json: bool, processes: int | None) -> int:
     try:
         with database_of(data, named) as database_url:
             found = asyncio.run(audit(database_url, processes or min(os.cpu_count() or 1, PROCESSES_MAX)))
+            asyncio.run(_record(database_url, found))
     except (AccordError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BrokenProcessPool) as error:
         Console(stderr=True, highlight=False).print(f"error: the audit couldn't be done: {error}", markup=False)
         return NOT_DONE
@@ -43,6 +45,18 @@ def run_audit(data: Path, *, as_json: bool, processes: int | None) -> int:
         return NOT_DONE
     _print(found, as_json=as_json)
     return CLEAN if found.is_clean else DIFFERENCES
+
+
+async def _record(database_url: str, found: Audit) -> None:
+    """What was found is told in any case."""
+    try:
+        if await record(database_url, found):
+            return
+        why = "this database is read only"
+    except (AccordError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        why = str(error)
+    console = Console(stderr=True, highlight=False)
+    console.print(f"not recorded for GET /v1/operations: {why}", markup=False, soft_wrap=True)
 
 
 @contextmanager

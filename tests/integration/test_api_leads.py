@@ -229,6 +229,9 @@ async def test_lists_are_filtered_sorted_and_paged_without_losing_a_lead(caller:
         item["email"] for item in (await caller.get("/v1/leads?q=MARY&stage=mql&grade=A&source=website")).json["items"]
     ] == [EMAIL]
     assert (await caller.get("/v1/leads?q=%25")).json["items"] == []
+    (mary,) = (await caller.get("/v1/leads?q=MARY")).json["items"]
+    some = f"/v1/leads?id={mary['id']}&id=00000000-0000-4000-8000-000000000000"
+    assert [item["email"] for item in (await caller.get(some)).json["items"]] == [EMAIL]
 
 
 async def test_clocks_are_listed_with_their_working(caller: Caller) -> None:

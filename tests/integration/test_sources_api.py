@@ -6,7 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 from api_builders import PUBLIC_URL, SECRET_KEY, Caller, running_line
-from hook_builders import a_source
+from builders import eventually
+from hook_builders import a_source, event
 
 from services.first_start import prepare
 from services.sealing import seal_anew
@@ -103,6 +104,26 @@ async def test_kept_requests_need_a_scope_of_their_own_to_be_looked_into(caller:
     reader = caller.with_key(key)
     assert (await reader.get(f"/v1/sources/{sender.id}/events")).status == 200
     assert (await reader.get(f"/v1/sources/{sender.id}/events/{sender.id}")).status == 403
+
+
+async def test_a_source_is_listed_with_how_much_it_sent_and_when(caller: Caller) -> None:
+    quiet, busy = await a_source(caller, name="quiet"), await a_source(caller, name="busy")
+    for body in (event("1"), event("1"), [event("2"), {"type": "Page Viewed", "lead": {}}]):
+        await busy.send(body)
+    shown: dict[str, Any] = {}
+
+    async def is_counted() -> bool:
+        listed = (await caller.get("/v1/sources")).json["items"]
+        shown.update({one["id"]: one["traffic"] for one in listed})
+        return bool(shown[busy.id]["events"] == 4)
+
+    await eventually(is_counted, within=10)
+    assert shown[busy.id]["by_standing"] == {"accepted": 2, "duplicate": 1, "rejected": 1}
+    assert shown[busy.id]["first_at"] < shown[busy.id]["last_at"]
+    assert shown[quiet.id] == {"events": 0, "by_standing": {}, "first_at": None, "last_at": None}
+    whole = (await caller.get(f"/v1/sources/{busy.id}")).json
+    assert whole["traffic"] == shown[busy.id]
+    assert min(kind["first_at"] for kind in whole["kinds"]) == shown[busy.id]["first_at"]
 
 
 async def test_after_a_change_of_keys_sources_are_sealed_anew(database_url: str, pool: asyncpg.Pool) -> None:

@@ -56,6 +56,7 @@ SCOPES: Final[dict[tuple[str, str], str]] = {
     ("PATCH", "/v1/owners/{owner}"): "owners:write",
     ("DELETE", "/v1/owners/{owner}"): "owners:write",
     ("GET", "/v1/stream"): "stream:read",
+    ("GET", "/v1/operations"): "operations:read",
     ("GET", "/v1/dead-letters"): "operations:read",
     ("GET", "/v1/dead-letters/{dead_letter}"): "operations:read",
     ("POST", "/v1/dead-letters/{dead_letter}/replay"): "operations:write",

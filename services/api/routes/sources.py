@@ -1,7 +1,7 @@
 """Sources: made, listed, changed, rotated and removed. Their secrets are sealed, and shown once."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from services.api.routes.parts import Cursor, IdempotencyKey, Limit, Parts, Regi
 from services.api.schemas.lists import Page
 from services.api.schemas.sources import (
     CreatedSource,
+    ListedSource,
     RotatedSource,
     SampleBody,
     ShownSource,
@@ -25,6 +26,7 @@ from services.api.schemas.sources import (
     SourceChange,
     SourceKindCount,
     SourceRotation,
+    Traffic,
     Tried,
 )
 from services.api.store.configured import SOURCE
@@ -49,7 +51,7 @@ class SourceRoutes:
 
     def register(self, to: Registrar) -> None:
         one, add = "/v1/sources/{source_id}", to.add
-        add("GET /v1/sources", self.list_sources, summary="Senders of webhooks", answer=Page[Source])
+        add("GET /v1/sources", self.list_sources, summary="Senders of webhooks", answer=Page[ListedSource])
         add(
             "POST /v1/sources",
             self.create_source,
@@ -98,9 +100,11 @@ class SourceRoutes:
 
         return await create_once(self._parts, idempotent_call(self._parts, request, raw, idempotency_key), create)
 
-    async def list_sources(self, limit: Limit = 50, cursor: Cursor = None) -> Page[Source]:
+    async def list_sources(self, limit: Limit = 50, cursor: Cursor = None) -> Page[ListedSource]:
         rows, following = await page_of(self._parts, SOURCE, UUID, limit, cursor)
-        return Page(items=[Source(**self._source(row)) for row in rows], next=following)
+        sent = await self._store.traffic([row["source_id"] for row in rows])
+        items = [ListedSource(**self._source(row), traffic=_traffic(row["source_id"], sent)) for row in rows]
+        return Page(items=items, next=following)
 
     async def show_source(self, source_id: UUID) -> ShownSource:
         row = await self._store.source(source_id)
@@ -111,6 +115,7 @@ class SourceRoutes:
         mapped = row["settings"].get("events") or {}
         return ShownSource(
             **self._source(row),
+            traffic=_traffic(source_id, await self._store.traffic([source_id])),
             kinds=[SourceKindCount(**one) for one in kinds],
             not_yet_mapped=[name for name in unmapped if name not in mapped],
         )
@@ -177,6 +182,17 @@ class SourceRoutes:
 
 def no_such_source() -> Problem:
     return Problem(404, "No such source", "No source has this id.")
+
+
+def _traffic(source_id: UUID, rows: Sequence[Mapping[str, Any]]) -> Traffic:
+    of_source = [row for row in rows if row["source_id"] == source_id]
+    firsts = [row["first_at"] for row in of_source]
+    return Traffic(
+        events=sum(row["events"] for row in of_source),
+        by_standing={row["standing"]: row["events"] for row in of_source},
+        first_at=min(firsts) if firsts and None not in firsts else None,
+        last_at=max((row["last_at"] for row in of_source), default=None),
+    )
 
 
 def _if_secret(address: str, secret: str) -> Mapping[str, str]:

@@ -70,6 +70,21 @@ class Source(BaseModel):
     changed_at: Instant
 
 
+class Traffic(BaseModel):
+    """How much a source sent to its address since it was made, by what was made of it (the standings of its events)."""
+
+    events: int
+    by_standing: dict[str, int]
+    first_at: Instant | None = Field(description="Null also where the first came before Accord noted that.")
+    last_at: Instant | None
+
+
+class ListedSource(Source):
+    """With how much it sent."""
+
+    traffic: Traffic
+
+
 class CreatedSource(Source):
     secret: str | None = Field(description="Shown once; null when an Idempotency-Key is repeated.")
 
@@ -84,10 +99,11 @@ class SourceKindCount(BaseModel):
     kind: str
     standing: str
     events: int
+    first_at: Instant | None
     last_at: Instant
 
 
-class ShownSource(Source):
+class ShownSource(ListedSource):
     kinds: list[SourceKindCount] = Field(description="What it sent, by kind: the latest first.")
     not_yet_mapped: list[str] = Field(description="Kinds that have no type of their own yet.")
 

@@ -42,6 +42,7 @@ class LeadFilter:
     q: str | None = None
     min_engagement: float | None = None
     source: str | None = None
+    id: tuple[UUID, ...] = ()
 
 
 class LeadStore:
@@ -168,6 +169,8 @@ def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
     index = LEAD_INDEX.c
     equal = {"stage": wanted.stage, "grade": wanted.grade, "owner": wanted.owner}
     conditions = [index[name] == value for name, value in equal.items() if value is not None]
+    if wanted.id:
+        conditions.append(index.lead_id.in_(wanted.id))
     if wanted.source is not None:
         conditions.append(or_(index.source == wanted.source, index.first_source == wanted.source))
     if wanted.min_engagement is not None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, literal, select, update
+from sqlalchemy import BigInteger, and_, case, cast, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -51,6 +51,20 @@ class SourceStore:
         """What it sent, by kind, the latest first."""
         statement = select(SOURCE_KINDS).where(SOURCE_KINDS.c.source_id == source_id)
         return await self.database.rows(statement.order_by(SOURCE_KINDS.c.last_at.desc()).limit(KINDS_SHOWN_MAX))
+
+    async def traffic(self, source_ids: Sequence[UUID]) -> Sequence[Row]:
+        """By source and standing: how much, and when the first and the last came."""
+        kinds = SOURCE_KINDS.c
+        is_known = func.count(kinds.first_at) == func.count()
+        statement = select(
+            kinds.source_id,
+            kinds.standing,
+            cast(func.sum(kinds.events), BigInteger).label("events"),
+            case((is_known, func.min(kinds.first_at))).label("first_at"),
+            func.max(kinds.last_at).label("last_at"),
+        )
+        chosen = statement.where(kinds.source_id.in_(source_ids))
+        return await self.database.rows(chosen.group_by(kinds.source_id, kinds.standing).order_by(kinds.standing))
 
     async def events(self, source_id: UUID, standings: Sequence[str], keys: Keys | None, limit: int) -> Sequence[Row]:
         """The latest first; of all standings without any."""

@@ -150,7 +150,12 @@ RECEIPTS = _table(
 )
 SOURCE_KINDS = _table(
     "ingest.published_source_kinds",
-    """source_id uuid, kind text, standing text, events int, last_at time""",
+    """source_id uuid, kind text, standing text, events long, last_at time, first_at time""",
+)
+AUDITS = _table(
+    "stream.published_audits",
+    """taken_at time, seconds float, is_clean bool, in_flight json, skipped json, counts json, checks json,
+    first json""",
 )
 
 ACCORDS = _table(

@@ -30,7 +30,12 @@ class Note(NamedTuple):
 
 class Counted(NamedTuple):
     events: int
+    first_at: datetime
     last_at: datetime
+
+    def then(self, later: "Counted") -> "Counted":
+        """With what came after."""
+        return Counted(self.events + later.events, self.first_at, later.last_at)
 
 
 class Gathered(NamedTuple):
@@ -66,7 +71,9 @@ class Notes:
         if before is None and len(source.kinds) >= KINDS_MAX:
             key = (OTHER_KINDS, note.standing)
             before = source.kinds.get(key)
-        source.kinds[key] = Counted(before.events + 1 if before else 1, note.received_at)
+        at = note.received_at
+        one = Counted(1, at, at)
+        source.kinds[key] = before.then(one) if before else one
 
     def take(self) -> Mapping[UUID, Gathered]:
         """Everything since the last time."""
@@ -85,4 +92,4 @@ class Notes:
             source.recent.extend(later.recent)
             for key, counted in later.kinds.items():
                 before = source.kinds.get(key)
-                source.kinds[key] = Counted(counted.events + (before.events if before else 0), counted.last_at)
+                source.kinds[key] = before.then(counted) if before else counted

@@ -16,8 +16,8 @@ ADD_RECENT = """INSERT INTO ingest.receipts (receipt_id, source_id, received_at,
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::uuid[],
     $8::text[])"""
 
-ADD_KINDS = """INSERT INTO ingest.source_kinds AS known (source_id, kind, standing, events, last_at)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+ADD_KINDS = """INSERT INTO ingest.source_kinds AS known (source_id, kind, standing, events, first_at, last_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[])
 ON CONFLICT (source_id, kind, standing) DO UPDATE SET events = known.events + EXCLUDED.events,
     last_at = greatest(known.last_at, EXCLUDED.last_at)"""
 
@@ -90,7 +90,7 @@ class ReceiptStore:
             for id, note in zip(ids[source_id], one.recent, strict=True)
         ]
         kinds = sorted(
-            (source_id, kind, standing, counted.events, counted.last_at)
+            (source_id, kind, standing, *counted)
             for source_id, one in gathered.items()
             for (kind, standing), counted in one.kinds.items()
         )

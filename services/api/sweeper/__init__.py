@@ -1,0 +1,1 @@
+"""What ingest does at its own pace: forget, write down what came, replay."""
