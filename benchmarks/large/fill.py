@@ -28,7 +28,7 @@ from benchmarks.large.rows import Crowd, Subscribed, rows_of
 from services.api.metrics import Metrics
 from services.api.store.database import Database
 from services.api.store.lists import ListStore
-from services.api.sweeper import Lists
+from services.api.sweeper.lists import Lists
 from services.carriers import DEFAULT_PARTITIONS
 from shared.agreement.versions import Accords
 from shared.clock import SystemClock

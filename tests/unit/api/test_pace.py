@@ -12,7 +12,8 @@ def test_the_pace_is_what_came_between_the_first_and_the_last_look(steps: list[i
     totals = [sum(steps[: number + 1]) for number in range(len(steps))]
     samples = [Sample(number * every, {"scoring": (total, 2 * total)}) for number, total in enumerate(totals)]
     pace = pace_of(samples, "scoring")
-    assert pace.read is not None and pace.emitted == 2 * pace.read
+    assert pace.read is not None
+    assert pace.emitted == 2 * pace.read
     assert round(pace.read * every * (len(steps) - 1)) == sum(steps[1:])
 
 
