@@ -13,6 +13,8 @@ from shared.errors import Unavailable
 from shared.http.problems import Problem
 
 LIMIT = 10_000
+PACKED = gzip.compress(b"abc")
+BOMB = gzip.compress(b"0" * 100_000_000)
 
 
 def reach(limit: str) -> None:
@@ -35,12 +37,12 @@ def test_members_one_after_the_other_give_the_whole_or_a_refusal(parts: list[byt
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (gzip.compress(b"0" * 100_000_000), 413),
-        (gzip.compress(gzip.compress(b"0" * 100_000_000)) * 2, 413),
-        (b"no gzip", 422),
-        (gzip.compress(b"abc")[:-1], 422),
-        (gzip.compress(b"abc") + b"garbage", 422),
-        (gzip.compress(b"abc")[:-8] + b"\xff" * 8, 422),
+        pytest.param(BOMB, 413, id="bomb"),
+        pytest.param(gzip.compress(BOMB) * 2, 413, id="two-bombs-in-bombs"),
+        pytest.param(b"no gzip", 422, id="no-gzip"),
+        pytest.param(PACKED[:-1], 422, id="cut-short"),
+        pytest.param(PACKED + b"garbage", 422, id="garbage-behind"),
+        pytest.param(PACKED[:-8] + b"\xff" * 8, 422, id="wrong-sum"),
     ],
 )
 def test_bombs_and_what_is_no_gzip_are_refused(body: bytes, status: int) -> None:
