@@ -10,6 +10,7 @@ PYTHON ?= $(shell for found in /usr/bin/python3 python3; do \
 	done; echo python3)
 VENV := .venv
 STAMP := $(VENV)/.installed
+WORKERS ?= 3
 ONCE ?=
 N ?= 20
 
@@ -32,8 +33,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)  ## Start Accord and watch a company's season go through it (ONCE=1: ends by itself)
 	@$(VENV)/bin/accord demo $(if $(ONCE),--once)
 
-test: $(STAMP)  ## All tests: unit, contract, integration, end to end (ARGS= for pytest)
-	@$(VENV)/bin/python -m pytest $(ARGS)
+test: $(STAMP)  ## All tests, dealt out to WORKERS; with ARGS= for pytest those that it names, in one process
+	@$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --max-worker-restart=0)
 
 check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentation
 	@$(VENV)/bin/ruff check .
