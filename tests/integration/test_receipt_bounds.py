@@ -77,10 +77,16 @@ async def test_the_latest_events_are_a_hundred_and_counts_add_up(sources: asyncp
     assert await kept(sources) == [(1, 1)]
 
 
-async def write(pool: asyncpg.Pool, source: UUID, count: int) -> None:
+async def test_what_is_only_counted_is_written_without_anything_listed(sources: asyncpg.Pool) -> None:
+    await write(sources, SITE, 3, is_listed=False)
+    assert await sources.fetchval("SELECT events FROM ingest.source_kinds WHERE kind = 'Viewed'") == 3
+    assert await sources.fetchval("SELECT count(*) FROM ingest.receipts") == 0
+
+
+async def write(pool: asyncpg.Pool, source: UUID, count: int, *, is_listed: bool = True) -> None:
     notes = Notes()
     for _ in range(count):
-        notes.add(source, Note(NOW, "accepted", "Viewed", "page.viewed", new_id()))
+        notes.add(source, Note(NOW, "accepted", "Viewed", "page.viewed", new_id()), is_listed=is_listed)
     gathered = notes.take()
     ids = {id: [new_id() for _ in one.recent] for id, one in gathered.items()}
     async with pool.acquire() as connection:

@@ -96,7 +96,9 @@ class ReceiptStore:
         )
         async with connection.transaction():
             await connection.execute(ADD_KINDS, *zip(*kinds, strict=True))
-            await connection.execute(ADD_RECENT, *zip(*recent, strict=True))
+            # All may only be counted: what was refused as a whole is listed by its receipt.
+            if recent:
+                await connection.execute(ADD_RECENT, *zip(*recent, strict=True))
 
     async def trim(self, pool: Connection, bounds: Bounds) -> int:
         """Deletes what is beyond the bounds. Returns how many kept requests went."""
