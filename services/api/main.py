@@ -50,6 +50,7 @@ from services.api.store.sources import SourceStore
 from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
+from services.api.store.trends import TrendStore
 from services.api.sweeper.lists import Lists
 from services.api.sweeper.pulse import Pulse
 from shared.agreement.versions import Accords
@@ -77,7 +78,7 @@ def wire(resources: Resources) -> Service:
     operations = OperationStore(database)
     pulse = Pulse(operations.totals)
     for routes in (
-        LeadRoutes(parts, reader, lists.catch_up),
+        LeadRoutes(parts, reader, TrendStore(database), catch_up=lists.catch_up),
         ActionRoutes(parts, reader),
         ClockRoutes(parts, AttainmentStore(Database(resources.engine))),
         AccordRoutes(parts),

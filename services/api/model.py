@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from shared.agreement.compiled import CompiledAccord
-from shared.agreement.decay import RuleTotal, worth
+from shared.agreement.decay import RuleTotal, bounded, worth
 from shared.events.lifecycle import Stage
 from shared.events.sales import Action
 
@@ -17,6 +17,7 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 # The queue of leads that are sales' to work on and nobody's.
 UNASSIGNED = "unassigned"
 WORKED_ON = tuple(stage.value for stage in (Stage.MQL, Stage.SAL, Stage.SQL, Stage.OPPORTUNITY))
+_DAY_SECONDS = 86_400
 RUNNING_STATES = ("open", "warned", "paused")
 # The last thing that happened to a clock, latest first. `announced_at`, because until then nobody knew.
 _CLOCK_TIMES = {"voided_at": "voided", "resolved_at": "resolved", "announced_at": "breached", "met_at": "met"}
@@ -67,6 +68,25 @@ def explain(grants: Iterable[GrantRow], accord: CompiledAccord, moment: Moment) 
     if accord.cap is not None and total > accord.cap:
         return Explanation(float(accord.cap), lines, (("cap", accord.cap - total),))
     return Explanation(total, lines, ())
+
+
+def engagement_by_day(worths: Iterable[tuple[float | None, int, float]], days: int, cap: float | None) -> list[float]:
+    """The engagement `days` days ago, then a day later each, at last now.
+
+    `worths` are (half-life in seconds, None for never; k; what the grants of that day were worth k days ago), where the
+    grants of day k were made in the 24 hours before that, of the first day at any time before.
+    """
+    by_half_life: dict[float | None, list[float]] = {}
+    for half_life, days_ago, worth_then in worths:
+        by_half_life.setdefault(half_life, [0.0] * (days + 1))[days - days_ago] += worth_then
+    totals = [0.0] * (days + 1)
+    for half_life, of_days in by_half_life.items():
+        kept = 1.0 if half_life is None else 2.0 ** (-_DAY_SECONDS / half_life)
+        total = 0.0
+        for day, came in enumerate(of_days):
+            total = total * kept + came
+            totals[day] += total
+    return [bounded(total, cap) for total in totals]
 
 
 def rule_totals(stored: Mapping[str, Sequence[Any]]) -> dict[str, RuleTotal]:

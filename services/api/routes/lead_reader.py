@@ -7,8 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from services.api.model import RUNNING_STATES, Explanation, Moment, clock_at, explain, profile_at, stage_of, totals_at
-from services.api.routes.parts import Parts, no_such_lead
-from services.api.routes.shown import accord_of, clock_body, facts_of, lead_item, totals_of, unscored_row
+from services.api.routes.parts import Parts, erased_lead, no_such_lead
+from services.api.routes.shown import (
+    accord_of,
+    clock_body,
+    facts_of,
+    lead_item,
+    mql_line,
+    totals_of,
+    unscored_row,
+)
 from services.api.schemas.clocks import Clock
 from services.api.schemas.leads import FitLine, Identity, Lead
 from shared.agreement.compiled import CompiledAccord
@@ -48,13 +56,13 @@ class LeadReader:
         return {row["kind"]: row["value"] for row in rows}
 
     async def row(self, lead_id: UUID, accords: Accords, now: datetime) -> Mapping[str, Any]:
-        """What scoring and stages hold of a lead. Raises Problem 404 if neither knows it."""
+        """What scoring and stages hold of a lead. Raises Problem 404 if neither knows it, or not any more."""
         row = await self._parts.leads.lead(lead_id)
         if row is not None:
             return row
         staged = await self._parts.leads.staged(lead_id)
         if staged is None:
-            raise no_such_lead()
+            raise erased_lead() if await self._parts.leads.is_erased(lead_id) else no_such_lead()
         return unscored_row(staged, accords.at(now))
 
     async def now(self, lead_id: UUID, event_id: UUID | None = None) -> Lead:
@@ -67,6 +75,7 @@ class LeadReader:
         return Lead(
             **dict(item),
             identities=await self._identities(lead_id),
+            mql=mql_line(item, accord),
             below_threshold_at=below_threshold_at(totals_of(row, accord), accord, facts_of(item, accord), now),
             clocks=[clock_body(clock, accords, now) for clock in clocks],
             event_id=event_id,
@@ -100,6 +109,7 @@ class LeadReader:
         return Lead(
             **dict(item),
             identities=await self._identities(lead_id),
+            mql=mql_line(item, accord),
             below_threshold_at=below_threshold_at(
                 totals_at(explanation, moment.at), accord, facts_of(item, accord), moment.at
             ),

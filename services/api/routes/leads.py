@@ -1,25 +1,34 @@
 """Leads: the list, one lead, its timeline, and why its score is what it is."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from services.api.model import Explanation, Moment
+from services.api.model import Explanation, Moment, engagement_by_day
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of, owner_of
-from services.api.routes.shown import lead_item
+from services.api.routes.shown import listed_lead
 from services.api.schemas.fields import Instant
-from services.api.schemas.leads import Adjustment, ExplanationBody, GrantLine, Lead, LeadItem, TimelineItem
+from services.api.schemas.leads import Adjustment, ExplanationBody, GrantLine, Lead, ListedLead, TimelineItem
 from services.api.schemas.lists import Page
 from services.api.store.cursors import encode_cursor
 from services.api.store.leads import KEY_TYPES, LeadFilter, Sort
+from services.api.store.timeline import KINDS, Wanted
+from services.api.store.trends import TrendStore
+from shared.agreement.versions import Accords
 from shared.events.lifecycle import Stage
 
+TREND_DAYS_MAX: Final = 90
 At = Annotated[Instant | None, Query(description="As Accord knew it then; as of now without it.")]
+Kinds = Annotated[
+    str | None,
+    Query(max_length=200, description=f"One, or several with commas between: {', '.join(KINDS)}. All without it."),
+]
+Until = Annotated[Instant | None, Query(description="What happened later is left out.")]
 Known = Annotated[Literal["now"] | None, Query(description="With `at`: count what arrived later, too.")]
 
 
@@ -36,6 +45,9 @@ class LeadQuery(BaseModel):
     source: str | None = Field(None, max_length=200)
     id: list[UUID] = Field([], max_length=PAGE_MAX, description="Only these leads, of those that there are.")
     sort: Sort = "engagement"
+    trend_days: int | None = Field(
+        None, ge=1, le=TREND_DAYS_MAX, description="Show how the engagement went in the last so many days."
+    )
     limit: int = Field(50, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=2_000)
 
@@ -44,23 +56,35 @@ class LeadQuery(BaseModel):
         return LeadFilter(**{**asked, "owner": owner, "id": tuple(self.id)})
 
 
+async def _wanted(kind: Kinds = None, until: Until = None, order: Literal["asc", "desc"] = "asc") -> Wanted:
+    """Raises Problem 422."""
+    asked = [part.strip() for part in kind.split(",")] if kind else KINDS
+    kinds = [one for one in KINDS if one in asked]
+    if len(kinds) < len(set(asked)):
+        raise invalid("kind", f"allowed: {', '.join(KINDS)}")
+    return Wanted(kinds, until, order == "desc")
+
+
 class LeadRoutes:
     """Reads about leads."""
 
-    def __init__(self, parts: Parts, reader: LeadReader, catch_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, parts: Parts, reader: LeadReader, trends: TrendStore, *, catch_up: Callable[[], Awaitable[None]]
+    ) -> None:
         self._parts = parts
         self._reader = reader
+        self._trends = trends
         self._catch_up = catch_up
 
     def register(self, to: Registrar) -> None:
-        to.add("GET /v1/leads", self.list_leads, summary="Leads, as of now", answer=Page[LeadItem])
+        to.add("GET /v1/leads", self.list_leads, summary="Leads, as of now", answer=Page[ListedLead])
         to.add("GET /v1/leads/{lead}", self.show_lead, summary="One lead, by id or email", answer=Lead)
         to.add("GET /v1/leads/{lead}/timeline", self.show_timeline, summary="Its life", answer=Page[TimelineItem])
         to.add(
             "GET /v1/leads/{lead}/explanation", self.show_explanation, summary="Why this score", answer=ExplanationBody
         )
 
-    async def list_leads(self, request: Request, query: Annotated[LeadQuery, Query()]) -> Page[LeadItem]:
+    async def list_leads(self, request: Request, query: Annotated[LeadQuery, Query()]) -> Page[ListedLead]:
         """Filter and sort by engagement use a value at most some ten minutes old; those shown are as of now."""
         kind = f"leads/{query.sort}"
         keys = keys_of(query.cursor, kind, (KEY_TYPES[query.sort], UUID))
@@ -73,7 +97,16 @@ class LeadRoutes:
         if len(rows) > query.limit:
             last = rows[query.limit - 1]
             following = encode_cursor(kind, (last["sort_key"], last["lead_id"]))
-        return Page(items=[lead_item(row, accords, now) for row in rows[: query.limit]], next=following)
+        items = [listed_lead(row, accords, now) for row in rows[: query.limit]]
+        if query.trend_days is not None and items:
+            await self._add_trends(items, query.trend_days, accords, now)
+        return Page(items=items, next=following)
+
+    async def _add_trends(self, items: Sequence[ListedLead], days: int, accords: Accords, now: datetime) -> None:
+        scored = {item.id: accords.version(item.accord) for item in items}
+        worths = await self._trends.worths(scored, days, now)
+        for item in items:
+            item.trend = engagement_by_day(worths[item.id], days, scored[item.id].cap)
 
     async def show_lead(self, lead: str, at: At = None, known: Known = None) -> Lead:
         moment = _moment(at, known)
@@ -81,14 +114,19 @@ class LeadRoutes:
         return await (self._reader.at(lead_id, moment) if moment else self._reader.now(lead_id))
 
     async def show_timeline(
-        self, lead: str, limit: Limit = 100, cursor: Cursor = None, order: Literal["asc", "desc"] = "asc"
+        self,
+        lead: str,
+        wanted: Annotated[Wanted, Depends(_wanted)],
+        *,
+        limit: Limit = 100,
+        cursor: Cursor = None,
     ) -> Page[TimelineItem]:
         """Activities, scores, transitions, sales actions, clocks and deliveries in one order."""
-        kind = f"timeline/{order}"
+        kind = f"timeline/{'desc' if wanted.is_descending else 'asc'}"
         keys = keys_of(cursor, kind, (datetime, int, str))
         lead_id = await self._reader.resolve(lead)
         await self._reader.row(lead_id, await self._parts.accords(), self._parts.clock.now())
-        rows = await self._parts.timeline.page(lead_id, keys, limit + 1, is_descending=order == "desc")
+        rows = await self._parts.timeline.page(lead_id, keys, limit + 1, wanted)
         following = None
         if len(rows) > limit:
             following = encode_cursor(kind, [rows[limit - 1][name] for name in ("at", "rank", "id")])

@@ -136,6 +136,11 @@ def no_such_lead() -> Problem:
     return Problem(404, "No such lead", "No lead has this id or email.")
 
 
+def erased_lead() -> Problem:
+    detail = "Somebody asked for this person to be forgotten: what Accord held about them is gone, for good."
+    return Problem(404, "This lead was erased", detail)
+
+
 def owner_of(request: Request, asked: str | None) -> str | None:
     """Whose leads a list may show: those of the owner that was asked for, or that the key is limited to."""
     return principal_of(request).owner or asked

@@ -6,11 +6,12 @@ from typing import Any
 
 from services.api.model import live_totals, stage_of
 from services.api.schemas.clocks import Clock, Interval
-from services.api.schemas.leads import LeadItem
-from shared.agreement.clocks import Pause, working
+from services.api.schemas.leads import Due, LeadItem, ListedLead, MqlLine
+from shared.agreement.clocks import ClockRule, Pause, working
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at
 from shared.agreement.versions import Accords
+from shared.agreement.wording import condition_in_words
 
 
 def accord_of(accords: Accords, version: int | None, now: datetime) -> CompiledAccord:
@@ -47,6 +48,23 @@ def lead_item(row: Mapping[str, Any], accords: Accords, now: datetime) -> LeadIt
     )
 
 
+def listed_lead(row: Mapping[str, Any], accords: Accords, now: datetime) -> ListedLead:
+    """As `lead_item`, from a row that has the next deadline too."""
+    due = None
+    if row["due_rule"] is not None:
+        due = Due(rule=row["due_rule"], state=row["due_state"], deadline=row["due_deadline"])
+    return ListedLead(**dict(lead_item(row, accords, now)), due=due)
+
+
+def mql_line(lead: LeadItem, accord: CompiledAccord) -> MqlLine:
+    """Where the line is, and on which side of it this lead."""
+    return MqlLine(
+        words=condition_in_words(accord.document.stages.mql),
+        holds=accord.is_mql(facts_of(lead, accord)),
+        engagement=list(accord.mql_thresholds),
+    )
+
+
 def unscored_row(row: Mapping[str, Any], accord: CompiledAccord) -> dict[str, Any]:
     """A lead that stages knows and scoring doesn't yet: nothing earned."""
     nothing = dict.fromkeys(("source", "campaign", "first_source", "first_team", "accord", "updated_at"))
@@ -71,21 +89,26 @@ def facts_of(lead: LeadItem, accord: CompiledAccord) -> dict[str, Any]:
     )
 
 
-_CLOCK_FIELDS = tuple(name for name in Clock.model_fields if name not in ("id", "working", "lagging"))
+_WORKED_OUT = ("id", "within_seconds", "hours", "stops", "working", "lagging")
+_CLOCK_FIELDS = tuple(name for name in Clock.model_fields if name not in _WORKED_OUT)
 
 
 def clock_body(row: Mapping[str, Any], accords: Accords, now: datetime) -> Clock:
     """A clock with the working of its deadline, under the accord that it started under."""
     accord = accord_of(accords, row["accord"], now)
+    rule = accord.clock_rule(row["rule"])
     return Clock(
         id=row["clock_id"],
-        working=_working(row, accord),
+        within_seconds=rule.within.total_seconds(),
+        hours=rule.hours,
+        stops=list(rule.stops),
+        working=_working(row, accord, rule),
         lagging=row["is_lagging"],
         **{name: row[name] for name in _CLOCK_FIELDS},
     )
 
 
-def _working(row: Mapping[str, Any], accord: CompiledAccord) -> list[Interval]:
+def _working(row: Mapping[str, Any], accord: CompiledAccord, rule: ClockRule) -> list[Interval]:
     pauses = [Pause(*map(datetime.fromisoformat, pause)) for pause in row["pauses"]]
-    pieces = working(accord, accord.clock_rule(row["rule"]), row["started_at"], row["deadline"], pauses)
+    pieces = working(accord, rule, row["started_at"], row["deadline"], pauses)
     return [Interval(from_=from_, to=to, counted=counted, why=why) for from_, to, counted, why in pieces]

@@ -41,6 +41,9 @@ class Clock(BaseModel):
     lagging: bool = Field(description="Whether it was announced before the line had been read to its end.")
     response_seconds: float | None = Field(description="What the stop took, in the hours that this clock counts.")
     paused_until: Instant | None
+    within_seconds: float = Field(description="How much time the accord gives, in the hours that count.")
+    hours: str = Field(description="Which hours count: business or always.")
+    stops: list[str] = Field(description="The sales actions of which the first stops it.")
     working: list[Interval]
 
 

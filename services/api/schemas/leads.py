@@ -32,6 +32,33 @@ class LeadItem(BaseModel):
     updated_at: Instant | None
 
 
+class Due(BaseModel):
+    """The promise on a lead whose deadline comes first."""
+
+    rule: str
+    state: str
+    deadline: Instant
+
+
+class ListedLead(LeadItem):
+    """A lead in a list, with what is due next."""
+
+    due: Due | None = None
+    trend: list[float] | None = Field(
+        None,
+        description="With `trend_days`: the engagement so many days ago, then a day later each, at last as of now; "
+        "worked out under the present version, from everything that is known by now.",
+    )
+
+
+class MqlLine(BaseModel):
+    """The line between marketing and sales: `stages.mql` of the accord under which this lead was scored."""
+
+    words: str = Field(examples=["engagement at least 70"])
+    holds: bool = Field(description="Whether it holds on this lead as of `as_of`.")
+    engagement: list[float] = Field(description="The numbers that it compares engagement with, ascending.")
+
+
 class Identity(BaseModel):
     """One way in which a lead is known."""
 
@@ -43,6 +70,7 @@ class Lead(LeadItem):
     """One lead, whole."""
 
     identities: list[Identity]
+    mql: MqlLine
     below_threshold_at: Instant | None
     clocks: list[Clock]
     event_id: UUID | None = Field(None, description="The action that was waited for.")

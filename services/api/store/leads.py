@@ -10,11 +10,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Select, Text, func, literal, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from services.api.model import GrantRow, Moment
+from services.api.model import RUNNING_STATES, GrantRow, Moment
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import (
     ACTIONS,
+    CLOCKS,
+    ERASURES,
     GRANTS,
     HISTORY,
     IDENTITIES,
@@ -52,7 +54,7 @@ class LeadStore:
         self._database = database
 
     async def page(self, wanted: LeadFilter, sort: Sort, keys: Keys | None, limit: int) -> Sequence[Row]:
-        """One page, each row with `sort_key`. Found in the lists' own index; what is shown is as of now."""
+        """One page, each row with `sort_key` and what is due next. Found in the lists' own index; shown as of now."""
         column, is_descending = _SORTS[sort]
         columns = [(column, is_descending), (LEAD_INDEX.c.lead_id, is_descending)]
         chosen = select(LEAD_INDEX.c.lead_id, column.label("sort_key")).where(*_conditions(wanted))
@@ -61,7 +63,9 @@ class LeadStore:
         chosen = chosen.order_by(*(column.desc() if down else column.asc() for column, down in columns))
         # The wide columns are dug out of each lead's state: only for this page's leads, then.
         page = chosen.limit(limit).cte("page")
-        statement = _lead_columns(page.c.sort_key).select_from(_JOINED.join(page, page.c.lead_id == SCORED.c.lead_id))
+        due = _next_clock(page.c.lead_id)
+        joined = _JOINED.join(page, page.c.lead_id == SCORED.c.lead_id).join(due, literal(True), isouter=True)
+        statement = _lead_columns(page.c.sort_key, *due.c).select_from(joined)
         shown = [(page.c.sort_key, is_descending), (page.c.lead_id, is_descending)]
         return await self._database.rows(
             statement.order_by(*(column.desc() if down else column.asc() for column, down in shown))
@@ -77,6 +81,10 @@ class LeadStore:
     async def is_known(self, lead_id: UUID) -> bool:
         """Whether scoring or stages holds this lead."""
         return await self.lead(lead_id) is not None or await self.staged(lead_id) is not None
+
+    async def is_erased(self, lead_id: UUID) -> bool:
+        """Whether somebody asked for this lead to be forgotten."""
+        return await self._database.row(select(ERASURES.c.lead_id).where(ERASURES.c.lead_id == lead_id)) is not None
 
     async def id_of(self, email: str) -> UUID | None:
         statement = select(IDENTITIES.c.lead_id).where(IDENTITIES.c.kind == "email", IDENTITIES.c.value == email)
@@ -150,6 +158,13 @@ def _first(value: ColumnElement[Any], where: ColumnElement[bool], order: ColumnE
 
 
 _JOINED: FromClause = SCORED.join(STAGED, STAGED.c.lead_id == SCORED.c.lead_id, isouter=True)
+
+
+def _next_clock(lead_id: ColumnElement[UUID]) -> FromClause:
+    """The running clock of a lead whose deadline comes first."""
+    columns = [CLOCKS.c[name].label(f"due_{name}") for name in ("rule", "state", "deadline")]
+    running = select(*columns).where(CLOCKS.c.lead_id == lead_id, CLOCKS.c.state.in_(RUNNING_STATES))
+    return running.order_by(CLOCKS.c.deadline, CLOCKS.c.clock_id).limit(1).lateral("due")
 
 
 def _lead_columns(*more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:

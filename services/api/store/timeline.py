@@ -1,7 +1,8 @@
 """Everything that happened to one lead, in one order: by time, then kind, then id."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -41,34 +42,34 @@ _NOT_LATER = literal_column("0", Integer)
 _IS_ESCALATED = cast(CLOCK_EVENTS.c.type == ClockEscalated.TYPE, Integer)
 
 
+class Wanted(NamedTuple):
+    """What of a lead's life, up to when (None: to the end), and whether the latest comes first."""
+
+    kinds: Sequence[Kind] = KINDS
+    until: datetime | None = None
+    is_descending: bool = False
+
+
+_ALL: Final = Wanted()
+
+
 class TimelineStore:
     """One page of a lead's life."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, lead_id: UUID, keys: Keys | None, limit: int, *, is_descending: bool = False) -> Sequence[Row]:
-        items = union_all(*_parts(lead_id)).subquery("items")
+    async def page(self, lead_id: UUID, keys: Keys | None, limit: int, wanted: Wanted = _ALL) -> Sequence[Row]:
+        items = union_all(*(part(lead_id) for kind, part in _PARTS.items() if kind in wanted.kinds)).subquery("items")
+        is_descending = wanted.is_descending
         columns = [(items.c[name], is_descending) for name in ("at", "rank", "id")]
         statement = select(items)
+        if wanted.until is not None:
+            statement = statement.where(items.c.at <= wanted.until)
         if keys is not None:
             statement = statement.where(after(columns, keys))
         order = (column.desc() if is_descending else column.asc() for column, _ in columns)
         return await self._database.rows(statement.order_by(*order).limit(limit))
-
-
-def _parts(lead_id: UUID) -> list[Select[*tuple[Any, ...]]]:
-    return [
-        _history(lead_id, "profile", "fields"),
-        _history(lead_id, "activity", "data"),
-        _rescores(lead_id),
-        _scores(lead_id),
-        _actions(lead_id),
-        _transitions(lead_id),
-        # A breach and its escalation have one time.
-        _part("clock", CLOCK_EVENTS, lead_id, CLOCK_EVENTS.c.occurred_at, CLOCK_EVENTS.c.event_id, later=_IS_ESCALATED),
-        _part("delivery", DELIVERIES, lead_id, DELIVERIES.c.created_at, DELIVERIES.c.delivery_id),
-    ]
 
 
 def _history(lead_id: UUID, kind: Kind, body: str) -> Select[*tuple[Any, ...]]:
@@ -181,3 +182,23 @@ def _object(fields: dict[str, ColumnElement[Any]]) -> ColumnElement[Any]:
 
 def _padded(number: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.lpad(cast(number, Text), 10, "0")
+
+
+def _clocks(lead_id: UUID) -> Select[*tuple[Any, ...]]:
+    # A breach and its escalation have one time.
+    at, id_ = CLOCK_EVENTS.c.occurred_at, CLOCK_EVENTS.c.event_id
+    return _part("clock", CLOCK_EVENTS, lead_id, at, id_, later=_IS_ESCALATED)
+
+
+_PARTS: Final[Mapping[Kind, Callable[[UUID], Select[*tuple[Any, ...]]]]] = {
+    "profile": lambda lead_id: _history(lead_id, "profile", "fields"),
+    "activity": lambda lead_id: _history(lead_id, "activity", "data"),
+    "rescore": _rescores,
+    "score": _scores,
+    "action": _actions,
+    "transition": _transitions,
+    "clock": _clocks,
+    "delivery": lambda lead_id: _part(
+        "delivery", DELIVERIES, lead_id, DELIVERIES.c.created_at, DELIVERIES.c.delivery_id
+    ),
+}
