@@ -2,6 +2,7 @@
 
 from starlette.routing import BaseRoute
 
+from services.api.pages.leads import Leads
 from services.api.pages.sign_in import SignIn
 from services.api.pages.site import Foundation, Site
 from services.api.pages.today import Today
@@ -10,6 +11,6 @@ from services.api.pages.today import Today
 def page_routes(foundation: Foundation, sign_in: SignIn) -> list[BaseRoute]:
     """The routes of every page, of their styles and scripts, and of the stream that keeps them alive."""
     site = Site(foundation)
-    for page in (sign_in, Today()):
+    for page in (sign_in, Today(), Leads(foundation.metrics)):
         page.register(site)
     return site.routes
