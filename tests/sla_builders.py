@@ -134,6 +134,9 @@ class Timeline:
     def snoozes(self, at: str, until: str | None, *, received: str | None = None) -> None:
         self.records(at, "snoozed", received=received, until=until and clock_time(until))
 
+    def snoozes_until(self, at: str, until: datetime) -> None:
+        self.records(at, "snoozed", until=until)
+
     def sweeps(self, at: str, *, lagging: bool = False, absent: tuple[str, ...] = ()) -> None:
         now = clock_time(at)
         assert self.lead is not None

@@ -212,13 +212,13 @@ def history_row(entry: HistoryEntry) -> tuple[Any, ...]:
 
 
 def _lead(row: Any, clocks: Iterable[Clock]) -> Lead:
-    touches = {action: datetime.fromisoformat(at) for action, at in from_json(row[8]).items()}
+    touches = {action: tuple(map(datetime.fromisoformat, times)) for action, times in from_json(row[8]).items()}
     return Lead._make((*row[:8], touches, _SNAPSHOT.decode(row[9]), _pauses(row[10]), tuple(clocks)))
 
 
 def lead_row(lead: Lead) -> tuple[Any, ...]:
     """The lead as it stands in the table: a value for each of LEAD_COLUMNS."""
-    touches = json.dumps({action: at.isoformat() for action, at in lead.touches.items()})
+    touches = json.dumps({action: [at.isoformat() for at in times] for action, times in lead.touches.items()})
     return (*lead[:8], touches, encode(lead.snapshot).decode(), _pauses_text(lead.snoozes))
 
 

@@ -141,7 +141,7 @@ class Changing:
         promise.announce(sla.ClockStarted, clock.started_at, late_start=is_late)
         promise.begin(given.received_at)
         stops = promise.terms.rule.stops
-        for touched_at in sorted(self.lead.touches[stop] for stop in stops if stop in self.lead.touches):
+        for touched_at in sorted(at for stop in stops for at in self.lead.touches.get(stop, ())):
             promise.stop(touched_at, given.received_at)
         self.keep(promise)
 

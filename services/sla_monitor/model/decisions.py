@@ -3,7 +3,7 @@
 Every announcement of a clock is made at most once, so its id can derive from the clock, its type and its level alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -19,6 +19,7 @@ from shared.events.envelope import derived_id
 from shared.events.lifecycle import AssignmentReason, LeadAssigned, SalesRecorded, Stage, StageChanged
 from shared.events.sales import Action
 
+TOUCHES_MAX: Final = 50  # remembered of a lead, of each action
 CLOSING_STAGES: Final = frozenset({Stage.RECYCLED, Stage.DISQUALIFIED, Stage.CUSTOMER})
 
 
@@ -85,8 +86,7 @@ def _record(changing: Changing, recorded: SalesRecorded, received_at: datetime) 
     if recorded.ignored is not None:
         return
     lead = changing.lead
-    latest_at = max(recorded.occurred_at, lead.touches.get(recorded.action, recorded.occurred_at))
-    changing.lead = lead._replace(touches={**lead.touches, str(recorded.action): latest_at})
+    changing.lead = lead._replace(touches=_with(lead.touches, recorded.action, recorded.occurred_at))
     changing.stop(recorded, received_at)
     if recorded.action is Action.SNOOZED:
         _snooze(changing, recorded, received_at)
@@ -96,9 +96,18 @@ def _record(changing: Changing, recorded: SalesRecorded, received_at: datetime) 
         changing.touch(recorded.occurred_at, received_at)
 
 
+def _with(
+    touches: Mapping[str, tuple[datetime, ...]], action: Action, at: datetime
+) -> Mapping[str, tuple[datetime, ...]]:
+    """With one more. Those that are pushed out are the oldest: they could matter only to an entry, or to a snooze, from
+    before them that is heard of after so many later ones."""
+    times = sorted((*touches.get(action, ()), at))[-TOUCHES_MAX:]
+    return {**touches, str(action): tuple(times)}
+
+
 def _snooze(changing: Changing, recorded: SalesRecorded, received_at: datetime) -> None:
     lead = changing.lead
-    pause = pause_of(recorded.occurred_at, recorded.until, lead.touches.get(Action.CONTACTED))
+    pause = pause_of(recorded.occurred_at, recorded.until, lead.touches.get(Action.CONTACTED, ()))
     if pause is None:
         return
     changing.lead = lead._replace(snoozes=latest((*lead.snoozes, pause)))

@@ -5,22 +5,24 @@ all of them. One without a time pauses nothing.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.agreement.clocks import Pause, joined
 
 SNOOZES_MAX: Final = 100  # of a clock, and remembered of a lead
+# Many a CRM says 9999-12-31 for "until further notice". No calendar counts past the year 9998, and no snooze lasts
+# longer than this: so every promise has a deadline.
+FOREVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 Pauses = tuple[Pause, ...]
 
 
-def pause_of(snoozed_at: datetime, until: datetime | None, touched_at: datetime | None) -> Pause | None:
-    """The span of a snooze; `touched_at` is the lead's latest touch, which may have been heard of first."""
+def pause_of(snoozed_at: datetime, until: datetime | None, touches: Sequence[datetime] = ()) -> Pause | None:
+    """The span of a snooze; `touches` are the lead's, of which the next one may have been heard of first."""
     if until is None:
         return None
-    if touched_at is not None and touched_at > snoozed_at:
-        until = min(until, touched_at)
+    until = min((until, FOREVER, *(at for at in touches if at > snoozed_at)))
     return Pause(snoozed_at, until) if snoozed_at < until else None
 
 

@@ -70,10 +70,10 @@ class Clock(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """One lead as sla_monitor knows it. `touches` is the latest `occurred_at` of each recorded action: a touch may be
-    read before the entry whose clock it stops. `snoozes` are its latest ones, as far as no touch ended them. `inputs`
-    counts the history; `after` is the last number of stages' events seen. `clocks` are the unsettled ones and those
-    touched since the lead was loaded."""
+    """One lead as sla_monitor knows it. `touches` are the latest `occurred_at`s of each recorded action, in order: one
+    may be read before the entry whose clock it stops, or before the snooze that it ends. `snoozes` are its latest ones,
+    as far as no touch ended them. `inputs` counts the history; `after` is the last number of stages' events seen.
+    `clocks` are the unsettled ones and those touched since the lead was loaded."""
 
     lead_id: UUID
     entry: int = 0
@@ -83,7 +83,7 @@ class Lead(NamedTuple):
     accord: int | None = None
     inputs: int = 0
     after: int | None = None
-    touches: Mapping[str, datetime] = {}
+    touches: Mapping[str, tuple[datetime, ...]] = {}
     snapshot: LeadSnapshot = LeadSnapshot()
     snoozes: tuple[Pause, ...] = ()
     clocks: tuple[Clock, ...] = ()

@@ -110,6 +110,19 @@ def test_a_touch_that_is_read_before_the_entry_it_answers_still_meets_its_clock(
     assert line.said() == ["10:00 started", "10:00 met"]
 
 
+def test_of_several_touches_that_are_read_before_the_entry_the_first_one_counts() -> None:
+    line = Timeline()
+    for at in ("9:59", "10:40", "10:05", "11:30"):
+        line.records(at)
+    line.enters("mql", "10:00", received="11:31")
+    assert line.said() == ["10:00 started"]  # its deadline was over when its start was heard of
+    late = Timeline()
+    for at in ("9:59", "10:40", "10:05"):
+        late.records(at)
+    late.enters("mql", "10:00", received="10:45")
+    assert late.said() == ["10:00 started", "10:05 met"]
+
+
 def test_only_clocks_whose_condition_holds_start() -> None:
     line = Timeline()
     line.enters("mql", "10:00", grade="C")

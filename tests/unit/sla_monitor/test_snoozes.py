@@ -1,13 +1,14 @@
 """Clocks that stand still while their lead is snoozed (ACCORD.md "Clocks": `pauses_while`)."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sla_builders import ACCORD_TEXT, Timeline, clock_time
 
-from services.sla_monitor.model.snoozes import SNOOZES_MAX
+from services.sla_monitor.model.decisions import TOUCHES_MAX
+from services.sla_monitor.model.snoozes import FOREVER, SNOOZES_MAX
 from services.sla_monitor.model.states import ClockState
 from shared.agreement.clocks import Pause, working
 from shared.agreement.compiled import compile_accord
@@ -104,6 +105,38 @@ def test_a_touch_that_is_heard_of_first_ends_it_too() -> None:
     line.snoozes("10:30", "13:00", received="11:10")
     assert line.clock(DEAL).deadline == clock_time("12:30")
     assert line.said(DEAL) == ["10:00 started", "10:30 paused 1", "11:00 resumed 1"]
+
+
+def test_of_several_touches_that_are_heard_of_first_the_next_one_ends_it() -> None:
+    line = deal()
+    for at in ("10:20", "11:00", "11:40"):
+        line.records(at)
+    line.snoozes("10:30", "13:00", received="11:50")
+    assert line.clock(DEAL).deadline == clock_time("12:30")
+    assert line.said(DEAL) == ["10:00 started", "10:30 paused 1", "11:00 resumed 1"]
+
+
+def test_only_so_many_touches_are_remembered_the_latest_of_them() -> None:
+    line = deal()
+    for _ in range(TOUCHES_MAX):
+        line.records("10:40")
+    line.records("10:35", "note")
+    line.records("10:31")
+    assert line.lead is not None
+    assert line.lead.touches == {"contacted": (clock_time("10:40"),) * TOUCHES_MAX, "note": (clock_time("10:35"),)}
+
+
+@pytest.mark.parametrize("hours", ["always", "business"])
+def test_a_snooze_until_further_notice_lasts_until_the_next_touch(hours: str) -> None:
+    line = Timeline(ACCORD_TEXT.replace("within: 2h\n      hours: always", f"within: 2h\n      hours: {hours}"))
+    line.enters("sql", "10:00")
+    line.snoozes_until("10:30", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert line.clock(DEAL).state is ClockState.PAUSED
+    assert line.clock(DEAL).deadline > FOREVER
+    line.records("11:00")
+    assert line.clock(DEAL).deadline == clock_time("12:30")
+    line.sweeps("12:30")
+    assert line.said(DEAL)[-2:] == ["12:30 breached", "12:30 escalated 1"]
 
 
 def test_a_touch_that_is_heard_of_late_moves_the_deadline_back() -> None:
