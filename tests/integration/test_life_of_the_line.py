@@ -3,7 +3,7 @@ its runner, on a real log and a clock that stands still between steps. Activitie
 out of order; owners who come and go; machines that fail in mid-step, die, or go on although another has taken over. In
 the end everything is worked out again by the slow references of tests/, and by `accord audit`.
 
-ACCORD_TEST_LIVES is how many lives are lived (default 24, about 30 s of CPU)."""
+ACCORD_TEST_LIVES is how many lives are lived (default 16, about 25 s of CPU)."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ from shared.events.activity import Activity, ProfileUpdated
 from shared.events.base import Payload
 from shared.events.sales import Action
 
-LIVES: Final = int(os.environ.get("ACCORD_TEST_LIVES", "24"))
+LIVES: Final = int(os.environ.get("ACCORD_TEST_LIVES", "16"))
 STEPS: Final = 45
 SETTLED_MINUTES_MAX: Final = 600
 # When it is over, what still runs runs out: two rounds of escalations.
