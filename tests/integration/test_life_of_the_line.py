@@ -1,9 +1,7 @@
 """Leads' lives through the real services: scoring, stages and sla_monitor, wired as a process wires them, each behind
-its runner, on a real log and a clock that stands still between steps. Activities and actions at random, late, twice,
-out of order; owners who come and go; machines that fail in mid-step, die, or go on although another has taken over. In
-the end everything is worked out again by the slow references of tests/, and by `accord audit`.
-
-ACCORD_TEST_LIVES is how many lives are lived (default 16, about 25 s of CPU)."""
+its runner, on a real log. Things happen at random, late, twice, out of order; machines fail in mid-step, die, or go on
+although another has taken over. In the end the slow references of tests/ and `accord audit` work it all out again.
+ACCORD_TEST_LIVES is how many lives are lived (by default 16, about 25 s of CPU)."""
 
 import asyncio
 import os
