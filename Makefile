@@ -46,9 +46,9 @@ check: $(STAMP)  ## Lint, format, types, import contracts, tidiness, documentati
 schemas: $(STAMP)  ## Write schemas of events, AsyncAPI, OpenAPI and the authorisation matrix into docs
 	@$(VENV)/bin/python -m services.reference.main
 
-bench: $(STAMP)  ## Measure the line in Postgres and on Kafka, and scoring (ARGS=--rivals: the line and other frameworks)
+bench: $(STAMP)  ## Measure the line in Postgres and on Kafka, scoring, deliveries, streams (ARGS=--rivals: the line and other frameworks)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
-	@$(if $(ARGS),,$(VENV)/bin/python -m benchmarks.scoring)
+	@$(if $(ARGS),,for part in scoring deliveries stream_readers; do $(VENV)/bin/python -m benchmarks.$$part; done)
 
 bench-large: $(STAMP)  ## A million leads in .bench/large (made once), and what each call of the api takes on them (ARGS="--leads 20000")
 	@$(VENV)/bin/python -m benchmarks.large $(ARGS)

@@ -31,6 +31,7 @@ from benchmarks.report import (
     line_result,
     recovery_result,
     soak_result,
+    told_result,
     webhooks_result,
 )
 from benchmarks.rivals_venv import rivals_bin
@@ -39,6 +40,7 @@ from benchmarks.run_apart import measure_contest, measure_recovery
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.surroundings import surroundings
 from benchmarks.tables import print_result
+from benchmarks.told import measure_told
 from benchmarks.webhooks import measure as measure_webhooks
 from benchmarks.webhooks import sites, soak
 from deploy.kafka.jars import KafkaUnusable, find_kafka
@@ -47,7 +49,7 @@ from shared.errors import AccordError
 from shared.telemetry.logging import configure_logging
 
 PROFILE_LINES = 25
-PARTS = ("line", "webhooks", "recovery", "clocks", "rivals")
+PARTS = ("line", "webhooks", "told", "recovery", "clocks", "rivals")
 
 
 def main() -> None:
@@ -88,6 +90,8 @@ class Bench:
                 found.append(self._line(postgres, has_kafka=has_kafka))
             if "webhooks" in parts:
                 found.append(self._webhooks(postgres))
+            if "told" in parts:
+                found.append(self._told(postgres))
             if has_kafka and "recovery" in parts:
                 found.append(self._recovery(postgres))
             if "clocks" in parts:
@@ -113,6 +117,12 @@ class Bench:
                 bare, ingest, events=self._scale.webhooks, rounds=self._scale.rounds, tell=self._tell
             )
             return webhooks_result(uvloop.run(measuring))
+
+    def _told(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
+        with running_house(postgres, self._data / "told", self._out / "told.log") as house:
+            found = uvloop.run(measure_told(house, self._scale))
+        self._tell(f"told of {found.samples} qualified leads, p99 {found.qualified['p99_ms']} ms after their webhook")
+        return told_result(found)
 
     def soak(self, minutes: float) -> dict[str, Any]:
         """Webhooks for so long; what ingest's process held meanwhile."""

@@ -32,12 +32,13 @@ _READY_SECONDS = 60
 
 @dataclass(frozen=True)
 class House:
-    """The running processes, and the key to post with. `broker` is None where the log lies in Postgres."""
+    """The running processes, and keys to post and to set up with. `broker` is None where the log lies in Postgres."""
 
     accord_pid: int
     postgres_pid: int
     database_url: str
     target: Target
+    admin: Target
     broker: Broker | None = None
 
     @property
@@ -68,15 +69,19 @@ def running_house(
     folder.mkdir()
     admin_key = f"acc_bench_{secrets.token_urlsafe(24)}"
     database_url = new_database(postgres, f"bench_{folder.name}")
-    target = Target(_HOST, free_port(), admin_key)
+    admin = Target(_HOST, free_port(), admin_key)
     module = ("benchmarks.profiled", str(profile)) if profile else ("services.cli",)
-    command = [sys.executable, "-m", *module, "up", "--data", str(folder), "--port", str(target.port)]
-    environment = {"ACCORD_ADMIN_KEY": admin_key, **where(database_url, broker)}
+    command = [sys.executable, "-m", *module, "up", "--data", str(folder), "--port", str(admin.port)]
+    environment = {
+        "ACCORD_ADMIN_KEY": admin_key,
+        "ACCORD_DELIVERY_ALLOWED_NETWORKS": "127.0.0.0/8",
+        **where(database_url, broker),
+    }
     with Child(command, log, environment) as accord:
-        wait_until_ready(accord, target)
-        key = _call(target, "POST", "/v1/keys", {"name": "bench", "role": "marketing", "scopes": ["events:write"]})
-        target = Target(_HOST, target.port, json.loads(key)["key"])
-        yield House(accord.pid, postgres.pid, database_url, target, broker)
+        wait_until_ready(accord, admin)
+        key = call(admin, "POST", "/v1/keys", {"name": "bench", "role": "marketing", "scopes": ["events:write"]})
+        target = Target(_HOST, admin.port, json.loads(key)["key"])
+        yield House(accord.pid, postgres.pid, database_url, target, admin, broker)
 
 
 def where(database_url: str, broker: Broker | None) -> Mapping[str, str]:
@@ -86,7 +91,7 @@ def where(database_url: str, broker: Broker | None) -> Mapping[str, str]:
 
 def metrics_text(target: Target) -> str:
     """What /metrics says now."""
-    return _call(target, "GET", "/metrics", None).decode()
+    return call(target, "GET", "/metrics", None).decode()
 
 
 def wait_until_ready(accord: Child, target: Target) -> None:
@@ -94,7 +99,7 @@ def wait_until_ready(accord: Child, target: Target) -> None:
     while time.monotonic() < deadline:
         accord.check()
         try:
-            _call(target, "GET", "/readyz", None)
+            call(target, "GET", "/readyz", None)
         except (OSError, Broken):
             time.sleep(0.1)
         else:
@@ -102,7 +107,8 @@ def wait_until_ready(accord: Child, target: Target) -> None:
     raise Broken(f"accord up was not ready within {_READY_SECONDS} s: {accord.said()}")
 
 
-def _call(target: Target, method: str, path: str, body: dict[str, Any] | None) -> bytes:
+def call(target: Target, method: str, path: str, body: dict[str, Any] | None) -> bytes:
+    """The body of the answer. Raises Broken when it isn't 2xx."""
     headers = {"Authorization": f"Bearer {target.key}", "Content-Type": "application/json"}
     connection = http.client.HTTPConnection(target.host, target.port, timeout=10)
     try:

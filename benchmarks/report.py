@@ -23,6 +23,7 @@ QUALIFIED_P99_MS_MAX = {"on_postgres": 30, "on_kafka": 80}
 TIMES_BEST_RIVAL_MIN = 3
 WEBHOOK_CPU_TIMES_BARE_MAX = 2.5
 BATCHES_TIMES_SINGLES_MIN = 6
+TOLD_P99_MS_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,12 @@ def clocks_result(found: Clocks) -> Result:
             _target("deadlines/s of a month's and a year's span on one core", slowest, 50_000),
         ],
     }
+
+
+def told_result(found: Latency) -> Result:
+    """A webhook in to a webhook out, which holds the way from qualified to received."""
+    p99 = found.qualified["p99_ms"]
+    return {"told": asdict(found), "targets": [_target("qualified to webhook, p99 ms", p99, below=TOLD_P99_MS_MAX)]}
 
 
 def contest_result(turns: Sequence[Turn]) -> Result:

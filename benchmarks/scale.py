@@ -14,6 +14,7 @@ class Scale:
     per_second: float
     seconds: float
     warm_up_seconds: float
+    told_per_second: float
     burst_events: int
     recovery_per_second: float
     session_timeout: int
@@ -32,6 +33,7 @@ FULL = Scale(
     per_second=300,
     seconds=20,
     warm_up_seconds=4,
+    told_per_second=100,
     burst_events=100_000,
     recovery_per_second=1_000,
     session_timeout=10,
@@ -49,6 +51,7 @@ QUICK = Scale(
     per_second=100,
     seconds=4,
     warm_up_seconds=1,
+    told_per_second=20,
     burst_events=5_000,
     recovery_per_second=200,
     session_timeout=6,

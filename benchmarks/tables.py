@@ -32,11 +32,15 @@ def print_result(console: Console, result: Result) -> None:
 def _tables(result: Result) -> Iterator[Table]:
     if "lines" in result:
         yield _rates(result)
-        yield from (_latency(house, found) for house, found in result["latency"].items())
+        yield from (_latency(_HOUSES[house], found) for house, found in result["latency"].items())
     if result.get("burst"):
         yield _burst(result["burst"])
     if "webhooks" in result:
         yield _webhooks(result["webhooks"])
+    if "told" in result:
+        yield _latency(
+            "webhook to webhook", result["told"], qualified="webhook to its lead's webhook, read by its receiver"
+        )
     if "recovery" in result:
         yield _recovery(result["recovery"])
     if "clocks" in result:
@@ -81,15 +85,15 @@ def _contest(contest: Result) -> Table:
     return table
 
 
-def _latency(house: str, found: Result) -> Table:
+def _latency(where: str, found: Result, *, qualified: str = "webhook to qualified, committed and read") -> Table:
     title = (
-        f"Latency {_HOUSES[house]} at {found['per_second']:.0f} posts/s "
+        f"Latency {where} at {found['per_second']:.0f} posts/s "
         f"({found['samples']} leads qualified by {found['posts']} posts)"
     )
     table = Table("ms", "p50", "p90", "p99", "max", title=title)
     names = {
-        "qualified": "webhook to qualified, committed and read",
-        "accord_says": "the same, by Accord's own histogram",
+        "qualified": qualified,
+        "accord_says": "webhook to qualified, by Accord's own histogram",
         "answer": "webhook to 202",
         "late": "of which: generator late",
     }
