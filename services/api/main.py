@@ -7,6 +7,7 @@ from services.api.pages.rooms import page_routes
 from services.api.pages.sessions import Sessions
 from services.api.pages.sign_in import SignIn
 from services.api.pages.site import Foundation
+from services.api.routes.accord_checks import AccordCheckRoutes
 from services.api.routes.accord_steps import AccordStepRoutes
 from services.api.routes.accords import AccordRoutes
 from services.api.routes.actions import ActionRoutes
@@ -82,6 +83,7 @@ def wire(resources: Resources) -> Service:
         ActionRoutes(parts, reader),
         ClockRoutes(parts, AttainmentStore(Database(resources.engine))),
         AccordRoutes(parts),
+        AccordCheckRoutes(parts),
         AccordStepRoutes(parts),
         SourceRoutes(parts, sources, resources.secret_box, resources.source_kinds),
         SourceEventRoutes(parts, sources, resources.secret_box),

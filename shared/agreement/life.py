@@ -92,7 +92,7 @@ def sign(
     version: Version, person: Person, effective_at: datetime | None, *, shelf: Shelf, now: datetime
 ) -> Signing | Refusal:
     """What this person's signature does now. The time given last counts; without any, the earliest there is."""
-    refusal = _refuse_signer(version, person)
+    refusal = refuse_signer(version, person)
     if refusal is not None:
         return refusal
     is_second = bool(version.signed_by)
@@ -116,7 +116,8 @@ def refuse_withdrawal(version: Version, person: Person) -> Refusal | None:
     return None
 
 
-def _refuse_signer(version: Version, person: Person) -> Refusal | None:
+def refuse_signer(version: Version, person: Person) -> Refusal | None:
+    """Why this person can't sign the version, whatever time they give; None if they can."""
     if version.state != "proposed":
         return _not_proposed(version, "signed")
     if person.role not in SIDES:

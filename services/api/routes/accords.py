@@ -139,11 +139,12 @@ async def difference_of(before: Mapping[str, Any] | None, after: Mapping[str, An
     """What changes between two rows; None without a version to compare with. Reading big documents blocks nobody."""
     if before is None:
         return None
-    changes = await asyncio.to_thread(_changes, before["document"], after["document"])
+    changes = await asyncio.to_thread(changes_of, before["document"], after["document"])
     return DifferenceBody(from_version=before["version"], to_version=after["version"], changes=changes)
 
 
-def _changes(before: Any, after: Any) -> list[ChangeBody]:
+def changes_of(before: Any, after: Any) -> list[ChangeBody]:
+    """What the second document does differently from the first, both valid."""
     found = differences(read_accord(before), read_accord(after))
     return [ChangeBody(path=change.path, words=change.words) for change in found]
 

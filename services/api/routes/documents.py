@@ -33,10 +33,12 @@ class Loaded(NamedTuple):
     not_yet_executed: list[str]
 
 
-async def read_proposal(request: Request, parts: Parts) -> tuple[tuple[Loaded, datetime | None], bytes]:
+async def read_proposal(
+    request: Request, parts: Parts, *, is_trial: bool = False
+) -> tuple[tuple[Loaded, datetime | None], bytes]:
     """The document and its wanted time of effect, and the body's bytes. Raises Problem 413, 415 or 422.
 
-    A document is read in a thread: a big one takes seconds, and other calls go on.
+    A document is read in a thread: a big one takes seconds, and other calls go on. Mistakes in a trial are no refusals.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in _YAML:
@@ -51,7 +53,8 @@ async def read_proposal(request: Request, parts: Parts) -> tuple[tuple[Loaded, d
     try:
         return (await asyncio.to_thread(_load, text), effective_at), raw
     except InvalidAccord as error:
-        parts.metrics.accord_refusals.labels("invalid_document").inc()
+        if not is_trial:
+            parts.metrics.accord_refusals.labels("invalid_document").inc()
         raise _refused(error, has_lines=has_lines) from None
 
 

@@ -22,6 +22,7 @@ SCOPES: Final[dict[tuple[str, str], str]] = {
     ("GET", "/v1/accords/{version}"): "accords:read or accord:propose or accord:sign",
     ("GET", "/v1/accords/{version}/difference"): "accords:read or accord:propose or accord:sign",
     ("POST", "/v1/accords"): "accord:propose",
+    ("POST", "/v1/accords/checks"): "accord:propose",
     ("POST", "/v1/accords/{version}/signatures"): "accord:sign",
     ("POST", "/v1/accords/{version}/withdrawal"): "accord:propose or accord:sign",
     ("GET", "/v1/sources"): "sources:read",

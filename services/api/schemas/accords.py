@@ -101,6 +101,17 @@ class ProposedBody(AccordItem):
     not_yet_executed: list[str] = Field(description="What it agrees on and this release only validates.")
 
 
+class CheckedBody(BaseModel):
+    """What proposing this document would say. Nothing is kept of it."""
+
+    sha256: str
+    warnings: list[str] = Field(description="What is allowed in this document, and likely a slip.")
+    not_yet_executed: list[str] = Field(description="What it agrees on and this release only validates.")
+    compared_with: int = Field(description="The newest version that both sides have signed.")
+    changes: list[ChangeBody] = Field(description="What it would do differently; empty if only the writing differs.")
+    refusal: str | None = Field(description="Why it can't be proposed as things stand; null if it can.")
+
+
 EXAMPLE: Final[dict[str, Any]] = {
     "version": 2,
     "state": "scheduled",

@@ -41,7 +41,7 @@ async def take_turn(connection: AsyncConnection) -> None:
 
 
 async def shelf(connection: AsyncConnection) -> Shelf:
-    """What is on file. Call it after `take_turn`."""
+    """What is on file. A step calls it after `take_turn`; without it, it is what was so just now."""
     proposed = await connection.execute(select(ACCORDS.c.version).where(ACCORDS.c.state == "proposed"))
     joined = ACCORDS.join(PUBLISHED_ACCORDS, ACCORDS.c.version == PUBLISHED_ACCORDS.c.version)
     columns = (ACCORDS.c.version, ACCORDS.c.effective_at, ACCORDS.c.sha256)
