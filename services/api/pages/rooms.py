@@ -2,7 +2,9 @@
 
 from starlette.routing import BaseRoute
 
+from services.api.pages.accord import AccordPages
 from services.api.pages.leads import Leads
+from services.api.pages.propose import ProposePage
 from services.api.pages.sign_in import SignIn
 from services.api.pages.site import Foundation, Site
 from services.api.pages.today import Today
@@ -11,6 +13,6 @@ from services.api.pages.today import Today
 def page_routes(foundation: Foundation, sign_in: SignIn) -> list[BaseRoute]:
     """The routes of every page, of their styles and scripts, and of the stream that keeps them alive."""
     site = Site(foundation)
-    for page in (sign_in, Today(), Leads(foundation.metrics)):
+    for page in (sign_in, Today(), Leads(foundation.metrics), ProposePage(), AccordPages()):
         page.register(site)
     return site.routes

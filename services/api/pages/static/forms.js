@@ -10,7 +10,7 @@ export function forms() {
     const fields = new URLSearchParams(new FormData(form, button));
     if (button) button.disabled = true;
     try {
-      const answer = await fetch(button?.formAction || form.action, { method: "POST", body: fields, headers: { Accept: "text/html" } });
+      const answer = await fetch(button?.hasAttribute("formaction") ? button.formAction : form.action, { method: "POST", body: fields, headers: { Accept: "text/html" } });
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
       if (answer.redirected) history.replaceState(null, "", answer.url);
       swap(await answer.text(), { all: true });
