@@ -15,6 +15,9 @@ Theme = Literal["light", "dark"]
 PAGES = {
     "sign-in": "/sign-in",
     "today": "/",
+    "accord": "/accord",
+    "version": "/accord/1",
+    "propose": "/accord/propose",
 }
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
