@@ -1,9 +1,6 @@
-// Versions of the accord are no events of the stream. While one is on its way the page looks again every second, so that
-// one side sees the other sign; otherwise now and then.
+// Versions of the accord are no events of the stream. A region that waits for one says after how many seconds it wants to
+// be looked at again, so that one side sees the other sign.
 import { swap } from "./page.js";
-
-const SOON_MS = 1_000;
-const LATER_MS = 5_000;
 
 async function look() {
   if (!document.hidden) {
@@ -18,8 +15,8 @@ async function look() {
 }
 
 function later() {
-  const again = document.querySelector("[data-again]")?.dataset.again;
-  setTimeout(look, again === "soon" ? SOON_MS : LATER_MS);
+  const region = document.querySelector("[data-again]");
+  if (region) setTimeout(look, 1_000 * Number(region.dataset.again));
 }
 
 later();
