@@ -74,6 +74,7 @@ class ConfiguredBook:
         self._box = box
         self._clock = clock
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._under_way: dict[str, asyncio.Future[SourceConfig | None]] = {}
         self._by_secret: dict[bytes, SourceConfig] = {}
         self._kind_read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -84,7 +85,12 @@ class ConfiguredBook:
         now = asyncio.get_running_loop().time()
         if held is not None and now - held.read_at < REFRESH_SECONDS:
             return held.config
-        return await self._read_one(source_id, held)
+        # A busy source's requests share the look of the first of them.
+        reading = self._under_way.get(source_id)
+        if reading is None:
+            reading = self._under_way[source_id] = asyncio.ensure_future(self._read_one(source_id, held))
+            reading.add_done_callback(lambda _: self._under_way.pop(source_id))
+        return await asyncio.shield(reading)
 
     async def newer(self, config: SourceConfig) -> SourceConfig | None:
         """The source if it is another than this now, as it is when its secret was just rotated; else None. Raises

@@ -54,8 +54,9 @@ def derived_id(cause: UUID, type: str, discriminator: str = "") -> UUID:
 
 def named_id(namespace: UUID, name: str) -> UUID:
     """uuid5 as RFC 9562 defines it, without the checks of uuid.UUID: every event of the line has such an id."""
-    digest = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16], "big") & _ID_BITS | _VERSION_5
+    hashed = _NOTHING_HASHED.copy()
+    hashed.update(namespace.int.to_bytes(16, "big") + name.encode())
+    number = int.from_bytes(hashed.digest()[:16], "big") & _ID_BITS | _VERSION_5
     id = _new(UUID)
     _set(id, "int", number)
     _set(id, "is_safe", SafeUUID.unknown)
@@ -63,5 +64,7 @@ def named_id(namespace: UUID, name: str) -> UUID:
 
 
 _new, _set = object.__new__, object.__setattr__
+# To copy it takes half the time of making one.
+_NOTHING_HASHED = sha1(usedforsecurity=False)
 _VERSION_5 = 5 << 76 | 0b10 << 62  # version and variant
 _ID_BITS = ~(0xF << 76 | 0b11 << 62)

@@ -40,7 +40,12 @@ def murmur2(data: bytes) -> int:
     return h ^ (h >> 15)
 
 
-@lru_cache(maxsize=262_144)
 def partition_of(key: UUID, partitions: int) -> int:
     """The partition of a lead: the same on both carriers, and the one that any Kafka producer would choose."""
-    return (murmur2(str(key).encode()) & 0x7FFFFFFF) % partitions
+    return _partition_of(key.int, partitions)
+
+
+# By the number of a key: to hash and to compare UUIDs themselves is Python, and every event of the line has a key.
+@lru_cache(maxsize=262_144)
+def _partition_of(key: int, partitions: int) -> int:
+    return (murmur2(str(UUID(int=key)).encode()) & 0x7FFFFFFF) % partitions

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared.http.problems import Unforeseen
+from shared.http.problems import answer_to
 from shared.http.trace import Traceparent
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -27,7 +27,7 @@ class Direct:
         for route in routes:
             head, _, last = route.path.rpartition("/")
             name = last[1:-1] if last.startswith("{") else None
-            called = Traceparent(Unforeseen(_called(route, name)))
+            called = Traceparent(_called(route, name))
             for method in route.methods or ():
                 if name is None:
                     self._apps[method, route.path] = called
@@ -49,7 +49,10 @@ def _called(route: Route, parameter: str | None) -> ASGIApp:
         if parameter is not None:
             scope["path_params"] = {parameter: scope["path"].rpartition("/")[2]}
             scope["route"] = route
-        response = await endpoint(Request(scope, receive, send))
+        try:
+            response = await endpoint(Request(scope, receive, send))
+        except Exception as error:
+            response = answer_to(error, scope)
         await response(scope, receive, send)
 
     return app

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from shared.http.one_write import OneWrite
 
 CONNECTIONS_MAX: Final = 5_000  # most of them readers of the stream, who are nearly idle
 HEAD_BYTES_MAX: Final = 32 * 1024
@@ -65,6 +68,10 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._grow(len(name) + len(value))
         super().on_header(name, value)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.transport = OneWrite(cycle, self.transport)  # type: ignore[arg-type,assignment]
+        super()._start_asgi_task(cycle, app)
 
     def on_headers_complete(self) -> None:
         self._head_began = None

@@ -48,8 +48,10 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int, on_limit:
         if size > bytes_max:
             await body.drop()
             raise _too_large(bytes_max, on_limit)
+        if body.is_over and not chunks:
+            return chunk
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return b"".join(chunks)
 
 
 class _Body:
@@ -99,14 +101,14 @@ class RateLimiter:
 
         More tokens than the burst are granted to a full bucket, which then owes them.
         """
-        now = self._monotonic()
-        held, at = self._buckets.pop(key, (self._burst, now))
-        held = min(self._burst, held + (now - at) * self._per_second)
-        missing = min(float(tokens), self._burst) - held
-        self._buckets[key] = (held if missing > 0 else held - tokens, now)
-        if len(self._buckets) > self._keys_max:
-            self._buckets.popitem(last=False)
-        return max(0.0, missing / self._per_second)
+        now, burst, buckets = self._monotonic(), self._burst, self._buckets
+        held, at = buckets.pop(key, (burst, now))
+        held = min(burst, held + (now - at) * self._per_second)
+        missing = (tokens if tokens < burst else burst) - held
+        buckets[key] = (held if missing > 0 else held - tokens, now)
+        if len(buckets) > self._keys_max:
+            buckets.popitem(last=False)
+        return missing / self._per_second if missing > 0 else 0.0
 
     def require(self, key: str, tokens: int = 1) -> None:
         """Takes tokens. Raises Problem 429 with Retry-After when there are too few."""

@@ -171,15 +171,21 @@ class Unforeseen:
         try:
             await self._app(scope, receive, watch)
         except Exception as error:
-            problem = problem_of(error)
-            if problem is None:
-                logger.error("request_failed", method=scope["method"], **describe_error(error))
-                problem = Problem(500, "Internal error", "The error was logged.")
-            elif problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                logger.warning("request_refused", status=problem.status, **describe_error(error))
+            response = answer_to(error, scope)
             if has_started:
                 raise ConnectionError("the response had begun; the connection is cut") from None
-            await problem_response(problem, scope["path"])(scope, receive, send)
+            await response(scope, receive, send)
+
+
+def answer_to(error: Exception, scope: Scope) -> Response:
+    """The answer to a request that ended so; what nobody foresaw is logged."""
+    problem = problem_of(error)
+    if problem is None:
+        logger.error("request_failed", method=scope["method"], **describe_error(error))
+        problem = Problem(500, "Internal error", "The error was logged.")
+    elif problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.warning("request_refused", status=problem.status, **describe_error(error))
+    return problem_response(problem, scope["path"])
 
 
 async def _answer(request: Request, error: Exception) -> Response:

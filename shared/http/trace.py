@@ -8,8 +8,13 @@ from shared.telemetry.tracing import trace_id, valid_traceparent
 
 def traceparent_of(scope: Scope) -> str | None:
     """The request's `traceparent`, None if it has none or none that is valid."""
-    sent = [value for name, value in scope["headers"] if name == b"traceparent"]
-    return valid_traceparent(sent[0].decode("latin-1")) if len(sent) == 1 else None
+    sent: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"traceparent":
+            if sent is not None:
+                return None
+            sent = value
+    return valid_traceparent(sent.decode("latin-1")) if sent is not None else None
 
 
 class Traceparent:

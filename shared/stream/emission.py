@@ -49,5 +49,7 @@ class Emission:
 
 
 def event_columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
-    """The events' fields as columns, in the order of Event."""
-    return list(zip(*[event for _, event in outgoing], strict=True))
+    """The events' fields as columns, in the order of Event. One without a value is empty: `unnest` makes it as long as
+    the others, and nothing of it is sent."""
+    columns = list(zip(*[event for _, event in outgoing], strict=True))
+    return [() if column.count(None) == len(outgoing) else column for column in columns]

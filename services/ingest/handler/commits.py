@@ -1,6 +1,6 @@
 """One group commit of ingest: drop what was seen, find or make the leads, write the events (DESIGN.md idea 2)."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -25,6 +25,7 @@ class Identities(Protocol):
     async def find(self, connection: Any, identifiers: Iterable[Identifier]) -> dict[Identifier, Known]: ...
     def see_all(self, ids: Iterable[UUID], received_at: datetime) -> Write: ...
     def claim_emails(self, emails: Mapping[str, UUID]) -> Write: ...
+    def remember(self, emails: Mapping[str, UUID]) -> None: ...
     def write(self, rows: Sequence[tuple[str, str, UUID, bool]]) -> Write: ...
     def keep(self, receipts: Sequence[Receipt]) -> Write: ...
     async def tie(self, connection: Any, lead_ids: Iterable[UUID]) -> None: ...
@@ -75,21 +76,29 @@ class IngestHandler:
             before = len(fresh)
             repeated: list[UUID] = []
             for event in submission.events:
-                if event.id in unseen:
-                    unseen.discard(event.id)
-                    fresh.append((event, submission.traceparent))
-                else:
+                try:
+                    unseen.remove(event.id)
+                except KeyError:
                     repeated.append(event.id)
+                else:
+                    fresh.append((event, submission.traceparent))
             outcomes.append(Outcome(len(fresh) - before, repeated, strangers))
         if receipts := [one.receipt for one in submissions if one.receipt is not None]:
             writes.append(self._store.keep(receipts))
         if not fresh:
             transaction.add(*writes)
+            transaction.on_commit(lambda: self._count(outcomes, 0))
             return (), outcomes
         resolution = await self._resolve(transaction, [event for event, _ in fresh], writes)
-        transaction.on_commit(lambda: self._metrics.leads.inc(len(resolution.fresh)))
+        transaction.on_commit(lambda: self._count(outcomes, len(resolution.fresh)))
+        return _outgoing(fresh, resolution), outcomes
+
+    def _count(self, outcomes: Sequence[Outcome], leads: int) -> None:
+        """Once for all requests of a commit."""
+        self._metrics.accepted.inc(sum(outcome.accepted for outcome in outcomes))
+        self._metrics.duplicates.inc(sum(len(outcome.repeated) for outcome in outcomes))
+        self._metrics.leads.inc(leads)
         self._metrics.identities_cached.set(self._store.cached)
-        return list(_outgoing(fresh, resolution)), outcomes
 
     async def _without_strangers(
         self, transaction: Transaction, submissions: Sequence[Submission]
@@ -119,14 +128,14 @@ class IngestHandler:
         self, transaction: Transaction, submissions: Sequence[Submission], writes: list[Write]
     ) -> set[UUID]:
         """The ids that count. Unless the step is open, all are taken for new, and one that isn't refuses the commit."""
-        posted = {event.id: event for submission in submissions for event in reversed(submission.events)}
-        if not posted:
-            return set()
-        received_at = max(event.received_at for event in posted.values())
+        ids = {event.id for submission in submissions for event in submission.events}
+        if not ids:
+            return ids
+        received_at = max(one.events[0].received_at for one in submissions if one.events)
         if transaction.is_open:
-            return await self._store.see(transaction.connection, posted, received_at)
-        writes.append(self._store.see_all(posted, received_at))
-        return set(posted)
+            return await self._store.see(transaction.connection, ids, received_at)
+        writes.append(self._store.see_all(ids, received_at))
+        return ids
 
     async def _resolve(self, transaction: Transaction, posted: Sequence[Posted], writes: list[Write]) -> Resolution:
         """Finds or makes the leads. Who is first to write an identifier decides; who was slower runs the commit again.
@@ -138,6 +147,7 @@ class IngestHandler:
         emails = {value: lead for (kind, value), lead in resolution.identities.items() if kind == "email"}
         if emails:
             writes.append(self._store.claim_emails(emails))
+            transaction.on_commit(lambda: self._store.remember(emails))
         if others := self._others(posted, resolution):
             writes.append(self._store.write(others))
         if resolution.tied:
@@ -152,6 +162,8 @@ class IngestHandler:
 
     def _others(self, posted: Sequence[Posted], resolution: Resolution) -> list[tuple[str, str, UUID, bool]]:
         """Identifiers other than emails, and whether they were posted with one."""
+        if all(kind == "email" for kind, _ in resolution.identities):
+            return []
         with_email = {identifier for event in posted if event.email for identifier in event.identifiers}
         return [
             (kind, value, lead, (kind, value) in with_email)
@@ -172,33 +184,31 @@ def _without(submission: Submission, known: Container[Identifier]) -> tuple[Subm
     return submission._replace(events=events, receipt=submission.receipt or submission.receipt_without), strangers
 
 
-def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution) -> Iterator[Outgoing]:
+def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution) -> list[Outgoing]:
     """Each posted event as the events it becomes: its profile first, then what was done (EVENTS.md)."""
-    introduced: set[UUID] = set()
+    outgoing: list[Outgoing] = []
+    untold = set(resolution.fresh)  # leads that nothing was told of yet
     for (event, traceparent), lead_id in zip(fresh, resolution.leads, strict=True):
-        is_new = lead_id in resolution.fresh and lead_id not in introduced
-        if event.kind == "profile":
-            yield _profile_updated(event, lead_id, event.id, traceparent)
-        elif event.profile or (event.kind == "sales" and is_new):
-            yield _profile_updated(event, lead_id, derived_id(event.id, ProfileUpdated.TYPE), traceparent)
-        introduced.add(lead_id)
-        if event.kind == "activity":
-            data = {**_common(event, lead_id), "type": event.type, "campaign": event.campaign, "team": event.team}
-            data["data"] = event.data
-            yield _event(event, data, traceparent, topic=ACTIVITY, type=Activity.TYPE)
-        elif event.kind == "sales":
-            action = {**_common(event, lead_id), "action": event.type.removeprefix("sales."), **event.data}
-            yield _event(event, action, traceparent, topic=SALES, type=SalesAction.TYPE)
+        is_new = bool(untold) and lead_id in untold
+        if is_new:
+            untold.discard(lead_id)
+        data, kind = _common(event, lead_id), event.kind
+        if kind == "profile":
+            outgoing.append(_profile_updated(event, data, event.id, traceparent))
+        elif event.profile or (kind == "sales" and is_new):
+            id = derived_id(event.id, ProfileUpdated.TYPE)
+            outgoing.append(_profile_updated(event, data, id, traceparent))
+        if kind == "activity":
+            data |= {"type": event.type, "campaign": event.campaign, "team": event.team, "data": event.data}
+            outgoing.append(_event(event, data, traceparent, topic=ACTIVITY, type=Activity.TYPE))
+        elif kind == "sales":
+            data |= {"action": event.type.removeprefix("sales."), **event.data}
+            outgoing.append(_event(event, data, traceparent, topic=SALES, type=SalesAction.TYPE))
+    return outgoing
 
 
-def _profile_updated(event: Posted, lead_id: UUID, id: UUID, traceparent: str | None) -> Outgoing:
-    data = {
-        **_common(event, lead_id),
-        "id": id,
-        "campaign": event.campaign,
-        "team": event.team,
-        "fields": event.profile,
-    }
+def _profile_updated(event: Posted, common: dict[str, Any], id: UUID, traceparent: str | None) -> Outgoing:
+    data = {**common, "id": id, "campaign": event.campaign, "team": event.team, "fields": event.profile}
     return _event(event, data, traceparent, topic=ACTIVITY, type=ProfileUpdated.TYPE)
 
 
@@ -218,15 +228,5 @@ def _common(event: Posted, lead_id: UUID) -> dict[str, Any]:
 
 def _event(event: Posted, data: dict[str, Any], traceparent: str | None, *, topic: str, type: str) -> Outgoing:
     """Encoded from a dict, not from the payload's model: the shape is held by a test, and this runs for every event."""
-    return Outgoing(
-        topic,
-        Event(
-            id=data["id"],
-            type=type,
-            key=data["lead_id"],
-            time=event.occurred_at,
-            received_at=event.received_at,
-            value=encode(data),
-            traceparent=traceparent,
-        ),
-    )
+    times = (event.occurred_at, event.received_at)
+    return Outgoing(topic, Event(data["id"], type, data["lead_id"], *times, encode(data), traceparent=traceparent))

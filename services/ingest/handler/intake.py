@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 from services.ingest.handler.commits import Outcome, Submission
 from services.ingest.metrics import Metrics
@@ -101,15 +102,10 @@ class Intake:
 
     async def _publish(self, submission: Submission) -> Outcome:
         try:
-            outcome = await self._publisher.publish(submission)
+            return await self._publisher.publish(submission)
         except Unavailable:
             self._metrics.unavailable.inc()
             raise
-        if outcome.accepted:
-            self._metrics.accepted.inc(outcome.accepted)
-        if outcome.repeated:
-            self._metrics.duplicates.inc(len(outcome.repeated))
-        return outcome
 
     def _submission(
         self, sent: Sent, config: SourceConfig, judged: Judged, traceparent: str | None, limits: Limits
@@ -145,8 +141,9 @@ class Intake:
 
     def _note(self, config: SourceConfig, judged: Judged, outcome: Outcome, received_at: datetime) -> None:
         notes, source_id = self._notes, config.id
+        repeated = frozenset(outcome.repeated)  # to look a thousand up in a list of a thousand takes its time
         for fit in judged.fit:
-            note = _note_of(fit, outcome, received_at)
+            note = _note_of(fit, repeated, outcome.left_out, received_at)
             notes.add(source_id, note, is_listed=note.standing != Standing.INCOMPLETE)
         for item in judged.kept:
             note = Note(received_at, _standing(item), item.kind, reason=item.why)
@@ -176,11 +173,11 @@ def _standing(item: Item) -> str:
     return ACCEPTED if item.standing is Standing.MAPPED else item.standing.value
 
 
-def _note_of(fit: Fit, outcome: Outcome, received_at: datetime) -> Note:
+def _note_of(fit: Fit, repeated: frozenset[UUID], left_out: frozenset[UUID], received_at: datetime) -> Note:
     item, posted = fit
-    if posted.id in outcome.left_out:
+    if left_out and posted.id in left_out:
         return Note(received_at, Standing.INCOMPLETE.value, item.kind, reason=NO_PERSON)
-    standing = DUPLICATE if posted.id in outcome.repeated else _standing(item)
+    standing = DUPLICATE if repeated and posted.id in repeated else _standing(item)
     return Note(received_at, standing, item.kind, posted.type, posted.id, item.why)
 
 

@@ -142,6 +142,8 @@ def _shallow(text: str, levels_max: int) -> str:
 def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTING_LEVELS_MAX) -> None:
     """Raises Refused for what JSON can write but the log can't keep: too many levels, a key twice, a number beyond a
     double, and, where `check_text`, NUL characters and lone surrogates."""
+    if not check_text and type(value) is dict and _is_ordinary(value.values(), levels):
+        return
     kind = type(value)
     if kind is str:
         if check_text:
@@ -162,6 +164,25 @@ def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTIN
             if type(item) is int or (type(item) is str and not check_text):
                 continue
             check_value(item, f"{path}.{key}", check_text=check_text, levels=levels - 1)
+
+
+def _is_ordinary(values: Iterable[Any], levels: int) -> bool:
+    """Whether the log can keep these, their text aside: most can, and then nobody asks for a path."""
+    for value in values:
+        kind = type(value)
+        if kind is str or kind is int or kind is bool or value is None:
+            continue
+        if kind is dict:
+            inner = value.values()
+        elif kind is list:
+            inner = value
+        elif kind is float and isfinite(value):
+            continue
+        else:
+            return False
+        if levels <= 1 or not _is_ordinary(inner, levels - 1):
+            return False
+    return True
 
 
 def _check_text(text: str, path: str) -> None:

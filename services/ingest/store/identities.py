@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from shared.errors import Raced
 
 Connection = Any
 
+_number = attrgetter("int")
 EMAILS_CACHED_MAX = 200_000
 TRIM_ROWS = 10_000
 
@@ -56,8 +58,8 @@ INSERT INTO ingest.erased (lead_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOT
 
 
 class IdentityStore:
-    """Reads and writes through the lane's transaction. Emails that were read are kept in memory: an email's lead
-    doesn't change, and what a rolled-back transaction wrote is never kept."""
+    """Reads and writes through the lane's transaction. Emails that were read or committed are kept in memory: an
+    email's lead doesn't change, and what a rolled-back transaction wrote is never kept."""
 
     def __init__(self) -> None:
         self._emails: dict[str, Known] = {}
@@ -68,12 +70,12 @@ class IdentityStore:
 
     async def see(self, connection: Connection, ids: Iterable[UUID], received_at: datetime) -> set[UUID]:
         """The ids among these that were never seen before; from now on they were."""
-        rows = await connection.fetch(SEE, sorted(ids), received_at)
+        rows = await connection.fetch(SEE, sorted(ids, key=_number), received_at)
         return {row[0] for row in rows}
 
     def see_all(self, ids: Iterable[UUID], received_at: datetime) -> Write:
         """None of these was seen before. Refused with Raced if one was."""
-        ordered = sorted(ids)
+        ordered = sorted(ids, key=_number)  # as the ids themselves compare, which is Python
         return Write(f"seen AS ({SEE})", (ordered, received_at), "SELECT count(*) FROM seen", len(ordered), _raced)
 
     async def find(self, connection: Connection, identifiers: Iterable[Identifier]) -> dict[Identifier, Known]:
@@ -115,6 +117,11 @@ class IdentityStore:
     async def tie(self, connection: Connection, lead_ids: Iterable[UUID]) -> None:
         """Marks all identifiers of leads that now have an email."""
         await connection.execute(TIE, sorted(lead_ids))
+
+    def remember(self, emails: Mapping[str, UUID]) -> None:
+        """Keeps emails in memory that were claimed and committed."""
+        for email, lead_id in emails.items():
+            self._keep(email, Known(lead_id, True))
 
     async def forget(self, pool: Connection, now: datetime, days: int) -> int:
         """Deletes a bounded number of ids that are older than `days`. Returns how many."""

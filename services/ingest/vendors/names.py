@@ -42,6 +42,8 @@ def activity_type(vendor: str, name: str, *, may_act: bool = True) -> str | None
 
 def shown(text: str) -> str:
     """A sender's word as it can be stored and shown: of bounded length, without what text can't hold."""
+    if len(text) <= TYPE_CHARACTERS_MAX and text.isascii() and "\x00" not in text:
+        return text
     return text[:TYPE_CHARACTERS_MAX].encode("utf-8", "replace").decode().replace("\x00", "")
 
 

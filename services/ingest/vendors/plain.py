@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from pydantic import ValidationError
 
 from services.ingest.model import (
@@ -19,7 +20,7 @@ from services.ingest.model import (
     normalise_email,
     read_instant,
 )
-from services.ingest.schemas import PostedEvent, PostedLead, SalesData
+from services.ingest.schemas import EventShape, LeadShape, PostedEvent, SalesData
 from shared.events.codec import encode
 from shared.events.sales import Action
 from shared.http.problems import field_errors
@@ -71,10 +72,7 @@ def read_event(raw: Any, reading: Reading) -> Posted:
     check_value(raw, "", check_text=reading.check_text)
     if reading.event_bytes_max is not None and len(encode(raw)) > reading.event_bytes_max:
         raise Oversized(Fault("", f"larger than {reading.event_bytes_max} bytes"))
-    try:
-        event = PostedEvent.model_validate(raw)
-    except ValidationError as error:
-        raise Refused(*faults_of(error)) from None
+    event = _shaped(raw)
     sender = reading.sender
     source = sender.source or event.source or sender.name
     kind = _kind(event.type)
@@ -82,23 +80,39 @@ def read_event(raw: Any, reading: Reading) -> Posted:
     if event.occurred_at is not None:
         occurred_at = min(read_instant(event.occurred_at, "occurred_at"), reading.received_at)
     return Posted(
-        id=event_id(source, event.id, raw, reading.received_at),
-        kind=kind,
-        type=event.type,
-        occurred_at=occurred_at,
-        received_at=reading.received_at,
-        identifiers=identifiers_of(event.lead or PostedLead()),
-        profile=event.profile or {},
-        data=_sales_data(event.data or {}) if kind == "sales" else event.data or {},
-        source=source,
-        team=sender.team or sender.teams.get(source) or ("sales" if kind == "sales" else "marketing"),
-        campaign=event.campaign,
-        historical=source in sender.historical,
+        event_id(source, event.id, raw, reading.received_at),
+        kind,
+        event.type,
+        occurred_at,
+        reading.received_at,
+        _identifiers_of(event.lead),
+        event.profile or {},
+        _sales_data(event.data or {}) if kind == "sales" else event.data or {},
+        source,
+        sender.team or sender.teams.get(source) or ("sales" if kind == "sales" else "marketing"),
+        event.campaign,
+        source in sender.historical,
     )
 
 
-def identifiers_of(lead: PostedLead) -> tuple[Identifier, ...]:
+def _shaped(raw: dict[str, Any]) -> EventShape:
+    """The event, if it has the shape of one. Raises Refused with every fault of it."""
+    try:
+        return msgspec.convert(raw, EventShape)
+    except msgspec.ValidationError as error:
+        fault = Fault("", str(error))
+    # msgspec tells the first fault only, in words of its own.
+    try:
+        PostedEvent.model_validate(raw)
+    except ValidationError as error:
+        raise Refused(*faults_of(error)) from None
+    raise Refused(fault)
+
+
+def _identifiers_of(lead: LeadShape | None) -> tuple[Identifier, ...]:
     """All identifiers, the email first. Raises Refused without any."""
+    if lead is None:
+        raise _nobody()
     found: list[Identifier] = []
     if lead.email is not None:
         email = normalise_email(lead.email)
@@ -107,13 +121,18 @@ def identifiers_of(lead: PostedLead) -> tuple[Identifier, ...]:
         found.append(("email", email))
     if lead.anonymous_id is not None:
         found.append(("anonymous_id", lead.anonymous_id))
-    for vendor, value in (lead.ids or {}).items():
-        if vendor in _RESERVED_KINDS:
-            raise Refused(Fault(f"lead.ids.{vendor}", f"belongs in lead.{vendor}"))
-        found.append((vendor, value))
+    if lead.ids:
+        for vendor, value in lead.ids.items():
+            if vendor in _RESERVED_KINDS:
+                raise Refused(Fault(f"lead.ids.{vendor}", f"belongs in lead.{vendor}"))
+            found.append((vendor, value))
     if not found:
-        raise Refused(Fault("lead", "needs at least one identifier: email, anonymous_id or ids"))
+        raise _nobody()
     return tuple(found)
+
+
+def _nobody() -> Refused:
+    return Refused(Fault("lead", "needs at least one identifier: email, anonymous_id or ids"))
 
 
 def faults_of(error: ValidationError) -> list[Fault]:

@@ -1,13 +1,17 @@
 """What a plain event means, and what is refused with which words."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.ingest.model import Oversized, Posted, Refused, read_json
+from services.ingest.schemas import EventShape, PostedEvent
 from services.ingest.vendors.plain import Reading, Sender, read_event, split
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -217,3 +221,45 @@ def test_whatever_is_posted_is_read_or_refused(raw: Any) -> None:
     except Refused as refused:
         found = refused.faults
     assert found
+
+
+PLAIN_TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
+LONG = st.sampled_from((100, 101, 200, 201, 320, 321)).map(lambda length: "é" * length)
+NAMES = PLAIN_TEXT | LONG
+TYPES = st.from_regex(r"[a-z0-9_.A-Zé-]{0,6}\n?", fullmatch=True) | st.sampled_from((200, 201)).map(
+    lambda length: "a" * length
+)
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | PLAIN_TEXT
+ENTRIES = st.dictionaries(NAMES, VALUES | NAMES, max_size=3)
+MANY = st.sampled_from((20, 21, 200, 201)).map(lambda n: {f"k{i}": "v" for i in range(n)})
+LEADS = st.fixed_dictionaries(
+    {}, optional={"email": VALUES | NAMES, "anonymous_id": VALUES | NAMES, "ids": VALUES | ENTRIES | MANY, "x": VALUES}
+)
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": TYPES | VALUES,
+        "id": VALUES | NAMES,
+        "occurred_at": VALUES,
+        "lead": LEADS | VALUES,
+        "profile": ENTRIES | MANY | VALUES,
+        "data": ENTRIES | VALUES,
+        "source": VALUES | NAMES,
+        "campaign": VALUES | NAMES,
+        "x": VALUES,
+    },
+)
+
+
+def accepts(validate: Callable[[], object]) -> bool:
+    try:
+        validate()
+    except (ValidationError, msgspec.ValidationError):
+        return False
+    return True
+
+
+@settings(max_examples=400)
+@given(EVENTS | st.builds(lambda changes: event(**changes), EVENTS))
+def test_the_shape_that_is_looked_at_accepts_what_the_documented_one_does(raw: dict[str, Any]) -> None:
+    assert accepts(lambda: msgspec.convert(raw, EventShape)) == accepts(lambda: PostedEvent.model_validate(raw))
