@@ -21,6 +21,7 @@ from services.ingest.sweeper.receipts import Parts as ReceiptParts
 from services.ingest.sweeper.receipts import Replaying, Writing
 from shared.clock import Clock, new_id
 from shared.http.auth import KeyRing
+from shared.http.limits import RateLimiter
 from shared.lifecycle import Resources, Service
 from shared.source_kinds import SourceKind
 from shared.stream.lane import LanePublisher
@@ -75,10 +76,12 @@ def source_kinds(clock: Clock) -> Mapping[str, SourceKind]:
 def _hook_parts(
     resources: Resources, settings: IngestSettings, metrics: Metrics, intake: Intake, room: Room
 ) -> HookParts:
+    rate = settings.source_rate_requests_per_second
     return HookParts(
         book=ConfiguredBook(resources.pool, resources.secret_box, resources.clock),
         intake=intake,
         room=room,
+        rate=RateLimiter(rate, rate, on_limit=lambda limit: metrics.limit_reached.labels(limit).inc()),
         settings=settings,
         metrics=metrics,
         clock=resources.clock,

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,9 @@ import pytest
 from api_builders import PUBLIC_URL, Caller, running_line
 from asgi_client import Answer, ask
 from hook_builders import Sender, a_source
+
+from services.ingest import main as ingest
+from shared.http.limits import RateLimiter
 
 TRACK = {
     "userId": "u1",
@@ -100,3 +104,22 @@ async def test_a_write_key_works_at_once_also_where_sources_were_just_read(sourc
         another = await a_source(source.caller, kind="segment", settings={})
         assert (await post(another, "track", TRACK, key=another.secret)).status == 200
         assert (await post(another, "track", TRACK, key="nobody's")).status == 401
+
+
+async def test_a_source_has_its_rate_once_whichever_of_its_addresses_it_uses(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCORD_INGEST_SOURCE_RATE_REQUESTS_PER_SECOND", "2")
+    # On a clock that stands still nothing is granted again.
+    monkeypatch.setattr(ingest, "RateLimiter", partial(RateLimiter, monotonic=lambda: 0.0))
+    async with running_line(database_url, "ingest", "api") as caller:
+        source = await a_source(caller, kind="segment", settings={})
+        destination = Sender(caller, source.id, f"/v1/hooks/{source.id}", source.secret)
+        bearer = {"authorization": f"Bearer {source.secret}"}
+        answers = [
+            await post(source, "track", TRACK, key=source.secret),
+            await destination.post(json.dumps({**TRACK, "type": "track"}).encode(), bearer),
+            await destination.post(json.dumps({**TRACK, "type": "track"}).encode(), bearer),
+            await post(source, "track", TRACK, key=source.secret),
+        ]
+        assert [answer.status for answer in answers] == [200, 200, 429, 429]

@@ -45,11 +45,13 @@ DESCRIPTION: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Parts:
-    """What the routes of sources work with; `main` puts it together."""
+    """What the routes of sources work with; `main` puts it together. `rate` counts by the source's id, whichever of its
+    routes it uses."""
 
     book: ConfiguredBook
     intake: Intake
     room: Room
+    rate: RateLimiter
     settings: IngestSettings
     metrics: Metrics
     clock: Clock
@@ -66,8 +68,6 @@ class HooksRoute:
         self._parts = parts
         settings = parts.settings
         self._limits = Limits(settings.event_bytes_max, settings.batch_events_max, settings.kept_body_bytes_max)
-        rate = settings.source_rate_requests_per_second
-        self._rate = RateLimiter(rate, rate, on_limit=parts.at_limit)
 
     def routes(self) -> Sequence[APIRoute]:
         """One entry of the document per method that changes something; the others are handshakes."""
@@ -81,7 +81,7 @@ class HooksRoute:
         config = await self._parts.book.get(source_id)
         if config is None:
             raise Problem(404, "Not found", "There is no such source.")
-        self._rate.require(source_id)
+        self._parts.rate.require(source_id)
         vendor = VENDORS[config.kind]
         method: str = request.scope["method"]
         headers = headers_of(request)

@@ -16,7 +16,6 @@ from services.ingest.routes.plain_route import PlainRoute
 from services.ingest.routes.receiving import body_of, declared_size
 from services.ingest.vendors import segment
 from services.ingest.vendors.vendor import Refusal, RefusalReason, Reply, Sent
-from shared.http.limits import RateLimiter
 from shared.http.problems import Problem, problem_of
 from shared.http.trace import traceparent_of
 
@@ -47,8 +46,6 @@ class SegmentRoutes:
         self._parts = parts
         settings = parts.settings
         self._limits = Limits(settings.event_bytes_max, settings.segment_batch_events_max, settings.kept_body_bytes_max)
-        rate = settings.source_rate_requests_per_second
-        self._rate = RateLimiter(rate, rate, on_limit=parts.at_limit)
 
     def routes(self) -> Sequence[APIRoute]:
         return [
@@ -81,7 +78,7 @@ class SegmentRoutes:
         if config is None:
             reason = RefusalReason.UNPROVEN if key is None else RefusalReason.FORGED
             return segment.refuse(Refusal(reason, "This is not the write key of any source."), sent)
-        self._rate.require(str(config.id))
+        self._parts.rate.require(str(config.id))
         return await self._parts.intake.take(sent, config, self._limits, traceparent_of(request.scope))
 
 
