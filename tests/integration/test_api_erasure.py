@@ -117,6 +117,19 @@ async def test_events_of_an_erased_lead_are_dropped_wherever_they_surface(
     assert done.is_clean, done.findings.differences
 
 
+async def test_who_is_known_by_a_vendor_s_number_alone_is_erased_by_it(caller: Caller) -> None:
+    lead = {"email": EMAIL, "ids": {"hubspot": "101", "user_id": "u:1"}}
+    assert (await caller.post("/v1/events", {"type": "page.viewed", "lead": lead})).status == 202
+    lead_id = (await caller.lead_in_stage(EMAIL, "lead"))["id"]
+    for name in ("user_id:u:1", "hubspot:101"):
+        assert (await caller.get(f"/v1/leads/{name}")).json["id"] == lead_id
+    for name in ("hubspot:102", "pipedrive:101", "hubspot:", ":101", "email:"):
+        assert (await caller.delete(f"/v1/leads/{name}")).status == 404
+    answer = await caller.delete("/v1/leads/hubspot:101", prefer="wait=20")
+    assert (answer.status, answer.json) == (200, {"lead_id": lead_id, "is_applied": True})
+    assert (await caller.get("/v1/leads/hubspot:101")).status == 404
+
+
 async def test_nobody_is_erased_by_mistake(caller: Caller) -> None:
     assert (await caller.delete("/v1/leads/nobody@acme.example")).status == 404
     lead_id = await a_lead_with_a_life(caller, EMAIL)

@@ -23,7 +23,8 @@ from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords
 
-_EMAIL = re.compile(r"[^@\s\0]{1,255}@[^@\s\0]{1,255}")
+_EMAIL = re.compile(r"[^@\s\0:]{1,255}@[^@\s\0:]{1,255}")
+_IDENTIFIER = re.compile(r"([^:\0]{1,100}):([^\0]{1,200})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
@@ -34,14 +35,20 @@ class LeadReader:
         self._parts = parts
 
     async def resolve(self, lead: str) -> UUID:
-        """The id of a lead named by id or email. Raises Problem 404; an id is not looked up here."""
+        """The id of a lead named by id, by email or, as `hubspot:101`, by another identifier. Raises Problem 404; an id
+        is not looked up here."""
         if _UUID.fullmatch(lead):
             return UUID(lead)
-        if _EMAIL.fullmatch(lead) and lead.isprintable():
-            found = await self._parts.leads.id_of(lead.strip().lower())
-            if found is not None:
-                return found
-        raise no_such_lead()
+        found = None
+        if not lead.isprintable():
+            raise no_such_lead()
+        if _EMAIL.fullmatch(lead):
+            found = await self._parts.leads.id_of("email", lead.strip().lower())
+        elif named := _IDENTIFIER.fullmatch(lead):
+            found = await self._parts.leads.id_of(*named.groups())
+        if found is None:
+            raise no_such_lead()
+        return found
 
     async def belongs_to(self, lead: str, owner: str) -> bool:
         """Whether this owner has the lead of this id or email. Raises Problem 404."""

@@ -86,8 +86,8 @@ class LeadStore:
         """Whether somebody asked for this lead to be forgotten."""
         return await self._database.row(select(ERASURES.c.lead_id).where(ERASURES.c.lead_id == lead_id)) is not None
 
-    async def id_of(self, email: str) -> UUID | None:
-        statement = select(IDENTITIES.c.lead_id).where(IDENTITIES.c.kind == "email", IDENTITIES.c.value == email)
+    async def id_of(self, kind: str, value: str) -> UUID | None:
+        statement = select(IDENTITIES.c.lead_id).where(IDENTITIES.c.kind == kind, IDENTITIES.c.value == value)
         row = await self._database.row(statement)
         return row["lead_id"] if row else None
 
