@@ -1,5 +1,6 @@
 """Every vendor has its page: what to paste where, the types it makes, its settings, and what is not covered."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,8 @@ from services.ingest.vendors import calendly, eventbrite, hubspot_events, mailch
 from services.ingest.vendors.registry import VENDORS
 from services.ingest.vendors.source_settings import CrmOptions, SourceOptions
 
-PAGES: Final = Path(__file__).parents[3] / "docs" / "sources"
+DOCS: Final = Path(__file__).parents[3] / "docs"
+PAGES: Final = DOCS / "sources"
 TYPES: Final[dict[str, set[str]]] = {
     "calendly": set(calendly.TYPES.values()),
     "eventbrite": set(eventbrite.TYPES.values()),
@@ -18,6 +20,9 @@ TYPES: Final[dict[str, set[str]]] = {
     "pipedrive": set(pipedrive.OUTCOMES.values()),
     "hubspot": {f"sales.{action}" for action in hubspot_events.STAGES.values()},
 }
+
+
+ROW: Final = re.compile(r"\| `(\w+)` \| [^|]*\w[^|]* \| \[(\w+)\]\(sources/(\w+)\.md\) \|")
 
 
 def page(name: str) -> str:
@@ -39,3 +44,12 @@ def test_a_page_names_every_setting_and_every_type_of_its_vendors_table(kind: st
 
 def test_the_common_page_names_every_common_setting() -> None:
     assert not [name for name in CrmOptions.model_fields if f"`{name}`" not in page("settings")]
+
+
+def test_the_table_of_kinds_has_one_row_for_each_kind_there_is_with_its_page() -> None:
+    section = (DOCS / "sources.md").read_text().partition("## What to paste where\n")[2].partition("\n## ")[0]
+    head, line, *rows = [row for row in section.splitlines() if row.startswith("|")]
+    assert (head.count("|"), set(line)) == (4, {"|", "-"})
+    found = [ROW.fullmatch(row) for row in rows]
+    assert None not in found
+    assert [match.groups() for match in found if match] == [(kind, kind, kind) for kind in VENDORS]
