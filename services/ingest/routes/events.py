@@ -4,7 +4,7 @@ This is the busiest path of the house: FastAPI describes it, and doesn't stand b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
@@ -58,6 +58,7 @@ DESCRIPTION: Final[dict[str, Any]] = {
 }
 
 Read = Callable[[Any, Reading], Posted]
+Found = TypeVar("Found")
 
 
 class EventsRoute:
@@ -127,13 +128,10 @@ class EventsRoute:
 
     async def _publish(self, submission: Submission) -> Outcome:
         try:
-            outcome = await self._publisher.publish(submission)
+            return await self._publisher.publish(submission)
         except Unavailable:
             self._metrics.unavailable.inc()
             raise
-        self._metrics.accepted.inc(outcome.accepted)
-        self._metrics.duplicates.inc(outcome.duplicates)
-        return outcome
 
     def _check_batch(self, key_id: str, events: int) -> None:
         allowed = self._settings.batch_events_max
@@ -163,6 +161,8 @@ def _text_of(body: bytes) -> str:
 
 def _media_type_of(request: Request) -> str:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not media_type and "ce-specversion" in request.headers:
+        media_type = PLAIN  # as of an event whose datacontenttype isn't told
     if media_type not in MEDIA_TYPES:
         raise Problem(415, "Unsupported media type", f"Allowed: {', '.join(MEDIA_TYPES)}.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -178,15 +178,19 @@ def _events_of(media_type: str, headers: Mapping[str, str], text: str) -> tuple[
     except ValueError as error:
         raise _unreadable(_position_of(error)) from None
     if is_binary:
-        return [cloudevents.from_headers(headers, value)], cloudevents.read_cloud_event
+        return [_or_422(lambda: cloudevents.from_headers(headers, value))], cloudevents.read_cloud_event
     if media_type == cloudevents.STRUCTURED:
         return [value], cloudevents.read_cloud_event
     if media_type == cloudevents.BATCH:
         if not isinstance(value, list) or not value:
             raise _unreadable("must be a list of at least one event")
         return value, cloudevents.read_cloud_event
+    return _or_422(lambda: plain.split(value)), plain.read_event
+
+
+def _or_422(read: Callable[[], Found]) -> Found:
     try:
-        return plain.split(value), plain.read_event
+        return read()
     except Refused as refused:
         raise Problem(422, "Invalid events", errors=[FieldError(*fault) for fault in refused.faults]) from None
 

@@ -6,13 +6,13 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.ingest.model import Fault, Refused, read_json
 from services.ingest.vendors.answers import problem, taken_or_422
 from services.ingest.vendors.bodies import json_of, mapping, text, unreadable
+from services.ingest.vendors.cloudevents import decoded
 from services.ingest.vendors.generic import PLAIN_KEYS, Expression
 from services.ingest.vendors.jmes import Failed, query
 from services.ingest.vendors.names import activity_type
@@ -26,7 +26,6 @@ ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,100}")
 REQUIRED: Final = ("specversion", "id", "source", "type")
 
 _JSON: Final = re.compile(r"[^/]+/([^;+]+\+)?json", re.IGNORECASE)
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 class LeadMap(BaseModel):
@@ -102,16 +101,6 @@ def _binary(sent: Sent, source: SourceConfig) -> Iterator[Draft]:
     yield _draft(attributes, _content(sent.body, media_type), source)
 
 
-def decoded(value: str, name: str) -> str:
-    """A header's value: unquoted if it is quoted, then percent-decoded once. Raises Refused for what is no UTF-8."""
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        value = _ESCAPED.sub(r"\1", value[1:-1])
-    try:
-        return unquote_to_bytes(value).decode()
-    except (UnicodeDecodeError, UnicodeEncodeError):
-        raise Refused(Fault(name, "must be percent-encoded UTF-8")) from None
-
-
 def _structured(raw: Any, source: SourceConfig) -> Iterator[Draft]:
     if not isinstance(raw, dict):
         raise Refused(Fault("", "must be an object"))
@@ -149,7 +138,7 @@ def _in_base64(content: bytes) -> dict[str, str]:
 def _draft(event: Mapping[str, Any], data: Any, source: SourceConfig) -> Draft:
     missing = [name for name in REQUIRED if text(event.get(name)) is None]
     if missing:
-        raise Refused(*(Fault(name, "is required") for name in missing))
+        raise Refused(*(Fault(name, "is required, as text") for name in missing))
     if event["specversion"] != "1.0":
         raise Refused(Fault("specversion", "must be 1.0"))
     own = data if isinstance(data, dict) else {} if data is None else {"value": data}

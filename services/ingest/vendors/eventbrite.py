@@ -20,7 +20,7 @@ TYPES = {
     "attendee.checked_in": "event.attended",
     "barcode.checked_in": "event.attended",
 }
-PEOPLE = ("attendee", "barcode", "order")
+ABOUT_NOBODY = ("event", "venue", "organizer", "ticket_class")
 WHERE = {"events": "event_id", "attendees": "attendee_id", "orders": "order_id"}
 
 _PAIRS = re.compile(r"/(events|attendees|orders)/(\d{1,30})", re.ASCII)
@@ -43,7 +43,7 @@ def _draft(body: Mapping[str, Any]) -> Draft:
         return Draft(kind=kind, ignored="a test call")
     ids = _ids(body.get("api_url"))
     names = (f"{kind}/{ids['event_id']}",) if "event_id" in ids else ()
-    if kind.partition(".")[0] not in PEOPLE:
+    if kind.partition(".")[0] in ABOUT_NOBODY:
         return Draft(kind=kind, names=names, ignored="about no attendee")
     return Draft(
         kind=kind,

@@ -21,6 +21,7 @@ from services.ingest.vendors.source_settings import IdentifierName, SourceOption
 from services.ingest.vendors.vendor import Bad, Item, Read, Refusal, Sent, SourceConfig, Standing, Vendor
 
 KIND = "generic"
+NO_TYPE = "has no Latin letter or digit, or more than 200 characters: give it a type in the source's `events`"
 PLAIN_KEYS = frozenset({"type", "id", "occurred_at", "lead", "profile", "data", "source", "campaign"})
 
 HeaderName = Annotated[
@@ -142,19 +143,25 @@ def read_plain(body: Any, source: SourceConfig) -> Read:
             path, words = ("type", "is required") if isinstance(event, dict) else ("", "must be an object")
             faults.append(bad(index, path, words))
             continue
-        items.append(_plain_item(event, name, source, index))
+        try:
+            items.append(_plain_item(event, name, source, index))
+        except Refused as refused:
+            faults.append(Bad(index, None, refused.faults))
     return Read(items, faults)
 
 
 def _plain_item(event: Mapping[str, Any], name: str, source: SourceConfig, index: int) -> Item:
-    events = source.settings.events
+    settings, kind = source.settings, shown(name)
+    events = settings.events
     type_ = events[name] if name in events else fold(name)
-    if type_ is None and name in events:
-        return Item(shown(name), (shown(name),), Standing.IGNORED, why="the source ignores this kind", position=index)
-    plain = {**event, "type": type_ or name}
-    if source.settings.campaign and plain.get("campaign") is None:
-        plain["campaign"] = source.settings.campaign
-    return Item(shown(name), (shown(name),), Standing.MAPPED, plain, position=index)
+    if type_ is None:
+        if name in events:
+            return Item(kind, (kind,), Standing.IGNORED, why="the source ignores this kind", position=index)
+        raise Refused(Fault("type", NO_TYPE))
+    plain = {**event, "type": type_}
+    if settings.campaign and plain.get("campaign") is None:
+        plain["campaign"] = settings.campaign
+    return Item(kind, (kind,), Standing.MAPPED, plain, position=index)
 
 
 def _read_mapped(body: Any, source: SourceConfig, map_: Map) -> Read:
@@ -162,6 +169,8 @@ def _read_mapped(body: Any, source: SourceConfig, map_: Map) -> Read:
         found = query(map_.events)(body) if map_.events else body
     except Failed as failed:
         return Read((), (bad(0, "map.events", str(failed)),))
+    if found is None:
+        return Read((), (bad(0, "map.events", "found nothing"),))
     items: list[Item] = []
     faults: list[Bad] = []
     for index, raw in enumerate(found if isinstance(found, list) else [found]):

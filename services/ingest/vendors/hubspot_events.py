@@ -32,6 +32,7 @@ TABLE: Final = {
     "zip": "postal_code",
     "mobilephone": "mobile_phone",
 }
+NO_ID: Final = "is required: a whole number, or text of at most 200 characters"
 STAGES: Final[Mapping[str, str | None]] = {"closedwon": "won", "closedlost": "lost"}
 STAGE_PROPERTIES: Final = ("dealstage", "hs_lead_status", "lifecyclestage")
 CONVERSION: Final = "recent_conversion_event_name"
@@ -70,7 +71,7 @@ def event_drafts(raw: Any, stages: Stages) -> Iterator[Draft]:
 def _contact(raw: Mapping[str, Any], kind: str, verb: str, stages: Stages) -> Draft:
     lead = lead_of(ids={CONTACT: raw.get("objectId")})
     if not lead:
-        raise Refused(Fault("objectId", "is required"))
+        raise Refused(Fault("objectId", NO_ID))
     common: dict[str, Any] = {"kind": kind, "id": _id(raw, kind), "occurred_at": _occurred_at(raw)}
     match verb:
         case "privacyDeletion":
@@ -115,7 +116,7 @@ def _deal_stage(raw: Mapping[str, Any], kind: str, stages: Stages) -> Draft:
     lead = lead_of(ids={DEAL: raw.get("objectId")})
     value = raw.get("propertyValue")
     if not lead:
-        raise Refused(Fault("objectId", "is required"))
+        raise Refused(Fault("objectId", NO_ID))
     all_stages = {**STAGES, **stages}
     if isinstance(value, str) and value in all_stages and all_stages[value] is None:
         return Draft(kind=kind, names=_names(raw, kind), ignored="the source ignores this stage")
@@ -141,11 +142,13 @@ def _association(raw: Mapping[str, Any], kind: str) -> Iterator[Draft]:
     contact = identifier(sides.pop("CONTACT", None))
     other, other_id = next(iter(sides.items()), ("", None))
     other = other.lower()
-    if contact is None or other not in ("deal", *CHANNELS) or raw.get("associationRemoved") is True:
-        yield Draft(kind=kind, names=names, ignored="ties no contact to a deal, call, email or meeting")
+    is_removed = raw.get("associationRemoved") is True
+    if contact is None or other not in ("deal", *CHANNELS) or is_removed:
+        ignored = "ties no contact to a deal, call, email or meeting"
+        yield Draft(kind=kind, names=names, ignored="an association that was removed" if is_removed else ignored)
         return
     if identifier(other_id) is None:
-        raise Refused(Fault("toObjectId", "is required"))
+        raise Refused(Fault("toObjectId", NO_ID))
     # Both directions are sent, and a primary association twice: the pair makes the id.
     common: dict[str, Any] = {"kind": kind, "names": names, "occurred_at": _occurred_at(raw)}
     pair = (raw.get("portalId"), other, other_id, contact)

@@ -20,7 +20,10 @@ CHANNELS: Final[Mapping[str, str]] = {"call": "call", "email": "email", "meeting
 OUTCOMES: Final = {"won": "sales.won", "lost": "sales.lost"}
 NO_PERSON: Final = "names no person"
 NO_NEWS: Final = "changes nothing that the agreement reads"
-ABOUT_PEOPLE: Final = ("deal", "lead", "activity", "person")
+ABOUT_NOBODY: Final = frozenset(
+    {"organization", "product", "pipeline", "stage", "user", "board", "phase", "project", "task", "note"}
+    | {"deal_product", "deal_installment"}
+)
 PERSON_TABLE: Final = {"job_title": "title"}
 PERSON_FACTS: Final = ("name", "first_name", "last_name", "job_title", "phone")
 
@@ -61,6 +64,8 @@ class Change:
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         meta = body.get("meta")
+        if "current" in body and "data" not in body:
+            raise Refused(Fault("", "is of version 1: choose version 2 where the webhook is made in Pipedrive"))
         if not isinstance(meta, dict):
             raise Refused(Fault("meta", "must be an object"))
         self.entity, self.action = text(meta.get("entity")), text(meta.get("action"))
@@ -85,9 +90,9 @@ class Change:
 
 def _drafts(body: Mapping[str, Any], settings: PipedriveOptions) -> Iterator[Draft]:
     change = Change(body)
-    if change.action == "delete" or change.entity not in ABOUT_PEOPLE:
-        words = "deleted" if change.action == "delete" else "about no person"
-        yield Draft(kind=change.kind, ignored=words)
+    person = lead_of(ids={KIND: change.now.get("person_id")})
+    if change.action == "delete" or change.entity in ABOUT_NOBODY:
+        yield change.draft(person, ignored="deleted" if change.action == "delete" else "about no person")
         return
     match change.entity:
         case "deal":
@@ -96,8 +101,10 @@ def _drafts(body: Mapping[str, Any], settings: PipedriveOptions) -> Iterator[Dra
             yield _activity(change, settings)
         case "person":
             yield _person(change)
-        case _:
+        case "lead":
             yield _lead_entity(change)
+        case _:
+            yield change.draft(person)
 
 
 def _deal(change: Change, settings: PipedriveOptions) -> Draft:

@@ -14,6 +14,7 @@ from services.ingest.vendors.source_settings import SourceOptions, Text
 from services.ingest.vendors.vendor import Read, Refusal, Reply, Sent, SourceConfig, Vendor
 
 KIND = "surveymonkey"
+ABOUT_NOBODY = ("collector_", "survey_")
 TYPES = {"response_completed": "survey.completed", "response_disqualified": "survey.disqualified"}
 
 
@@ -53,7 +54,7 @@ def _draft(body: Mapping[str, Any]) -> Draft:
         body.get("filter_id") if body.get("filter_type") == "survey" else None
     )
     names = (f"{kind}/{survey}",) if survey else ()
-    if not kind.startswith("response_"):
+    if kind.startswith(ABOUT_NOBODY):
         return Draft(kind=kind, names=names, ignored="about a survey or a collector, not about a person")
     respondent = resources.get("respondent_id") or body.get("object_id")
     return Draft(

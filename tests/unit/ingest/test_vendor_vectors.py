@@ -9,7 +9,7 @@ import pytest
 from vendor_builders import read, sent, source, verdict
 
 from services.ingest.model import Refused
-from services.ingest.vendors.cloudevents_hook import decoded
+from services.ingest.vendors.cloudevents import decoded
 from services.ingest.vendors.vendor import RefusalReason
 
 VECTORS: Final[list[dict[str, Any]]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
