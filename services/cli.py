@@ -224,6 +224,8 @@ def _causes(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
 
 def _announce(url: str, prepared: Prepared) -> None:
     _tell(prepared, f"Accord is up: {url}  (accord version {prepared.accord_version})")
+    if prepared.admin_key:
+        out.print(f"Today, signed in with it: {url}/sign-in#{prepared.admin_key}", markup=False)
 
 
 def _tell(prepared: Prepared, done: str) -> None:

@@ -100,6 +100,11 @@ class Board:
     change: str = ""
     news: deque[str] = field(default_factory=lambda: deque(maxlen=1_000))
 
+    @property
+    def today(self) -> str:
+        """The page Today. What stands behind the # stays in the browser, which signs in with it."""
+        return f"{self.url}/sign-in#{self.key}"
+
     def tell_qualified(self, qualified: Qualified) -> None:
         self.names[qualified.lead_id] = qualified.who
         why = ", ".join(f"{words} {points:+.0f}" for words, points in qualified.reasons)
@@ -121,6 +126,7 @@ class Board:
         lead = self.first.lead_id if self.first else "{id}"
         curl = f"curl -s -H 'Authorization: Bearer {self.key}' '{self.url}"
         return [
+            ("Today", self.today),
             ("API documentation", f"{self.url}/docs"),
             ("metrics", f"{self.url}/metrics"),
             ("qualified leads", f"{curl}/v1/leads?stage=mql'"),

@@ -28,6 +28,13 @@ class Answer(NamedTuple):
     rejected: int
 
 
+class Hook(NamedTuple):
+    """The address of a source, and what proves that a request is its."""
+
+    url: str
+    secret: str
+
+
 class AccordClient:
     """Calls with one key. `session` is shared and closed by its owner."""
 
@@ -48,17 +55,20 @@ class AccordClient:
         created: dict[str, Any] = answer
         return created
 
-    async def post(self, post: Post) -> Answer:
-        """Posts events; while nothing durable can be reached it tries again, which counts nothing twice."""
+    async def post(self, post: Post, hook: Hook | None = None) -> Answer:
+        """Posts events, to the address of a source or with this client's key; while nothing durable can be reached it
+        tries again, which counts nothing twice."""
+        address = hook.url.removeprefix(self._url) if hook else "/v1/events"
+        caller = self.with_key(hook.secret) if hook else self
         body: Any = post.events[0] if len(post.events) == 1 else {"events": post.events}
         for tries_left in reversed(range(_TRIES)):
-            status, answer = await self._call("POST", "/v1/events", body=body, media_type=_MEDIA_TYPES[post.form])
-            if status == 202:
+            status, answer = await caller._call("POST", address, body=body, media_type=_MEDIA_TYPES[post.form])
+            if status in (200, 202):
                 return Answer(answer["accepted"], answer["duplicates"], len(answer["rejected"]))
             if status == 422:
                 return Answer(0, 0, len(post.events))
             if status not in (429, 503) or not tries_left:
-                raise UnexpectedAnswer(f"POST /v1/events: {status} {answer}")
+                raise UnexpectedAnswer(f"POST {address}: {status} {answer}")
             await asyncio.sleep(1.0)
         raise AssertionError("the last try returns or raises")
 

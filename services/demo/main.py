@@ -66,9 +66,11 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
         admin = AccordClient(session, url, key)
         keys = await arrange(admin, receiver)
         board.url, board.key = url, keys.onlooker
+        console.print(f"Today: {board.today}  (the link signs you in)", markup=False, soft_wrap=True)
         traffic = Traffic(
             marketing=admin.with_key(keys.marketing),
             sales=admin.with_key(keys.sales),
+            hooks=keys.hooks,
             board=board,
             clock=clock,
             seed=seed,

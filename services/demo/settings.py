@@ -24,6 +24,19 @@ LOG_LINES_SHOWN: Final = 30
 MARKETING_SOURCES: Final = ("website", "newsletter", "trade-show")
 SALES_SOURCE: Final = "crm"
 
+# What the pages show to somebody who only looks.
+ONLOOKING: Final = (
+    "accords:read",
+    "clocks:read",
+    "leads:read",
+    "operations:read",
+    "owners:read",
+    "reports:read",
+    "sources:read",
+    "stream:read",
+    "subscriptions:read",
+)
+
 # What people are told in their chat.
 ALARMING: Final = ("accord.clock.breached",)
 

@@ -1,11 +1,14 @@
 """Posts the season in order, and lets the reps react to the webhooks that reach them."""
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from services.demo.board import Board, Qualified
-from services.demo.client import AccordClient
+from services.demo.client import AccordClient, Hook
+from services.demo.settings import SALES_SOURCE
 from services.simulate import Post, Reaction, Season, react, take_over
 from shared.clock import Clock
 
@@ -19,11 +22,21 @@ class Told(NamedTuple):
 
 
 class Traffic:
-    """Marketing's tools and sales' people. Each keeps its own key."""
+    """Marketing's tools and sales' people. Each keeps its own key; what has a source goes to that one's address."""
 
-    def __init__(self, *, marketing: AccordClient, sales: AccordClient, board: Board, clock: Clock, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        marketing: AccordClient,
+        sales: AccordClient,
+        hooks: Mapping[str, Hook],
+        board: Board,
+        clock: Clock,
+        seed: int,
+    ) -> None:
         self._marketing = marketing
         self._sales = sales
+        self._hooks = hooks
         self._board = board
         self._clock = clock
         self._seed = seed
@@ -46,7 +59,8 @@ class Traffic:
         started_at = now()
         for post in season.posts:
             await asyncio.sleep(max(0.0, started_at + post.at_seconds - now()))
-            await self._post(self._marketing, post)
+            for source, part in _by_source(post):
+                await self._post(self._marketing, part, self._hooks.get(source or ""))
 
     def hear(self, qualified: Qualified) -> None:
         """A lead reaches its rep."""
@@ -77,7 +91,8 @@ class Traffic:
             if reaction.way == "api" or told.email is None:
                 await self._sales.act(told.lead_id, {"action": reaction.action, **reaction.data})
             else:
-                await self._post(self._sales, Post(0.0, "plain", (self._crm_event(told, reaction, number),)))
+                post = Post(0.0, "plain", (self._crm_event(told, reaction, number),))
+                await self._post(self._sales, post, self._hooks[SALES_SOURCE])
 
     def _crm_event(self, told: Told, reaction: Reaction, number: int) -> dict[str, Any]:
         happened_at = self._clock.now() - timedelta(seconds=reaction.told_late_seconds)
@@ -89,10 +104,10 @@ class Traffic:
             "data": {**reaction.data, "actor": told.owner},
         }
 
-    async def _post(self, client: AccordClient, post: Post) -> None:
+    async def _post(self, client: AccordClient, post: Post, hook: Hook | None) -> None:
         counts = self._board.counts
         counts.posted += len(post.events)
-        answer = await client.post(post)
+        answer = await client.post(post, hook)
         counts.accepted += answer.accepted
         counts.duplicates += answer.duplicates
         counts.rejected += answer.rejected
@@ -101,3 +116,13 @@ class Traffic:
         self._at_work.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._failure = self._failure or task.exception()
+
+
+def _by_source(post: Post) -> Iterator[tuple[str | None, Post]]:
+    """Neighbours that come from one source together, so that everything stays in order. A CloudEvent goes with the key,
+    and so do events that bear no source."""
+    if post.form != "plain":
+        yield None, post
+        return
+    for source, events in groupby(post.events, lambda event: event.get("source")):
+        yield source, post._replace(events=tuple(events))

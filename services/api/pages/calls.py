@@ -1,6 +1,7 @@
 """The api's own calls, made inside this process: a page knows and does what its reader's key may, and nothing else."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -47,7 +48,7 @@ class Api:
         self._caller = caller
 
     async def get(self, path: str, **query: Any) -> Any:
-        """The body of the answer. Parameters that are None are left out. Raises Refused."""
+        """The body of the answer. Parameters that are None are left out, `from_` is `from`. Raises Refused."""
         return await self._call("GET", path, query=query)
 
     async def ask(self, path: str, **query: Any) -> Any:
@@ -72,7 +73,7 @@ class Api:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        asked = {name.rstrip("_"): value for name, value in (query or {}).items() if value is not None}
+        asked = {name.rstrip("_"): _text(value) for name, value in (query or {}).items() if value is not None}
         sent = {"content-type": "application/json"} if body else {}
         sent |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
         scope = inside_scope(method, path, urlencode(asked, doseq=True), self._caller)
@@ -81,6 +82,10 @@ class Api:
         if status not in _OK:
             raise Refused(status, from_json(answer))
         return from_json(answer) if answer else None
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def path(*parts: object) -> str:

@@ -82,6 +82,7 @@ class Site:
             loop = asyncio.get_running_loop()
             began_at = loop.time()
             request = Request(scope, receive)
+            request.state.page = name
             response = await self._answered(request, page, is_open=is_open)
             response.headers.update(SECURITY)
             status = f"{response.status_code // 100}xx"
@@ -129,7 +130,7 @@ class Site:
         if isinstance(error, Refused):
             problem = Problem(error.status, str(error.problem["title"]), error.problem.get("detail"))
         if problem is None:
-            log.error("page_failed", path=visit.request.scope["route"].path, **describe_error(error))
+            log.error("page_failed", page=visit.request.state.page, **describe_error(error))
             problem = Problem(500, "Something went wrong", "The error was logged.")
         advice = _ADVICE.get(problem.status, _ADVICE_OTHERWISE)
         return visit.render("error.html", problem.status, problem=problem, advice=advice)

@@ -30,7 +30,16 @@ export function live() {
       isFetching = false;
       fetchedAt = performance.now();
       if (isStale) soon();
+      again();
     }
+  }
+
+  // A region that is old already, or tells what no event does, says after how many seconds it wants to be fetched.
+  let againTimer = 0;
+  function again() {
+    clearTimeout(againTimer);
+    const wishes = [...document.querySelectorAll("[data-again]")].map((region) => Number(region.dataset.again));
+    if (wishes.length) againTimer = setTimeout(soon, 1_000 * Math.min(...wishes));
   }
 
   function soon() {
@@ -58,6 +67,7 @@ export function live() {
   }
 
   listen();
+  again();
   setInterval(soon, ANYWAY_MS);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && isStale) soon(); });
 }

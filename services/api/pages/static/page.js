@@ -20,7 +20,9 @@ export function swap(html, { all = false } = {}) {
   }
   for (const now of document.querySelectorAll("[data-region][id]")) {
     const next = fresh.getElementById(now.id);
-    if (!next || next.isEqualNode(now) || isBusy(now)) continue;
+    if (!next) continue;
+    keepOpen(now, next);
+    if (next.isEqualNode(now) || isBusy(now)) continue;
     const focused = now.contains(document.activeElement) ? place(now, document.activeElement) : null;
     const scrolled = [...now.querySelectorAll(".table-box")].map((box) => box.scrollLeft);
     const adopted = document.adoptNode(next);
@@ -30,6 +32,14 @@ export function swap(html, { all = false } = {}) {
     if (focused) restore(adopted, focused);
     const told = adopted.dataset.said;
     if (told && told !== now.dataset.said) say(told);
+  }
+}
+
+// What somebody opened or closed stays so.
+function keepOpen(now, next) {
+  for (const details of now.querySelectorAll("details[id]")) {
+    const same = next.querySelector(`#${CSS.escape(details.id)}`);
+    if (same) same.open = details.open;
   }
 }
 
