@@ -62,6 +62,6 @@ def reasons(events: Sequence[Mapping[str, Any]]) -> list[Reason]:
 
 def _faults(item: Mapping[str, Any]) -> list[str]:
     errors = item.get("errors") or ()
-    return [f"{error['path']}: {error['message']}".removeprefix(": ") for error in errors] or (
+    return [f"{error['path'].lstrip('.')}: {error['message']}".removeprefix(": ") for error in errors] or (
         [str(item["why"])] if item.get("why") else []
     )

@@ -78,7 +78,8 @@ class Sources:
         """Has ingest take the kept requests once more, under the settings of now."""
         source_id = visit.request.path_params["source"]
         asked = (await visit.api.send("POST", path("sources", source_id, "replays"), {}))["asked"]
-        return visit.go(f"/sources/{source_id}", done=f"{asked} kept requests are taken once more, within seconds.")
+        words = "1 kept request is" if asked == 1 else f"{asked:,} kept requests are"
+        return visit.go(f"/sources/{source_id}", done=f"{words} taken once more, within seconds.")
 
 
 def _asked(visit: Visit) -> dict[str, str]:

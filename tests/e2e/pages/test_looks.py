@@ -18,6 +18,9 @@ PAGES = {
     "accord": "/accord",
     "version": "/accord/1",
     "propose": "/accord/propose",
+    "sources": "/sources",
+    "source": "/sources/{source}",
+    "operations": "/operations",
 }
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
