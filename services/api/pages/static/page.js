@@ -24,11 +24,11 @@ export function swap(html, { all = false } = {}) {
     keepOpen(now, next);
     if (next.isEqualNode(now) || isBusy(now)) continue;
     const focused = now.contains(document.activeElement) ? place(now, document.activeElement) : null;
-    const scrolled = [...now.querySelectorAll(".table-box")].map((box) => box.scrollLeft);
+    const scrolled = [...now.querySelectorAll(".table-box")].map((box) => [box.scrollLeft, box.scrollTop]);
     const adopted = document.adoptNode(next);
     markChanged(now, adopted);
     now.replaceWith(adopted);
-    [...adopted.querySelectorAll(".table-box")].forEach((box, at) => { box.scrollLeft = scrolled[at] ?? 0; });
+    [...adopted.querySelectorAll(".table-box")].forEach((box, at) => { box.scrollTo(...(scrolled[at] ?? [0, 0])); });
     if (focused) restore(adopted, focused);
     const told = adopted.dataset.said;
     if (told && told !== now.dataset.said) say(told);
