@@ -18,6 +18,7 @@ from services.api.schemas.dead_letters import DeadLetter, DeadLetterItem, State
 from services.api.schemas.lists import Page
 from services.api.store.cursors import encode_cursor
 from services.api.store.dead_letters import DeadLetterStore, LetterFilter
+from shared.http.openapi import refusals
 from shared.http.problems import Problem
 
 _KIND = "dead-letters"
@@ -45,8 +46,10 @@ class DeadLetterRoutes:
         one = "/v1/dead-letters/{dead_letter}"
         to.add("GET /v1/dead-letters", self.list_letters, summary="Events not applied", answer=Page[DeadLetterItem])
         to.add(f"GET {one}", self.show_letter, summary="One, with what it says", answer=DeadLetter)
-        to.add(f"POST {one}/replay", self.replay, summary="Apply it again", answer=DeadLetterItem, status=202)
-        to.add(f"POST {one}/discard", self.discard, summary="Give it up for good", answer=DeadLetterItem)
+        once = refusals(409)
+        summary = "Apply it again"
+        to.add(f"POST {one}/replay", self.replay, summary=summary, answer=DeadLetterItem, status=202, also=once)
+        to.add(f"POST {one}/discard", self.discard, summary="Give it up for good", answer=DeadLetterItem, also=once)
 
     async def list_letters(self, query: Annotated[LetterQuery, Query()]) -> Page[DeadLetterItem]:
         """The latest first."""

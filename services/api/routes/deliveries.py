@@ -20,6 +20,7 @@ from services.api.store.cursors import encode_cursor
 from services.api.store.subscriptions import SubscriptionStore
 from shared.clock import new_id
 from shared.events.envelope import derived_id
+from shared.http.openapi import refusals
 from shared.http.problems import Problem
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -38,10 +39,19 @@ class DeliveryRoutes:
         one = "/v1/subscriptions/{subscription_id}"
         summary = "What was told, try by try, the newest first"
         to.add(f"GET {one}/deliveries", self.list_deliveries, summary=summary, answer=Page[Delivery])
+        unsent = refusals(409)
         summary = "Tell again what was received in a time, or some events"
-        to.add(f"POST {one}/replays", self.replay, summary=summary, answer=Requested, body=ReplayBody, status=202)
+        to.add(
+            f"POST {one}/replays",
+            self.replay,
+            summary=summary,
+            answer=Requested,
+            body=ReplayBody,
+            status=202,
+            also=unsent,
+        )
         summary = "Send an event that says it is a test"
-        to.add(f"POST {one}/test", self.test, summary=summary, answer=Requested, body=TestBody, status=202)
+        to.add(f"POST {one}/test", self.test, summary=summary, answer=Requested, body=TestBody, status=202, also=unsent)
 
     async def list_deliveries(
         self,

@@ -21,6 +21,7 @@ from services.api.store.configured import KEY
 from services.api.store.cursors import encode_cursor
 from services.api.store.keys import KeyStore
 from shared.http.auth import ADMIN, Principal, new_key, parse_key
+from shared.http.openapi import refusals
 from shared.http.problems import Problem
 
 
@@ -37,7 +38,12 @@ class KeyRoutes:
         to.add("POST /v1/keys", self.create_key, summary="A new key", answer=CreatedKey, body=KeyBody, status=201)
         to.add(f"GET {one}", self.show_key, summary="One key, without its secret", answer=Key)
         to.add(
-            f"PATCH {one}", self.change_key, summary="Other rights, name, owner or expiry", answer=Key, body=KeyChange
+            f"PATCH {one}",
+            self.change_key,
+            summary="Other rights, name, owner or expiry",
+            answer=Key,
+            body=KeyChange,
+            also=refusals(409),
         )
         to.add(
             f"DELETE {one}",
@@ -45,6 +51,7 @@ class KeyRoutes:
             summary="Revoked: it works nowhere within a second",
             answer=None,
             status=204,
+            also=refusals(409),
         )
         to.add(
             f"POST {one}/rotation",

@@ -17,6 +17,7 @@ from services.api.schemas.owners import Membership, Owner, OwnerBody, OwnerChang
 from services.api.store.cursors import encode_cursor
 from services.api.store.owners import OwnersNow, OwnerStore
 from shared.agreement.compiled import CompiledAccord
+from shared.http.openapi import refusals
 from shared.http.problems import Problem
 
 _KIND = "owners"
@@ -40,7 +41,14 @@ class OwnerRoutes:
         summary = "Take an owner up, again too"
         add("POST /v1/owners", self.take_up, summary=summary, answer=Owner, body=OwnerBody, status=201)
         summary = "Pause or resume an owner"
-        add("PATCH /v1/owners/{owner}", self.change, summary=summary, answer=Owner, body=OwnerChange)
+        add(
+            "PATCH /v1/owners/{owner}",
+            self.change,
+            summary=summary,
+            answer=Owner,
+            body=OwnerChange,
+            also=refusals(409),
+        )
         add("DELETE /v1/owners/{owner}", self.remove, summary="An owner is gone", answer=None, status=204)
 
     async def list_owners(self, limit: Limit = 50, cursor: Cursor = None) -> Page[Owner]:

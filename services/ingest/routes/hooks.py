@@ -31,13 +31,19 @@ METHODS: Final = ("POST", "PUT", "PATCH", "GET", "HEAD", "OPTIONS")
 HANDSHAKES: Final = ("GET", "HEAD", "OPTIONS")
 QUERY_FIELDS_MAX: Final = 100
 
+# Problem documents, but for kinds whose senders read refusals of their own (Segment's SDKs do).
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {**refusal, "content": {**refusal["content"], "application/json": {"schema": {"type": "object"}}}}
+    for status, refusal in refusals(401, 403, 413, 415, 422, 429, 503).items()
+}
+
 DESCRIPTION: Final[dict[str, Any]] = {
     "summary": "What a configured source sends, in its own format and signed its own way",
     "tags": ["hooks"],
     "responses": {
         200: {"description": "As this source's kind expects for success; what it says is durable."},
         404: {"description": "No such source"},
-        **refusals(401, 403, 413, 415, 422, 429, 503),
+        **_REFUSALS,
     },
     "openapi_extra": {"requestBody": {"content": {"*/*": {}}}},
 }
