@@ -1,5 +1,5 @@
 """`make bench-large`: makes the folder of the data set unless it is there, starts Accord on it and measures the api's
-calls. Exit code 0 when it measured, whatever it found; 1 when the run is broken."""
+calls and the web pages. Exit code 0 when it measured, whatever it found; 1 when the run is broken."""
 
 import argparse
 import sys
@@ -16,6 +16,7 @@ from benchmarks.broken import Broken
 from benchmarks.large.fill import made_in, make
 from benchmarks.large.house import running
 from benchmarks.large.measure import Measured, measure
+from benchmarks.large.pages import KB_TARGET, P95_TARGET_MS, Page, measure_pages
 from services.standalone import ADDRESS_FILE
 from shared.errors import AccordError
 from shared.telemetry.logging import configure_logging
@@ -58,12 +59,26 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     with running(folder, folder / LOG) as target:
         database_url = (folder / ADDRESS_FILE).read_text().strip()
         measured = uvloop.run(measure(target, database_url, lambda one: console.print(_line(one), markup=False)))
-    (folder / RESULT).write_bytes(to_json([{**asdict(one), "ratio": one.ratio} for one in measured], indent=1))
-    Console().print(_table(measured))
+        pages = uvloop.run(measure_pages(target, database_url, lambda one: console.print(_page(one), markup=False)))
+    calls = [{**asdict(one), "ratio": one.ratio} for one in measured]
+    (folder / RESULT).write_bytes(to_json({"calls": calls, "pages": pages}, indent=1))
+    Console().print(_table(measured), _table_of_pages(pages))
 
 
 def _line(one: Measured) -> str:
     return f"{one.name}: {one.api['p50_ms']} ms, p99 {one.api['p99_ms']} ms"
+
+
+def _page(one: Page) -> str:
+    return f"{one.path}: {one.p50_ms} ms, p95 {one.p95_ms} ms, {one.kb} KB"
+
+
+def _table_of_pages(pages: list[Page]) -> Table:
+    table = Table("", "calls", "p50 ms", "p95 ms", "KB", "target", title="The web pages on this house")
+    for one in pages:
+        target = f"{'met' if one.is_met else 'not met'} (p95 < {P95_TARGET_MS:g} ms, < {KB_TARGET:g} KB)"
+        table.add_row(one.path, f"{one.calls}", f"{one.p50_ms:,.1f}", f"{one.p95_ms:,.1f}", f"{one.kb:g}", target)
+    return table
 
 
 def _table(measured: list[Measured]) -> Table:
