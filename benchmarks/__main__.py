@@ -22,6 +22,7 @@ from benchmarks.apart import Apart
 from benchmarks.broken import Broken
 from benchmarks.broker import Broker, running_broker
 from benchmarks.clocks import Due, measure_clocks
+from benchmarks.clocks_beside import measure_clocks_beside
 from benchmarks.contestants import accord, rivals
 from benchmarks.house import new_database, running_house
 from benchmarks.report import (
@@ -143,7 +144,10 @@ class Bench:
         database_url = new_database(postgres, "bench_clocks")
         found = uvloop.run(measure_clocks(database_url, self._out / "clocks.log", due))
         self._tell(f"{found.due} of {found.open_clocks:,} clocks ran out: {found.within_100_ms:.1%} told within 100 ms")
-        return clocks_result(found)
+        beside_url, notes = new_database(postgres, "bench_clocks_beside"), scale.activities // 4
+        beside = uvloop.run(measure_clocks_beside(beside_url, self._out / "clocks.log", due, notes))
+        self._tell(f"beside {beside.per_second:,.0f} notes/s: {beside.within_1_s:.1%} told within 1 s")
+        return clocks_result(found, beside)
 
     def _contest(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
         bin, database_url = rivals_bin(self._tell), new_database(postgres, "bench_rivals")

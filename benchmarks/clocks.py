@@ -69,22 +69,27 @@ class Due(NamedTuple):
     per_second: float
     seconds: float
 
+    @property
+    def total(self) -> int:
+        """How many run out."""
+        return int(self.per_second * self.seconds)
+
 
 async def measure_clocks(database_url: str, log: Path, due: Due) -> Clocks:
     """On a new database. The monitor runs alone: nothing else is on the line, so what is late is its own doing."""
     environment = where(database_url, None)
-    _migrate(log, environment)
+    migrate(log, environment)
     connection: Any = await asyncpg.connect(database_url)
     try:
         far = SystemClock().now() + timedelta(days=20)
-        await _fill(connection, [far + timedelta(seconds=number) for number in range(due.open_clocks)], seed=1)
+        await fill(connection, [far + timedelta(seconds=number) for number in range(due.open_clocks)], seed=1)
         await connection.execute("VACUUM ANALYZE sla.clocks")
         scan = await _scan(connection)
-        count = int(due.per_second * due.seconds)
         first = SystemClock().now() + timedelta(seconds=START_SECONDS)
-        await _fill(connection, [first + timedelta(seconds=number / due.per_second) for number in range(count)], seed=2)
-        with Child(_command("run", "sla-monitor", "--port", "0"), log, environment) as monitor:
-            late, spent = await _run_out(connection, monitor, count, first)
+        deadlines = [first + timedelta(seconds=number / due.per_second) for number in range(due.total)]
+        await fill(connection, deadlines, seed=2)
+        with Child(accord_command("run", "sla-monitor", "--port", "0"), log, environment) as monitor:
+            late, spent = await run_out(connection, monitor, due.total, first)
             size = peak_bytes(monitor.pid)
     finally:
         await connection.close()
@@ -101,7 +106,7 @@ async def measure_clocks(database_url: str, log: Path, due: Due) -> Clocks:
     )
 
 
-async def _run_out(connection: Any, monitor: Child, count: int, first: datetime) -> tuple[list[float], float]:
+async def run_out(connection: Any, monitor: Child, count: int, first: datetime) -> tuple[list[float], float]:
     """Seconds from each deadline until its breach was read, and the CPU time of the monitor from the first on."""
     await asyncio.sleep(max(0.0, (first - SystemClock().now()).total_seconds() - 0.1))
     before = cpu_seconds(monitor.pid)
@@ -122,7 +127,8 @@ async def _run_out(connection: Any, monitor: Child, count: int, first: datetime)
     return late, cpu_seconds(monitor.pid) - before
 
 
-async def _fill(connection: Any, deadlines: Sequence[datetime], *, seed: int) -> None:
+async def fill(connection: Any, deadlines: Sequence[datetime], *, seed: int) -> None:
+    """A clock of a lead of its own for each deadline, as steps would have left them."""
     random = Random(seed)
     for start in range(0, len(deadlines), 20_000):
         chunk = deadlines[start : start + 20_000]
@@ -140,13 +146,15 @@ async def _scan(connection: Any) -> float:
     return time.perf_counter() - started
 
 
-def _migrate(log: Path, environment: Any) -> None:
-    with Child(_command("migrate"), log, environment) as migrating:
+def migrate(log: Path, environment: Any) -> None:
+    """Tables and topics."""
+    with Child(accord_command("migrate"), log, environment) as migrating:
         if migrating.wait(MIGRATE_SECONDS) != 0:
             raise Broken(f"accord migrate failed: {migrating.said()}")
 
 
-def _command(*arguments: str) -> list[str]:
+def accord_command(*arguments: str) -> list[str]:
+    """As an operator would type it."""
     return [sys.executable, "-m", "services.cli", *arguments]
 
 

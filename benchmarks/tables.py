@@ -67,6 +67,10 @@ def _clocks(found: Result) -> Table:
     told = ", ".join(f"{share} {found['announced'][f'{share}_ms']:,.1f}" for share in ("p50", "p90", "p99", "max"))
     table.add_row("from the deadline until the breach could be read, ms", told)
     table.add_row("within 100 ms", f"{found['within_100_ms']:.2%}")
+    beside = found["beside"]
+    told = ", ".join(f"{share} {beside['announced'][f'{share}_ms']:,.1f}" for share in ("p50", "p90", "p99", "max"))
+    table.add_row(f"the same beside {beside['per_second']:,.0f} sales notes/s, ms", told)
+    table.add_row("within 1 s", f"{beside['within_1_s']:.2%}")
     table.add_row("peak memory of sla_monitor", f"{found['monitor_bytes'] / _MIB:.0f} MiB")
     table.add_row("its CPU s per 1,000 breaches", f"{found['monitor_cpu_seconds_per_1000']:.3f}")
     scan = found["naive_scan_seconds"]

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import uuid5
 
 from line_builders import ADA, START, accords_of, after, example_accord, lead, sales_action
 
-from services.stages.model import Decision, HistoryRow, Routing, Score, State, Sticky, Told, apply, fold
+from services.stages.model import Decision, HistoryRow, Routing, Score, State, Sticky, Told, apply, fold, told_id
 from shared.agreement.compiled import CompiledAccord
 from shared.events.base import LeadSnapshot, Reason
 from shared.events.lifecycle import (
@@ -221,3 +222,18 @@ def test_the_fold_of_a_history_needs_no_rows_but_its_stamps() -> None:
     refolded = list(fold(ADA, history, accords_of(ACCORD)))
     assert refolded[-1].state == state
     assert [payload for decision in refolded for payload in decision.payloads] == told
+
+
+def test_ids_derive_from_the_cause_and_the_type_and_an_implied_transition_s_from_its_stage_too() -> None:
+    cause = lead("cause")
+    qualified = applied(State(ADA), score(60), START).payloads
+    skipping = applied(State(ADA), sales_action("qualified", START), START).payloads
+    assert [(told_id(cause, told), told.TYPE) for told in qualified] == [
+        (uuid5(cause, told.TYPE), told.TYPE) for told in qualified
+    ]
+    changes = [told for told in skipping if isinstance(told, StageChanged)]
+    assert [(told.to_stage, told_id(cause, told)) for told in changes] == [
+        ("mql", uuid5(cause, "accord.stage.changed/mql")),
+        ("sal", uuid5(cause, "accord.stage.changed/sal")),
+        ("sql", uuid5(cause, "accord.stage.changed")),
+    ]
