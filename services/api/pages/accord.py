@@ -10,8 +10,8 @@ from services.api.pages.aloud.agreement import changed, chapters
 from services.api.pages.aloud.sentence import Chapter
 from services.api.pages.calls import Refused, path
 from services.api.pages.instants import InvalidInstant, instant_of_form
-from services.api.pages.site import Site
 from services.api.pages.signing import TONES, in_effect, on_its_way, standing
+from services.api.pages.site import Site
 from services.api.pages.visit import Visit
 from shared.agreement.loading import load_accord, not_yet_executed
 from shared.http.problems import Problem
