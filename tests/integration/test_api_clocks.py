@@ -57,6 +57,15 @@ async def numbers(caller: Caller, path: str) -> list[int]:
     return [UUID(item["id"]).int for item in found]
 
 
+async def test_the_latest_deadline_comes_first_where_that_is_asked_for(caller: Caller, pool: asyncpg.Pool) -> None:
+    for number in range(1, 6):
+        await put(pool, number, "voided" if number != 3 else "open")
+    assert await numbers(caller, "/v1/clocks?state=voided&sort=-deadline&limit=2") == [5, 4, 2, 1]
+    assert await numbers(caller, "/v1/clocks?sort=-deadline&limit=2") == [5, 4, 3, 2, 1]
+    first = (await caller.get("/v1/clocks?limit=2")).json
+    assert (await caller.get(f"/v1/clocks?sort=-deadline&cursor={first['next']}")).status == 422
+
+
 async def test_clocks_come_by_deadline_in_pages_and_filtered(caller: Caller, pool: asyncpg.Pool) -> None:
     for number in range(1, 10):
         state = STATES[number % len(STATES)]

@@ -27,6 +27,9 @@ States = Annotated[
 ]
 Text = Annotated[str | None, Query(max_length=320)]
 Rule = Annotated[str | None, Query(max_length=320, description="The clock's id in the accord.")]
+Sort = Annotated[
+    Literal["deadline", "-deadline"], Query(description="By deadline: the earliest first, or with a minus the latest.")
+]
 _KEYS = (datetime, UUID)
 
 
@@ -53,7 +56,7 @@ class ClockRoutes:
         self._attainment = attainment
 
     def register(self, to: Registrar) -> None:
-        to.add("GET /v1/clocks", self.list_clocks, summary="Clocks, the earliest deadline first", answer=Page[Clock])
+        to.add("GET /v1/clocks", self.list_clocks, summary="Clocks by deadline", answer=Page[Clock])
         to.add("GET /v1/breaches", self.list_breaches, summary="Broken promises, latest first", answer=Page[Clock])
         to.add(
             "GET /v1/attainment",
@@ -67,12 +70,13 @@ class ClockRoutes:
         of: Filter,
         *,
         state: States = None,
-        sort: Literal["deadline"] = "deadline",
+        sort: Sort = "deadline",
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Page[Clock]:
         kind = f"clocks/{sort}"
-        rows = await self._parts.clocks.page(_states(state), keys_of(cursor, kind, _KEYS), limit + 1, of)
+        keys = keys_of(cursor, kind, _KEYS)
+        rows = await self._parts.clocks.page(_states(state), keys, limit + 1, of, is_latest_first=sort == "-deadline")
         return await self._page(rows, kind, limit, "deadline")
 
     async def list_breaches(self, of: Filter, *, limit: Limit = 50, cursor: Cursor = None) -> Page[Clock]:

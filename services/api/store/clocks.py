@@ -35,17 +35,24 @@ class ClockStore:
         self._database = database
 
     async def page(
-        self, states: Sequence[str], keys: Keys | None, limit: int, of: ClockFilter | None = None
+        self,
+        states: Sequence[str],
+        keys: Keys | None,
+        limit: int,
+        of: ClockFilter | None = None,
+        *,
+        is_latest_first: bool = False,
     ) -> Sequence[Row]:
-        """Clocks by deadline, the earliest first; without states in any. Each state is a walk along its own index, so a
-        page costs the same however many clocks there are."""
+        """Clocks by deadline; without states in any. Each state is a walk along its own index, so a page costs the same
+        however many clocks there are."""
+        order = _Order(is_latest_first)
         wanted = (of or ClockFilter()).clauses()
         parts = [
-            select(_ordered(select(CLOCKS).where(CLOCKS.c.state == state, *wanted), keys).limit(limit).subquery())
+            select(order.of(select(CLOCKS).where(CLOCKS.c.state == state, *wanted), keys).limit(limit).subquery())
             for state in sorted(set(states or STATES))
         ]
         found = union_all(*parts).subquery()
-        statement = select(found).order_by(found.c.deadline, found.c.clock_id).limit(limit)
+        statement = select(found).order_by(*order.by(found.c)).limit(limit)
         return await self._database.rows(statement)
 
     async def breaches(self, keys: Keys | None, limit: int, of: ClockFilter | None = None) -> Sequence[Row]:
@@ -70,8 +77,18 @@ class ClockStore:
         return await self._database.rows(statement.order_by(CLOCKS.c.deadline, CLOCKS.c.clock_id))
 
 
-def _ordered(statement: Select[Any], keys: Keys | None) -> Select[Any]:
-    columns = [(CLOCKS.c.deadline, False), (CLOCKS.c.clock_id, False)]
-    if keys is not None:
-        statement = statement.where(after(columns, keys))
-    return statement.order_by(*(column for column, _ in columns))
+class _Order(NamedTuple):
+    """By deadline, and among equal ones by id."""
+
+    is_latest_first: bool
+
+    def by(self, columns: Any) -> list[ColumnElement[Any]]:
+        named = (columns.deadline, columns.clock_id)
+        return [column.desc() if self.is_latest_first else column.asc() for column in named]
+
+    def of(self, statement: Select[Any], keys: Keys | None) -> Select[Any]:
+        """The rows after these keys."""
+        if keys is not None:
+            columns = [(column, self.is_latest_first) for column in (CLOCKS.c.deadline, CLOCKS.c.clock_id)]
+            statement = statement.where(after(columns, keys))
+        return statement.order_by(*self.by(CLOCKS.c))
