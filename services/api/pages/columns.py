@@ -7,11 +7,12 @@ from markupsafe import Markup
 
 from services.api.pages.words import count
 
-WIDTH: Final = 640
-HEIGHT: Final = 200
+WIDTH: Final = 560
+HEIGHT: Final = 220
 _TOP: Final = 20
 _FOOT: Final = 24
 _ROOM: Final = 0.28  # of a column's place stays empty
+_COLUMN_MAX: Final = 56.0
 _ROW: Final = 28
 _NAME_WIDTH: Final = 180
 _NAME_CHARACTERS_MAX: Final = 26
@@ -23,10 +24,10 @@ _BASE: Final = Markup('<line class="base" x1="0" x2="{}" y1="{}" y2="{}"/>')
 
 
 class Part(NamedTuple):
-    """A count, what it is of, and the class that colours it."""
+    """A number, what it counts, and the class that colours it."""
 
     kind: str
-    count: int
+    number: int
 
 
 class Column(NamedTuple):
@@ -38,7 +39,7 @@ class Column(NamedTuple):
 
     @property
     def total(self) -> int:
-        return sum(part.count for part in self.parts)
+        return sum(part.number for part in self.parts)
 
 
 def standing(columns: Sequence[Column], said: str) -> Markup:
@@ -51,11 +52,11 @@ def standing(columns: Sequence[Column], said: str) -> Markup:
         middle = round((number + 0.5) * place, 1)
         y = float(HEIGHT - _FOOT)
         for part in column.parts:
-            height = round(high * part.count / top, 1) if top else 0.0
+            height = round(high * part.number / top, 1) if top else 0.0
             y = round(y - height, 1)
-            left, width = round(number * place + place * _ROOM / 2, 1), round(place * (1 - _ROOM), 1)
+            width = round(min(place * (1 - _ROOM), _COLUMN_MAX), 1)
             if height:
-                drawn.append(_part(part, column, (left, y, width, height)))
+                drawn.append(_part(part, column, (round(middle - width / 2, 1), y, width, height)))
         if column.told:
             drawn.append(_TEXT.format("told", middle, round(y - 6, 1), "middle", column.told))
         drawn.append(_TEXT.format("name", middle, HEIGHT - 6, "middle", column.name))
@@ -72,7 +73,7 @@ def lying(columns: Sequence[Column], said: str) -> Markup:
         x = float(_NAME_WIDTH)
         drawn.append(_TEXT.format("name", _NAME_WIDTH - 8, y + 18, "end", _short(column.name)))
         for part in column.parts:
-            width = round(wide * part.count / top, 1) if top else 0.0
+            width = round(wide * part.number / top, 1) if top else 0.0
             if width:
                 drawn.append(_part(part, column, (round(x, 1), y + 6, width, _ROW - 12)))
             x += width
@@ -81,7 +82,7 @@ def lying(columns: Sequence[Column], said: str) -> Markup:
 
 
 def _part(part: Part, column: Column, box: tuple[float, float, float, float]) -> Markup:
-    return _PART.format(part.kind, *box, f"{column.name}: {count(part.count)} {part.kind}")
+    return _PART.format(part.kind, *box, f"{column.name}: {count(part.number)} {part.kind}")
 
 
 def _short(name: str) -> str:

@@ -5,6 +5,7 @@ import time
 from starlette.routing import BaseRoute
 
 from services.api.pages.accord import AccordPages
+from services.api.pages.clocks import Clocks
 from services.api.pages.leads import Leads
 from services.api.pages.operations import Operations
 from services.api.pages.propose import ProposePage
@@ -23,6 +24,7 @@ def page_routes(foundation: Foundation, sign_in: SignIn) -> list[BaseRoute]:
         sign_in,
         Today(reports),
         Leads(foundation.metrics),
+        Clocks(reports),
         ProposePage(),
         AccordPages(),
         Sources(reports),

@@ -15,6 +15,7 @@ Theme = Literal["light", "dark"]
 PAGES = {
     "sign-in": "/sign-in",
     "today": "/",
+    "clocks": "/clocks",
     "accord": "/accord",
     "version": "/accord/1",
     "propose": "/accord/propose",

@@ -31,13 +31,13 @@ def boxes(svg: Markup) -> list[tuple[float, float, float, float]]:
 @given(COLUMNS)
 def test_every_part_lies_inside_and_is_as_large_as_its_count(columns: list[Column]) -> None:
     top = max((column.total for column in columns), default=0)
-    counts = [part.count for column in columns for part in column.parts]
+    counts = [part.number for column in columns for part in column.parts]
     for draw, side in ((standing, 3), (lying, 2)):
         svg = draw(columns, "counts")
         _, _, width, height = (float(number) for number in drawn(svg).attrib["viewBox"].split())
         found = boxes(svg)
         assert all(x >= 0 and y >= 0 and x + w <= width + 0.2 and y + h <= height + 0.2 for x, y, w, h in found)
-        full = {3: 156.0, 2: 404.0}[side]
+        full = {3: 176.0, 2: 324.0}[side]
         sizes = [size for size in (round(full * number / top, 1) for number in counts) if size] if top else []
         assert [box[side] for box in found] == sizes
 
