@@ -30,8 +30,8 @@ from services.delivery.store.subscriptions import SubscriptionBook
 from services.delivery.sweeper.posting import HttpPost, session
 from services.delivery.sweeper.sender import Sender
 from shared.clock import SystemClock, new_id
+from shared.db.connections import create_pool
 from shared.db.embedded import EmbeddedPostgres
-from shared.db.engine import create_pool
 from shared.db.migrate import upgrade
 from shared.telemetry.logging import configure_logging
 

@@ -23,7 +23,7 @@ from services.scoring.sweeper import Rescorer, Turns, Versions
 from shared.agreement.loading import default_accord_text, load_accord
 from shared.clock import SystemClock, new_id
 from shared.db.accord_book import AccordBook
-from shared.db.engine import create_pool
+from shared.db.connections import create_pool
 from shared.db.statement import write_all
 from shared.events.activity import Activity
 from shared.events.codec import event as make_event

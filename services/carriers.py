@@ -11,7 +11,7 @@ import structlog
 from pydantic import Field
 
 from shared.clock import Clock
-from shared.db.engine import connect_options, dsn
+from shared.db.connections import connect_options, dsn
 from shared.errors import Surroundings
 from shared.events.topics import READERS, TOPICS
 from shared.secret_box import SecretBox

@@ -1,11 +1,14 @@
-"""The command `accord`. Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly."""
+"""The command `accord`. Exit codes: 0 done, 1 it failed and says why, 2 it was called wrongly.
+
+Commands import what only they run: the whole house costs two seconds of CPU, and most commands need none of it.
+"""
 
 import asyncio
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 import structlog
@@ -13,25 +16,21 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from services import process, renumbering, standalone
 from services.accords import commands as accords
-from services.composition import SERVICES
-from services.doctor.main import examine, tell
-from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
-from services.process import ApartSettings
-from services.sealing import box_of
-from services.skipping import Skipping
 from services.sources import commands as sources
-from services.standalone import StandaloneSettings, Start
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
 from shared.agreement.schema import schema_text
 from shared.clock import SystemClock
-from shared.db.engine import dsn
+from shared.db.connections import dsn
+from shared.db.data_folder import ADDRESS_FILE
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
-from shared.stream.kafka_client import KafkaClients, KafkaSettings
-from shared.stream.operations import resume_partition
 from shared.telemetry.logging import configure_logging, describe_error
+
+if TYPE_CHECKING:
+    from services.first_start import Prepared
+    from services.skipping import Skipping
+    from shared.stream.kafka_client import KafkaClients
 
 app = typer.Typer(name="accord", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(accords.app, name="accords")
@@ -53,21 +52,26 @@ def up(
     ] = None,
 ) -> None:
     """Start everything in one process: Postgres, ingest, scoring, stages, clocks, deliveries, API."""
-    settings = StandaloneSettings()
+    from services import standalone
+
+    settings = standalone.StandaloneSettings()
     configure_logging(settings.log_level, settings.log_format)
-    standalone.up(Start(data.absolute(), host, port, accord), settings, _announce)
+    standalone.up(standalone.Start(data.absolute(), host, port, accord), settings, _announce)
 
 
 @app.command()
 def run(
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
+    service: Annotated[str, typer.Argument(help="ingest, scoring, stages, sla-monitor, delivery or api.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8080,
 ) -> None:
     """Start one service in a process of its own; as many of each as you like share the work."""
+    from services import process
+    from services.composition import SERVICES
+
     if service not in SERVICES:
         raise typer.BadParameter(f"there is no service {service}; there are {', '.join(SERVICES)}")
-    settings = ApartSettings()
+    settings = process.ApartSettings()
     configure_logging(settings.log_level, settings.log_format)
     process.run(
         service, (host, port), settings, lambda url: out.print(f"Accord is up: {url}  ({service})", markup=False)
@@ -81,6 +85,9 @@ def migrate(
     ] = None,
 ) -> None:
     """Bring the database named by ACCORD_DATABASE_URL to this release's schema, with a first accord and admin key."""
+    from services.first_start import FirstStartSettings, prepare, read_accord
+    from services.sealing import box_of
+
     settings = FirstStartSettings()
     if settings.database_url is None:
         raise typer.BadParameter("set ACCORD_DATABASE_URL; `accord up` migrates its own Postgres by itself")
@@ -147,6 +154,8 @@ def skip(
     yes: Annotated[bool, typer.Option("--yes", help="Give up what is missing, for good.")] = False,
 ) -> None:
     """Show what a partition in a gap waits for, and with --yes let it go on without."""
+    from services.skipping import Skipping
+
     asyncio.run(_skip(Skipping(_database_of(data), service, partition, _kafka()), yes=yes))
 
 
@@ -155,6 +164,8 @@ def renumber(
     yes: Annotated[bool, typer.Option("--yes", help="Do it, not only say what would be done.")] = False,
 ) -> None:
     """After Postgres was restored from a backup, let numbers go on after those that Kafka has."""
+    from services import renumbering
+
     kafka = _kafka()
     if kafka is None:
         raise typer.BadParameter("set ACCORD_KAFKA; where the log is in Postgres, a backup has all of it")
@@ -172,6 +183,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="As a list of JSON objects.")] = False,
 ) -> None:
     """Check everything that a running Accord leans on; says what to do about what is wrong."""
+    from services.doctor.main import examine, tell
+
     findings = asyncio.run(examine(_database_of(data), SystemClock(), _kafka()))
     if not tell(findings, out, as_json=as_json):
         raise typer.Exit(1)
@@ -222,13 +235,13 @@ def _causes(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
             yield error
 
 
-def _announce(url: str, prepared: Prepared) -> None:
+def _announce(url: str, prepared: "Prepared") -> None:
     _tell(prepared, f"Accord is up: {url}  (accord version {prepared.accord_version})")
     if prepared.admin_key:
         out.print(f"Today, signed in with it: {url}/sign-in#{prepared.admin_key}", markup=False)
 
 
-def _tell(prepared: Prepared, done: str) -> None:
+def _tell(prepared: "Prepared", done: str) -> None:
     for line in prepared.not_yet_executed:
         out.print(f"not yet executed: {line}", markup=False)
     out.print(done, markup=False)
@@ -240,7 +253,7 @@ def _database_of(data: Path) -> str:
     settings = ProcessSettings()
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    address = data / standalone.ADDRESS_FILE
+    address = data / ADDRESS_FILE
     if not address.exists():
         raise typer.BadParameter(
             f"there is no Accord in {data}: name its folder with --data, or set ACCORD_DATABASE_URL"
@@ -248,12 +261,14 @@ def _database_of(data: Path) -> str:
     return address.read_text().strip()
 
 
-def _kafka() -> KafkaClients | None:
+def _kafka() -> "KafkaClients | None":
+    from shared.stream.kafka_client import KafkaClients, KafkaSettings
+
     settings = KafkaSettings()
     return KafkaClients(settings) if settings.kafka else None
 
 
-async def _skip(skipping: Skipping, *, yes: bool) -> None:
+async def _skip(skipping: "Skipping", *, yes: bool) -> None:
     missing = await skipping.look()
     out.print(skipping.describe(missing), markup=False)
     if not yes:
@@ -263,6 +278,8 @@ async def _skip(skipping: Skipping, *, yes: bool) -> None:
 
 
 async def _resume(database_url: str, service: str, partition: int) -> bool:
+    from shared.stream.operations import resume_partition
+
     connection = await asyncpg.connect(dsn(database_url))
     try:
         return await resume_partition(connection, service, partition)

@@ -24,7 +24,8 @@ from services.stages import main as stages
 from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook, NoAccord
 from shared.db.api_role import take_on_api_role
-from shared.db.engine import create_engine, create_pool
+from shared.db.connections import create_pool
+from shared.db.engine import create_engine
 from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
 from shared.errors import AccordError, Surroundings

@@ -12,7 +12,7 @@ from services.api.main import bootstrap_accord
 from services.carriers import make_log
 from services.sealing import seal_anew
 from shared.agreement.loading import default_accord_text, load_accord, not_yet_executed
-from shared.db.engine import connect
+from shared.db.connections import connect
 from shared.db.migrate import upgrade
 from shared.http.auth import ensure_admin_key
 from shared.secret_box import SecretBox

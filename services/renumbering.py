@@ -7,7 +7,7 @@ forgotten by Postgres is then read as if it came now.
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from shared.db.engine import connect
+from shared.db.connections import connect
 from shared.errors import AccordError
 from shared.stream.kafka_client import KafkaClients
 from shared.stream.kafka_places import Extent, extents, last_numbers

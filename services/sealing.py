@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from shared.db.engine import connect
+from shared.db.connections import connect
 from shared.secret_box import SecretBox, key_beside
 
 KEY_FILE: Final = "secret-key"

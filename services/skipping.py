@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from shared.db.engine import connect
+from shared.db.connections import connect
 from shared.errors import AccordError
 from shared.stream.carrier import Missing
 from shared.stream.kafka_client import KafkaClients

@@ -5,10 +5,9 @@ way round, Postgres last.
 """
 
 import asyncio
-import fcntl
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,18 +20,13 @@ from services.carriers import Site
 from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
 from services.sealing import box_of
 from services.serving import listening, serve, stop_on_signals, url_of
+from shared.db.data_folder import ADDRESS_FILE, locked
 from shared.db.embedded import EmbeddedPostgres
-from shared.errors import AccordError
 from shared.telemetry.metrics import create_registry
 
 log = structlog.get_logger(component="standalone")
 
 POSTGRES_CHECK_SECONDS = 0.2
-ADDRESS_FILE = "database-url"
-
-
-class FolderInUse(AccordError):
-    """Another Accord is using this data folder."""
 
 
 class StandaloneSettings(FirstStartSettings):
@@ -103,23 +97,3 @@ def _write_address(data: Path, database_url: str) -> None:
     path = data / ADDRESS_FILE
     path.touch(mode=0o600)
     path.write_text(database_url + "\n")
-
-
-def is_in_use(data: Path) -> bool:
-    """Whether an Accord runs on this data folder."""
-    try:
-        with locked(data):
-            return False
-    except FolderInUse:
-        return True
-
-
-@contextmanager
-def locked(data: Path) -> Iterator[None]:
-    """Raises FolderInUse when another process has the folder."""
-    with (data / "accord.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUse(f"another Accord is using {data}") from None
-        yield

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.db.engine import dsn
+from shared.db.connections import dsn
 from shared.telemetry.logging import LogFormat
 
 

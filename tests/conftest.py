@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from shared.clock import new_id
+from shared.db.connections import create_pool, dsn
 from shared.db.embedded import EmbeddedPostgres
-from shared.db.engine import create_pool, dsn
 from shared.db.migrate import upgrade
 
 pytest_plugins = ["kafka_fixtures", "workers"]

@@ -20,7 +20,7 @@ from services.sla_monitor import main as sla_monitor
 from services.stages import main as stages
 from shared.clock import ManualClock
 from shared.db.accord_book import AccordBook
-from shared.db.engine import create_pool
+from shared.db.connections import create_pool
 from shared.errors import Surroundings
 from shared.events.base import Payload
 from shared.events.envelope import Event, Outgoing, Record

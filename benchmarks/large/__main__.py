@@ -17,7 +17,7 @@ from benchmarks.large.fill import made_in, make
 from benchmarks.large.house import running
 from benchmarks.large.measure import Measured, measure
 from benchmarks.large.pages import KB_TARGET, P95_TARGET_MS, Page, measure_pages
-from services.standalone import ADDRESS_FILE
+from shared.db.data_folder import ADDRESS_FILE
 from shared.errors import AccordError
 from shared.telemetry.logging import configure_logging
 

@@ -12,10 +12,10 @@ import asyncpg
 import structlog
 from rich.console import Console
 
-from services import standalone
 from services.audit.recording import record
 from services.audit.report import print_report, to_json
 from services.audit.run import Audit, audit
+from shared.db.data_folder import ADDRESS_FILE, is_in_use, locked
 from shared.db.embedded import EmbeddedPostgres
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
@@ -66,11 +66,11 @@ def database_of(data: Path, named: str | None) -> Iterator[str]:
     if named is not None:
         yield named
         return
-    address = data / standalone.ADDRESS_FILE
+    address = data / ADDRESS_FILE
     if not address.exists():
         raise AccordError(f"there is no Accord in {data}: name its folder with --data, or set ACCORD_DATABASE_URL")
-    if not standalone.is_in_use(data):
-        with standalone.locked(data), EmbeddedPostgres(data.absolute()) as postgres:
+    if not is_in_use(data):
+        with locked(data), EmbeddedPostgres(data.absolute()) as postgres:
             yield postgres.dsn
             return
     yield address.read_text().strip()

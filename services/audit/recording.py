@@ -6,7 +6,7 @@ from typing import Any, Final
 from services.audit.findings import MEANING, Check
 from services.audit.report import first
 from services.audit.run import Audit
-from shared.db.engine import connect
+from shared.db.connections import connect
 
 KEPT_MAX: Final = 100
 _IS_READ_ONLY: Final = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"

@@ -22,7 +22,7 @@ from services.audit.folds import fold_range
 from services.audit.line_sql import Line, Statement
 from services.audit.tables import Range
 from shared.db.accord_book import AccordBook
-from shared.db.engine import connect_options, dsn
+from shared.db.connections import connect_options, dsn
 from shared.events.topics import ACTIVITY, LIFECYCLE, SALES, SCORE, SLA
 
 # Below so many inputs one process is done before others have started.

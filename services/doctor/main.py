@@ -14,7 +14,7 @@ from services.doctor.kafka import check_kafka
 from services.doctor.line import check_line
 from services.doctor.server import check_migrations, check_server
 from shared.clock import Clock
-from shared.db.engine import CannotConnect, connect
+from shared.db.connections import CannotConnect, connect
 from shared.db.faults import DATABASE_ERRORS
 from shared.stream.kafka_client import KafkaClients
 

@@ -1,67 +1,12 @@
-"""Connections to Postgres: asyncpg pools for hot paths, a SQLAlchemy engine for the rest. Both read the same addresses.
-
-Every connection ends its transaction when its process stands still, so that a stopped owner can't block its successor.
-"""
+"""A SQLAlchemy engine, for what the api reads; a module of its own because SQLAlchemy is slow to import."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
 
 import asyncpg
 from pydantic_core import from_json, to_json
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from shared.errors import AccordError
-
-_SCHEMES: Final = ("postgresql+asyncpg://", "postgresql://", "postgres://")
-_IDLE_IN_TRANSACTION_SECONDS: Final = 10
-_TCP_USER_TIMEOUT_SECONDS: Final = 10
-_CONNECT_SECONDS: Final = 10.0
-
-
-class CannotConnect(AccordError):
-    """The database can't be reached, or doesn't let this process in."""
-
-
-def dsn(database_url: str) -> str:
-    """The address as asyncpg and psql know it: `postgresql://…`."""
-    for scheme in _SCHEMES:
-        if database_url.startswith(scheme):
-            return "postgresql://" + database_url.removeprefix(scheme)
-    raise ValueError("a database address begins with postgresql:// (or postgres://, or postgresql+asyncpg://)")
-
-
-def connect_options(application_name: str) -> dict[str, Any]:
-    """What every `asyncpg.connect` and `create_pool` of Accord is given."""
-    return {
-        "timeout": _CONNECT_SECONDS,
-        "server_settings": {
-            "application_name": application_name,
-            "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
-            "tcp_user_timeout": f"{_TCP_USER_TIMEOUT_SECONDS}s",
-            "timezone": "UTC",
-        },
-    }
-
-
-async def connect(database_url: str, application_name: str) -> asyncpg.Connection:
-    """One connection. Raises CannotConnect, which says in a sentence why there is none."""
-    try:
-        return await asyncpg.connect(dsn(database_url), **connect_options(application_name))
-    except (OSError, asyncpg.PostgresError) as error:
-        raise CannotConnect(f"cannot connect to the database: {error or type(error).__name__}") from error
-
-
-async def create_pool(
-    database_url: str,
-    *,
-    application_name: str = "accord",
-    min_size: int = 1,
-    max_size: int = 10,
-    init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
-) -> asyncpg.Pool:
-    """An open asyncpg pool; close it with `await pool.close()`."""
-    options = connect_options(application_name)
-    return await asyncpg.create_pool(dsn(database_url), min_size=min_size, max_size=max_size, init=init, **options)
+from shared.db.connections import connect_options, dsn
 
 
 def create_engine(

@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from shared.db.api_role import grant_api_role
-from shared.db.engine import connect, create_engine
+from shared.db.connections import connect
+from shared.db.engine import create_engine
 from shared.errors import AccordError
 
 log = structlog.get_logger(component="migrate")

@@ -19,7 +19,7 @@ from line_audit import assert_line_is_whole, is_quiet
 
 from services.audit.run import Audit
 from services.demo.process import AccordProcess
-from services.standalone import ADDRESS_FILE
+from shared.db.data_folder import ADDRESS_FILE
 from shared.events.envelope import Event, Outgoing
 from shared.events.topics import ACTIVITY, TOPICS
 from shared.secret_box import new_secret_key

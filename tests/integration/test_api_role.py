@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.api.store.database import Database
 from shared.clock import new_id
 from shared.db.api_role import grant_api_role, take_on_api_role
-from shared.db.engine import connect, create_engine
+from shared.db.connections import connect
+from shared.db.engine import create_engine
 from shared.db.migrate import upgrade
 
 OWN = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'api' AND table_type = 'BASE TABLE'"

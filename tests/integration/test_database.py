@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from shared.db.engine import create_engine, create_pool, dsn
+from shared.db.connections import create_pool, dsn
+from shared.db.engine import create_engine
 from shared.db.migrate import is_current, upgrade
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.db.engine import create_pool
+from shared.db.connections import create_pool
 from shared.db.pool_metrics import watch_pool
 
 

@@ -18,7 +18,7 @@ from services.process import ApartSettings, NoDatabase, run
 from services.sealing import check_key_of
 from shared.agreement.loading import default_accord_text
 from shared.clock import new_id
-from shared.db.engine import CannotConnect
+from shared.db.connections import CannotConnect
 from shared.db.migrate import NotMigrated, require_migrated
 from shared.errors import InvalidDocument
 from shared.secret_box import NoSecretKey, SecretBox, WrongSecretKey, new_secret_key

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.serving import CannotListen
-from services.standalone import FolderInUse, StandaloneSettings, Start, locked, up
+from services.standalone import StandaloneSettings, Start, up
+from shared.db.data_folder import FolderInUse, locked
 
 
 def never(*started: object) -> None:

@@ -17,8 +17,8 @@ from playwright.async_api import Browser, expect
 from running_accord import Caller, RunningAccord, has_applied
 
 from services.demo.receiver import Receiver
-from services.standalone import ADDRESS_FILE
 from shared.clock import new_id
+from shared.db.data_folder import ADDRESS_FILE
 from shared.events.topics import partition_of
 
 BURIED = """INSERT INTO stream.dead_letters (letter_id, service, topic, partition, log_offset, emitter, seq, event_id,
