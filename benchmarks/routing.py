@@ -28,8 +28,8 @@ from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import default_accord_text, load_accord
 from shared.clock import SystemClock
 from shared.db.accord_book import AccordBook
+from shared.db.connections import create_pool
 from shared.db.embedded import EmbeddedPostgres
-from shared.db.engine import create_pool
 from shared.db.migrate import upgrade
 from shared.events.base import LeadSnapshot
 from shared.events.codec import event as make_event
