@@ -62,11 +62,15 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._grow(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse_head()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow(len(name) + len(value))
+        self._head_bytes = size = self._head_bytes + len(name) + len(value)
+        if size > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
+            self._refuse_head()
         super().on_header(name, value)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -114,11 +118,9 @@ class EdgeProtocol(HttpToolsProtocol):
             if seconds > BODY_GRACE_SECONDS and self._body_bytes < seconds * BODY_BYTES_PER_SECOND_MIN:
                 self._end("body_seconds", _SLOW)
 
-    def _grow(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
-            self._end("head_bytes", _LARGE)
-            raise HeadTooLarge
+    def _refuse_head(self) -> None:
+        self._end("head_bytes", _LARGE)
+        raise HeadTooLarge
 
     def _end(self, limit: str, answer: bytes) -> None:
         self.on_limit(limit)

@@ -29,7 +29,7 @@ HEARTBEAT_SECONDS = 5.0
 RACES_MAX = 5
 RECONNECT_SECONDS = 0.2
 # After a group of so many, those who were just answered get the time to send again before the next is taken: else two
-# halves take turns, each with a commit of its own.
+# halves take turns, each with a commit of its own. A group that is full already waits for nobody.
 GATHER_FROM = 8
 GATHER_SECONDS = 0.002
 
@@ -118,7 +118,8 @@ class LanePublisher(Generic[Item, Result]):
             while self._queue:
                 await self._pace.wait()
                 self._pace.begin()
-                if await self._commit_next(claim) >= GATHER_FROM:
+                is_busy = await self._commit_next(claim) >= GATHER_FROM
+                if is_busy and self._queued_events < EVENTS_MAX:
                     await asyncio.sleep(GATHER_SECONDS)
 
     def _take(self) -> list[tuple[Item, "asyncio.Future[Result]"]]:

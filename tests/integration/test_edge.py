@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from services.serving import listening
 from shared.http import edge as module
@@ -133,3 +134,34 @@ async def test_past_so_many_connections_the_next_is_told_to_come_again(monkeypat
         assert b"retry-after: 1" in answer
         assert served.reached("connections") == 1
         writer.close()
+
+
+class Wire(asyncio.Transport):
+    """A connection that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+async def test_an_answer_is_one_write() -> None:
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+    protocol = Edge(CollectorRegistry()).protocol(config, ServerState(), {})
+    wire = Wire()
+    protocol.connection_made(wire)
+    protocol.data_received(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc")
+    await eventually(lambda: b"".join(wire.written).endswith(b"\r\n\r\n3"), within=5)
+    assert len(wire.written) == 1
+    protocol.connection_lost(None)

@@ -230,3 +230,12 @@ async def test_no_body_yields_a_5xx_and_none_loses_the_good_event_beside_it(send
 async def test_the_document_shows_how_hooks_are_posted(caller: Caller) -> None:
     paths = (await caller.get("/openapi.json")).json["paths"]
     assert re.search("own format", paths["/v1/hooks/{source_id}"]["post"]["summary"])
+
+
+async def test_a_binary_cloud_event_needs_no_content_type_and_a_bad_header_of_it_is_named(caller: Caller) -> None:
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/web", "ce-type": "page.viewed"}
+    headers |= {"authorization": f"Bearer {caller.key}", "ce-subject": "ada%40okapi.example"}
+    answer = await ask(caller.app, "/v1/events", method="POST", headers=headers)
+    assert (answer.status, answer.json["accepted"]) == (202, 1)
+    answer = await ask(caller.app, "/v1/events", method="POST", headers={**headers, "ce-subject": "%C0%A0"})
+    assert (answer.status, [error["path"] for error in answer.json["errors"]]) == (422, ["ce-subject"])

@@ -62,7 +62,7 @@ class IdentityStore:
     email's lead doesn't change, and what a rolled-back transaction wrote is never kept."""
 
     def __init__(self) -> None:
-        self._emails: dict[str, Known] = {}
+        self._emails: dict[Identifier, Known] = {}
 
     @property
     def cached(self) -> int:
@@ -83,7 +83,7 @@ class IdentityStore:
         found: dict[Identifier, Known] = {}
         missing: list[Identifier] = []
         for identifier in identifiers:
-            cached = self._emails.get(identifier[1]) if identifier[0] == "email" else None
+            cached = self._emails.get(identifier)
             if cached is None:
                 missing.append(identifier)
             else:
@@ -93,7 +93,7 @@ class IdentityStore:
             for kind, value, lead_id, is_tied in await connection.fetch(FIND, kinds, values):
                 found[kind, value] = known = Known(lead_id, is_tied)
                 if kind == "email":
-                    self._keep(value, known)
+                    self._keep((kind, value), known)
         return found
 
     def claim_emails(self, emails: Mapping[str, UUID]) -> Write:
@@ -121,7 +121,7 @@ class IdentityStore:
     def remember(self, emails: Mapping[str, UUID]) -> None:
         """Keeps emails in memory that were claimed and committed."""
         for email, lead_id in emails.items():
-            self._keep(email, Known(lead_id, True))
+            self._keep(("email", email), Known(lead_id, True))
 
     async def forget(self, pool: Connection, now: datetime, days: int) -> int:
         """Deletes a bounded number of ids that are older than `days`. Returns how many."""
@@ -137,7 +137,7 @@ class IdentityStore:
         """Deletes all identifiers of these leads, and notes that they are erased."""
         await pool.execute(ERASE, sorted(lead_ids))
 
-    def _keep(self, email: str, known: Known) -> None:
+    def _keep(self, email: Identifier, known: Known) -> None:
         if len(self._emails) >= EMAILS_CACHED_MAX:
             del self._emails[next(iter(self._emails))]
         self._emails[email] = known
