@@ -2,7 +2,8 @@
 erased lead was, as soon as that is asked for."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 PAUSE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 OPENED_AT_ONCE = 200
+_DIGITS = re.compile(r"\d+", re.ASCII)
+# What stands before a number may end in digits all the same: an escape of a form, or of JSON.
+_NUMBER = r"(?:(?<![0-9])|(?<=%[0-9a-f]{{2}})|(?<=\\u[0-9a-f]{{4}})){}(?![0-9])"
 # A commit that was under way may have written another identifier of the lead: a minute long they are deleted again.
 ASKED = """SELECT lead_id FROM api.published_erasures WHERE requested_at > $1::timestamptz - interval '1 minute'"""
 MISSED = """SELECT lead_id FROM api.published_erasures r
@@ -92,9 +96,8 @@ class Erasures:
 
 
 def _mentioning(kept: Sequence[tuple[UUID, str]], values: Sequence[str], box: SecretBox) -> list[UUID]:
-    """Which of these mention one of the values, as it is or as it stands in a form. What can't be opened, nobody can
-    read; it goes too."""
-    wanted = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+    """Which of these mention one of the values. What can't be opened, nobody can read; it goes too."""
+    wanted = mention_of(values)
     found = []
     for receipt_id, sealed in kept:
         try:
@@ -102,6 +105,13 @@ def _mentioning(kept: Sequence[tuple[UUID, str]], values: Sequence[str], box: Se
         except WrongSecretKey:
             found.append(receipt_id)
             continue
-        if any(form.lower() in text for form in wanted):
+        if wanted.search(text):
             found.append(receipt_id)
     return found
+
+
+def mention_of(values: Iterable[str]) -> re.Pattern[str]:
+    """Finds one of these in a text in lower case, as it is or as it stands in a form. A number is not found within a
+    longer one: the number of a contact stands in many a time of day."""
+    forms = {form.lower() for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+    return re.compile("|".join(_NUMBER.format(form) if _DIGITS.fullmatch(form) else re.escape(form) for form in forms))
