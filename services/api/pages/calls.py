@@ -75,7 +75,7 @@ class Api:
     ) -> Any:
         asked = {name.rstrip("_"): _text(value) for name, value in (query or {}).items() if value is not None}
         sent = {"content-type": "application/json"} if body else {}
-        sent |= {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        sent |= {name.replace("_", "-").lower(): value for name, value in (headers or {}).items()}
         scope = inside_scope(method, path, urlencode(asked, doseq=True), self._caller)
         scope["headers"] = [(name.encode(), value.encode()) for name, value in sent.items()]
         status, answer = await _exchange(self._app, scope, body)

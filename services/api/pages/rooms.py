@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute
 
 from services.api.pages.accord import AccordPages
 from services.api.pages.clocks import Clocks
+from services.api.pages.lead import LeadPage
 from services.api.pages.leads import Leads
 from services.api.pages.operations import Operations
 from services.api.pages.propose import ProposePage
@@ -25,6 +26,7 @@ def page_routes(foundation: Foundation, sign_in: SignIn) -> list[BaseRoute]:
         Today(reports),
         Leads(foundation.metrics),
         Clocks(reports),
+        LeadPage(),
         ProposePage(),
         AccordPages(),
         Sources(reports),

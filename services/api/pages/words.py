@@ -118,6 +118,13 @@ class When:
         """`12 min ago`, `in 3 h 20 min`."""
         return self._time(value, lambda at: self._distance(at))
 
+    def span(self, from_: datetime, to: datetime) -> str:
+        """`Fri 15:00–18:00`; `Fri 27 Nov 15:00 – Sat 28 Nov 02:00` where it ends on another day."""
+        here, there = from_.astimezone(self.zone), to.astimezone(self.zone)
+        if here.date() == there.date():
+            return f"{here:%a %H:%M}–{there:%H:%M}"
+        return f"{self._date(here)} {here:%H:%M} – {self._date(there)} {there:%H:%M}"
+
     def until(self, value: str | datetime | None) -> Markup:
         """As `ago`; the browser goes on counting."""
         if value is None:

@@ -22,6 +22,8 @@ PAGES = {
     "sources": "/sources",
     "source": "/sources/{source}",
     "operations": "/operations",
+    "leads": "/leads",
+    "lead": "/leads/{lead}",
 }
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

@@ -13,6 +13,7 @@ from services.api.model import (
     Moment,
     action_faults,
     clock_at,
+    engagement_by_day,
     explain,
     profile_at,
     rule_totals,
@@ -144,3 +145,12 @@ def test_every_fault_of_an_action_is_named_at_once(accord: CompiledAccord) -> No
 def test_rule_totals_are_read_as_scoring_writes_them() -> None:
     totals = rule_totals({"demo": [12.5, "2026-03-02T12:00:00.123456Z", 2]})
     assert totals["demo"] == RuleTotal(12.5, NOON, 2)
+
+
+def test_the_engagement_of_each_day_follows_from_what_its_grants_were_worth_at_its_end() -> None:
+    never, day = None, 86_400.0
+    worths = [(day, 2, 40.0), (day, 0, 1.0), (never, 1, -15.0)]
+    assert engagement_by_day(worths, 2, None) == [40.0, 5.0, 0.0]
+    assert engagement_by_day(worths[:2], 2, 30) == [30.0, 20.0, 11.0]
+    assert engagement_by_day([], 1, 100) == [0.0, 0.0]
+    assert engagement_by_day([(1.0, 1, 60.0)], 1, None) == [60.0, 0.0]

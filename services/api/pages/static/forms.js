@@ -8,9 +8,11 @@ export function forms() {
     event.preventDefault();
     const button = event.submitter;
     const fields = new URLSearchParams(new FormData(form, button));
+    // Not `form.action`: that is the field of this name where a form has one.
+    const to = button?.getAttribute("formaction") ?? form.getAttribute("action");
     if (button) button.disabled = true;
     try {
-      const answer = await fetch(button?.hasAttribute("formaction") ? button.formAction : form.action, { method: "POST", body: fields, headers: { Accept: "text/html" } });
+      const answer = await fetch(to, { method: "POST", body: fields, headers: { Accept: "text/html" } });
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.assign(answer.url); return; }
       if (answer.redirected) history.replaceState(null, "", answer.url);
       swap(await answer.text(), { all: true });

@@ -20,10 +20,14 @@ export function live() {
     if (document.hidden || isFetching) { isStale = true; return; }
     isFetching = true;
     isStale = false;
+    const asked = location.href;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const answer = await fetch(asked, { headers: { Accept: "text/html" } });
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") { location.reload(); return; }
-      if (answer.ok) swap(await answer.text());
+      const text = await answer.text();
+      // Who has done something meanwhile looks at another page than the one that was asked for.
+      if (location.href !== asked) isStale = true;
+      else if (answer.ok) swap(text);
     } catch {
       // The stream says that the server is away, and comes back with it.
     } finally {
