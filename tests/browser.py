@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 REQUIRED = "ACCORD_REQUIRE_BROWSER"
 ARTEFACTS = Path(__file__).parents[1] / ".artefacts" / "pages"
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 WAIT_MS = 15_000
+
+expect.set_options(timeout=WAIT_MS)
 
 
 @asynccontextmanager

@@ -52,7 +52,7 @@ async def test_what_a_sender_brings_is_counted_while_it_comes(desk: Desk, caller
     await expect(desk.page.get_by_role("heading", level=1)).to_have_text(sender.name)
     await expect(desk.page.locator("#kinds")).to_contain_text("Survey Completed")
     await expect(desk.page.locator("#events")).to_contain_text("whitepaper.downloaded")
-    await expect(desk.page.locator("#reasons")).to_contain_text("must be an email address")
+    await expect(desk.page.locator("#reasons")).to_contain_text("the map finds no identifier")
     await desk.page.get_by_role("button", name="Take them once more").click()
     await expect(desk.page.locator(".done")).to_have_text("1 kept request is taken once more, within seconds.")
 
