@@ -28,8 +28,8 @@ def of_service(state: Mapping[str, Any]) -> Condition:
     """The worst of what there is to say."""
     service = state["service"]
     if state["stopped"]:
-        numbers = ", ".join(str(one["partition"]) for one in state["stopped"])
-        why = f"Too much in a row could not be applied. Repair the cause, then: accord resume {service} {numbers}"
+        commands = "; ".join(f"accord resume {service} {one['partition']}" for one in state["stopped"])
+        why = f"Too much in a row could not be applied. Repair the cause, then: {commands}"
         return Condition("stopped", "bad", why)
     if state["waiting"]:
         one = state["waiting"][0]
@@ -68,4 +68,5 @@ def of_delivery(one: Mapping[str, Any]) -> Condition:
         case "dead":
             return Condition("given up", "bad", one["outcome"] or "")
     tries = len(one["attempts"])
-    return Condition("on its way", "soon" if tries else "", f"{tries} tries so far" if tries else "")
+    words = "one try so far" if tries == 1 else f"{tries} tries so far"
+    return Condition("on its way", "soon" if tries else "", words if tries else "")

@@ -16,7 +16,7 @@ from services.api.pages.visit import Visit
 SCOPE: Final = "reports:read"
 QUICK_SECONDS: Final = 0.1
 KEPT_SHARE: Final = 9.0
-SHOWN_SECONDS_MAX: Final = 300.0
+SHOWN_SECONDS_MAX: Final = 60.0
 REPORTS_MAX: Final = 500
 
 Make = Callable[[], Awaitable[Any]]

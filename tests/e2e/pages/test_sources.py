@@ -84,7 +84,7 @@ async def test_pipeline_and_revenue_are_credited_to_their_source(desk: Desk, cal
     await expect(desk.page).to_have_url(f"{desk.url}/sources?days=90&model=linear")
     await expect(desk.page.locator("#by-source .aside")).to_have_text("all touches alike, 90 days")
     await desk.go(f"/sources/{sender.id}")
-    await expect(desk.page.locator(".came")).to_contain_text("11,500 EUR")
+    await expect(desk.page.locator("#came")).to_contain_text("11,500 EUR")
 
 
 async def test_a_source_that_is_no_more_is_told_so(desk: Desk) -> None:
