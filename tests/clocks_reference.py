@@ -102,6 +102,8 @@ class Lead:
     def is_assigned(self, assigned: Any, received_at: datetime, sender: Promise | None) -> None:
         """`sender` is the clock whose escalation asked for another owner."""
         self.owner, self.team = assigned.owner, assigned.team
+        if assigned.why in ("handed over", "reassigned"):
+            self._stop("assigned", assigned.occurred_at, but=sender)
         if sender is not None and assigned.owner is not None and assigned.why == "reassigned":
             had = (*sender.tried, *((sender.owner,) if sender.owner else ()))
             is_over = sender.state not in (RUNNING, BREACHED) or "closed" in sender.moments
@@ -154,9 +156,9 @@ class Lead:
             if action in promise.rule["stops"]:
                 self._judge(promise, at)
 
-    def _stop(self, action: str, at: datetime) -> None:
+    def _stop(self, action: str, at: datetime, but: Promise | None = None) -> None:
         for promise in self.promises:
-            if action in promise.rule["stops"]:
+            if action in promise.rule["stops"] and promise is not but:
                 self._judge(promise, at)
 
     def _judge(self, promise: Promise, at: datetime) -> None:

@@ -121,8 +121,8 @@ class Timeline:
     def records(self, at: str, action: str = "contacted", *, received: str | None = None, **changes: Any) -> None:
         self._receive(sales_recorded(clock_time(at), action=action, **changes), received or at)
 
-    def assigned(self, at: str, owner: str) -> None:
-        self._receive(lead_assigned(clock_time(at), owner=owner), at)
+    def assigned(self, at: str, owner: str, *, why: AssignmentReason = AssignmentReason.RULE) -> None:
+        self._receive(lead_assigned(clock_time(at), owner=owner, why=why), at)
 
     def reassigned(self, at: str, owner: str | None, *, by: Effect | None = None) -> None:
         """Stages answers the action that an escalation sent, the last one if none is named."""

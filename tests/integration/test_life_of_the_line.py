@@ -83,7 +83,7 @@ DOCUMENT: Final[dict[str, Any]] = {
             {
                 "id": "deal",
                 "starts": "sql",
-                "stops": ["opportunity.opened", "note"],
+                "stops": ["opportunity.opened", "note", "assigned"],
                 "within": "30m",
                 "hours": "always",
                 "warn_at": "50%",

@@ -1,7 +1,7 @@
 """A lead while one input is applied to it: what that does to each of its clocks, and which ones start."""
 
 from datetime import datetime
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from services.sla_monitor.model.promise import Promise, Terms
 from services.sla_monitor.model.snoozes import added, touched
@@ -20,7 +20,8 @@ from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import ClockRule
 from shared.agreement.versions import Accords
 from shared.events import sla
-from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
+from shared.events.lifecycle import LeadAssigned, StageChanged
+from shared.events.sales import Action
 
 
 class Changing:
@@ -46,15 +47,15 @@ class Changing:
         self._announcements.extend(promise.announcements)
         self._effects.extend(promise.effects)
 
-    def stop(self, payload: StageChanged | SalesRecorded, received_at: datetime) -> None:
-        """The action counts for every clock that it stops."""
-        action = payload.action
-        if action is None:
-            return
+    def stop(
+        self, action: Action | None, occurred_at: datetime, received_at: datetime, *, asked_by: UUID | None = None
+    ) -> None:
+        """The action counts for every clock that it stops; but what an escalation asked for (`asked_by`, the id of its
+        action) is not what was promised."""
         for clock in tuple(self._clocks.values()):
             promise = self.promise(clock)
-            if action in promise.terms.rule.stops:
-                promise.stop(payload.occurred_at, received_at)
+            if action in promise.terms.rule.stops and (asked_by is None or clock.reassigned_by != asked_by):
+                promise.stop(occurred_at, received_at)
                 self.keep(promise)
 
     def close(self, occurred_at: datetime, received_at: datetime) -> None:

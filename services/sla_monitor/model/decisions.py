@@ -19,6 +19,8 @@ from shared.events.envelope import derived_id
 from shared.events.lifecycle import AssignmentReason, LeadAssigned, SalesRecorded, Stage, StageChanged
 from shared.events.sales import Action
 
+# A lead that is routed on entering a stage was assigned by nobody.
+_BY_AN_ACTION: Final = frozenset({AssignmentReason.HANDED_OVER, AssignmentReason.REASSIGNED})
 TOUCHES_MAX: Final = 50  # remembered of a lead, of each action
 CLOSING_STAGES: Final = frozenset({Stage.RECYCLED, Stage.DISQUALIFIED, Stage.CUSTOMER})
 
@@ -77,6 +79,8 @@ def _sweep(lead: Lead, tick: Tick, accords: Accords) -> Decision:
 def _assign(changing: Changing, assigned: LeadAssigned, given: Received, accord: CompiledAccord) -> None:
     """Running clocks follow the new owner; a breach stays with the owner who let it happen."""
     changing.lead = changing.lead._replace(owner=assigned.owner, team=assigned.team)
+    if assigned.why in _BY_AN_ACTION:
+        changing.stop(Action.ASSIGNED, assigned.occurred_at, given.received_at, asked_by=given.cause)
     if assigned.why is AssignmentReason.REASSIGNED:
         changing.start_again(assigned, given, accord)
     changing.hand_over()
@@ -87,7 +91,7 @@ def _record(changing: Changing, recorded: SalesRecorded, received_at: datetime) 
         return
     lead = changing.lead
     changing.lead = lead._replace(touches=_with(lead.touches, recorded.action, recorded.occurred_at))
-    changing.stop(recorded, received_at)
+    changing.stop(recorded.action, recorded.occurred_at, received_at)
     if recorded.action is Action.SNOOZED:
         _snooze(changing, recorded, received_at)
     elif recorded.action is Action.CONTACTED:
@@ -121,7 +125,7 @@ def _move(changing: Changing, moved: StageChanged, given: Received, accord: Comp
         owner=moved.owner if moved.owner is not None else changing.lead.owner,
         team=moved.team if moved.team is not None else changing.lead.team,
     )
-    changing.stop(moved, given.received_at)
+    changing.stop(moved.action, moved.occurred_at, given.received_at)
     if moved.to_stage in CLOSING_STAGES:
         changing.close(moved.occurred_at, given.received_at)
     if moved.implied:

@@ -5,10 +5,11 @@ from uuid import uuid5
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sla_builders import NAMES, Timeline, clock_time
+from sla_builders import ACCORD_TEXT, NAMES, Timeline, clock_time
 
 from services.sla_monitor.model.decisions import fold
 from services.sla_monitor.model.states import ClockState
+from shared.events.lifecycle import AssignmentReason
 from shared.events.sla import ClockBreached, ClockEscalated, ClockResolved, ClockStarted
 
 
@@ -121,6 +122,27 @@ def test_of_several_touches_that_are_read_before_the_entry_the_first_one_counts(
         late.records(at)
     late.enters("mql", "10:00", received="10:45")
     assert late.said() == ["10:00 started", "10:05 met"]
+
+
+HANDED_OVER = ACCORD_TEXT.replace("stops: [contacted]", "stops: [contacted, assigned]")
+
+
+def test_a_promise_to_hand_a_lead_over_is_kept_by_people_and_not_by_the_routing_of_its_entry() -> None:
+    line = Timeline(HANDED_OVER)
+    line.enters("mql", "10:00")
+    line.assigned("10:00", "ada@sales.example")
+    assert line.said() == ["10:00 started"]
+    line.assigned("10:20", "grace@sales.example", why=AssignmentReason.HANDED_OVER)
+    assert line.said() == ["10:00 started", "10:20 met"]
+
+
+def test_the_reassign_of_its_own_escalation_does_not_keep_a_promise_to_hand_a_lead_over() -> None:
+    line = Timeline(HANDED_OVER)
+    line.enters("mql", "10:00", owner="ada@sales.example", team="enterprise")
+    line.sweeps("12:00")
+    line.reassigned("12:00", "grace@sales.example")
+    assert line.clock().state is ClockState.BREACHED
+    assert line.clock(attempt=2).state is ClockState.OPEN
 
 
 def test_only_clocks_whose_condition_holds_start() -> None:
