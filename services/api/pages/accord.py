@@ -10,7 +10,7 @@ from services.api.pages.aloud.agreement import changed, chapters
 from services.api.pages.aloud.sentence import Chapter
 from services.api.pages.calls import Refused, path
 from services.api.pages.instants import InvalidInstant, instant_of_form
-from services.api.pages.signing import TONES, in_effect, on_its_way, standing
+from services.api.pages.signing import TONES, in_effect, may_act, on_its_way, standing
 from services.api.pages.site import Site
 from services.api.pages.visit import Visit
 from shared.agreement.loading import load_accord, not_yet_executed
@@ -111,6 +111,7 @@ class AccordPages:
             changed=frozenset() if is_front else changed(told, [change["path"] for change in changes]),
             not_yet=not_yet,
             standing=standing(accord, visit.principal),
+            may_propose=may_act(visit.principal, "accord:propose"),
             on_its_way=[version for version in on_its_way(versions) if version["version"] != accord["version"]],
             tones=TONES,
         )

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.api.pages.calls import Refused, path
 from services.api.pages.instants import InvalidInstant, instant_of_form
+from services.api.pages.signing import may_act
 from services.api.pages.site import Site
 from services.api.pages.visit import Visit
 
@@ -38,7 +39,10 @@ class ProposePage:
         newest = next(version["version"] for version in versions if version["state"] != "withdrawn")
         begun = await visit.api.get(path("accords", visit.query.get("from", newest)))
         text = begun["source_text"]
-        findings = await self._tried(visit, text, "") if visit.may("accord:propose") else None
+        assert visit.principal is not None
+        if not may_act(visit.principal, "accord:propose"):
+            return visit.render("propose.html", text=None, begun=None)
+        findings = await self._tried(visit, text, "")
         return visit.render("propose.html", text=text, at="", findings=findings, begun=begun["version"], fault=None)
 
     async def find(self, visit: Visit) -> Response:

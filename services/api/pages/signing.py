@@ -29,7 +29,7 @@ def standing(version: Mapping[str, Any], reader: Principal) -> Standing:
         signed={side: signatures.get(side) for side in SIDES},
         may_sign=version["state"] == "proposed" and why_not is None,
         why_not=why_not,
-        may_withdraw=_may_act(reader, "accord:propose", "accord:sign") and refuse_withdrawal(life, person) is None,
+        may_withdraw=may_act(reader, "accord:propose", "accord:sign") and refuse_withdrawal(life, person) is None,
     )
 
 
@@ -47,7 +47,11 @@ def _why_not(version: Version, person: Person, reader: Principal) -> str | None:
     refusal = refuse_signer(version, person)
     if refusal is not None:
         return refusal.words
-    if not _may_act(reader, "accord:sign"):
+    if reader.owner is not None:
+        return (
+            "This key is limited to the leads of one owner, and signs for no side. Allowed: a key without that limit."
+        )
+    if not may_act(reader, "accord:sign"):
         return (
             f"This key is of role {person.role} and lacks the scope accord:sign. Whoever administers Accord can add "
             "it, or make another key for you."
@@ -55,5 +59,6 @@ def _why_not(version: Version, person: Person, reader: Principal) -> str | None:
     return None
 
 
-def _may_act(reader: Principal, *scopes: str) -> bool:
+def may_act(reader: Principal, *scopes: str) -> bool:
+    """Whether the api lets this reader do something about versions: by scope, and not limited to some leads."""
     return reader.owner is None and any(reader.may(scope) for scope in scopes)

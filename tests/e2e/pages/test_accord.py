@@ -175,6 +175,7 @@ async def test_the_wrong_person_sees_why_and_a_proposal_is_withdrawn(house: Hous
         await reader.go(f"/accord/{number}")
         await expect(reader.page.locator(".why-not")).to_contain_text("lacks the scope accord:sign")
         await expect(reader.page.locator("#signatures button")).to_have_count(0)
+        await expect(reader.page.get_by_role("link", name="Propose from this text")).to_have_count(0)
         await marketing.page.get_by_role("button", name="Withdraw the proposal").click()
         await expect(marketing.page.locator("#signatures .tag")).to_have_text("withdrawn")
         await expect(marketing.page.locator(".done")).to_have_text("The proposal is withdrawn.")

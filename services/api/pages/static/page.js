@@ -5,10 +5,12 @@ export function say(words) {
   if (said && said.textContent !== words) said.textContent = words;
 }
 
-// Who types or has a menu open isn't disturbed.
+// Who types, has written something or has a menu open isn't disturbed.
 function isBusy(region) {
   const focused = document.activeElement;
-  return region.contains(focused) && focused.matches("input, select, textarea") || region.querySelector("details[open] form") !== null;
+  if (region.contains(focused) && focused.matches("input, select, textarea")) return true;
+  if (region.querySelector("details[open] form") !== null) return true;
+  return [...region.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
 }
 
 export function swap(html, { all = false } = {}) {

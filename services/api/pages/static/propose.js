@@ -12,9 +12,15 @@ function faultyLines() {
   return new Set([...document.querySelectorAll("#findings [data-line]")].map((button) => Number(button.dataset.line)));
 }
 
+let drawn = "";
+
+// Only what changed is drawn: a document may have thousands of lines.
 function drawNumbers() {
   const faulty = faultyLines();
   const count = text.value.split("\n").length;
+  const wanted = `${count}: ${[...faulty]}`;
+  if (wanted === drawn) return;
+  drawn = wanted;
   numbers.replaceChildren(...Array.from({ length: count }, (_, at) => {
     const line = document.createElement("span");
     line.textContent = `${at + 1}\n`;
@@ -76,6 +82,10 @@ function goTo(line) {
 if (form && text) {
   text.addEventListener("input", () => { drawNumbers(); soon(); });
   text.addEventListener("scroll", () => { numbers.scrollTop = text.scrollTop; });
+  // What was written isn't lost by a slip.
+  let isSent = false;
+  form.addEventListener("submit", () => { isSent = true; });
+  addEventListener("beforeunload", (event) => { if (!isSent && text.value !== text.defaultValue) event.preventDefault(); });
   form.elements.effective_at.addEventListener("change", soon);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-line]");
