@@ -56,9 +56,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     console.print(f"{folder}: {made.leads:,} leads, {made.activities:,} activities, made in {made.seconds:,.0f} s")
     if options.fill:
         return
-    with running(folder, folder / LOG) as target:
+    with running(folder, folder / LOG) as (target, pid):
         database_url = (folder / ADDRESS_FILE).read_text().strip()
-        measured = uvloop.run(measure(target, database_url, lambda one: console.print(_line(one), markup=False)))
+        measured = uvloop.run(measure(target, pid, database_url, lambda one: console.print(_line(one), markup=False)))
         pages = uvloop.run(measure_pages(target, database_url, lambda one: console.print(_page(one), markup=False)))
     calls = [{**asdict(one), "ratio": one.ratio} for one in measured]
     (folder / RESULT).write_bytes(to_json({"calls": calls, "pages": pages}, indent=1))
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 
 
 def _line(one: Measured) -> str:
-    return f"{one.name}: {one.api['p50_ms']} ms, p99 {one.api['p99_ms']} ms"
+    return f"{one.name}: {one.api['p50_ms']} ms, p99 {one.api['p99_ms']} ms, CPU {one.api_cpu_ms} ms"
 
 
 def _page(one: Page) -> str:
@@ -82,13 +82,13 @@ def _table_of_pages(pages: list[Page]) -> Table:
 
 
 def _table(measured: list[Measured]) -> Table:
-    table = Table(
-        "", "calls", "p50 ms", "p99 ms", "SQL p50", "SQL p99", "ratio", "target", title="The api on this house"
-    )
+    columns = ("", "calls", "p50 ms", "p99 ms", "CPU ms", "SQL p50", "SQL p99", "SQL CPU", "ratio", "target")
+    table = Table(*columns, title="The api on this house")
     for one in measured:
-        times = [f"{found[name]:,.1f}" for found in (one.api, one.sql) for name in ("p50_ms", "p99_ms")]
+        api, sql = ([f"{of[name]:,.1f}" for name in ("p50_ms", "p99_ms")] for of in (one.api, one.sql))
         target = f"{'met' if one.is_met else 'not met'} (p99 < {one.target_ms:g})"
-        table.add_row(one.name, f"{one.calls:,}", *times, f"{one.ratio:g}", target)
+        spent = (f"{one.api_cpu_ms:,.1f}", f"{one.sql_cpu_ms:,.1f}")
+        table.add_row(one.name, f"{one.calls:,}", *api, spent[0], *sql, spent[1], f"{one.ratio:g}", target)
     return table
 
 

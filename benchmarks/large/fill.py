@@ -43,8 +43,7 @@ SEED: Final = 7
 MANIFEST: Final = "large.json"
 _WALK: Final = """INSERT INTO api.list_state (walked_through) VALUES ('00000000-0000-0000-0000-000000000000')
 ON CONFLICT (is_only) DO UPDATE SET walked_through = excluded.walked_through"""
-_TO_LIST: Final = """SELECT EXISTS (SELECT FROM api.list_state WHERE walked_through IS NOT NULL)
-OR EXISTS (SELECT FROM api.lead_index WHERE refresh_at <= $1)"""
+_IS_WALKING: Final = "SELECT EXISTS (SELECT FROM api.list_state WHERE walked_through IS NOT NULL)"
 
 Tell = Callable[[str], None]
 Emitted = Counter[tuple[str, str, int]]
@@ -178,9 +177,10 @@ async def _list(connection: asyncpg.Connection, database_url: str) -> None:
     engine = create_engine(database_url, application_name="accord-bench", init=take_on_api_role)
     lists = Lists(ListStore(Database(engine)), signed, SystemClock(), Metrics(CollectorRegistry()))
     await connection.execute(_WALK)
-    began = SystemClock().now()
     try:
-        while await connection.fetchval(_TO_LIST, began):
+        while await connection.fetchval(_IS_WALKING):
             await lists.go()
+        while await lists.refresh():
+            pass
     finally:
         await engine.dispose()

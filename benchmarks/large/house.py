@@ -25,20 +25,20 @@ _SUBSCRIPTIONS: Final = {
 
 
 @contextmanager
-def running(folder: Path, log: Path, *more: str) -> Iterator[Target]:
-    """All services of this folder, with a key of role admin."""
+def running(folder: Path, log: Path, *more: str) -> Iterator[tuple[Target, int]]:
+    """All services of this folder, with a key of role admin; and the process's id."""
     target = Target(_HOST, free_port(), f"acc_bench_{secrets.token_urlsafe(24)}")
     command = [sys.executable, "-m", "services.cli", "up", "--data", str(folder), "--port", str(target.port), *more]
     with Child(command, log, {"ACCORD_ADMIN_KEY": target.key}) as accord:
         wait_until_ready(accord, target)
-        yield target
+        yield target, accord.pid
 
 
 def configure(folder: Path, log: Path) -> list[Subscribed]:
     """The first start: an accord, sources, subscriptions that are paused (nobody listens), an owner who is away."""
     accord = folder / ACCORD_FILE
     accord.write_text(accord_text())
-    with running(folder, log, "--accord", str(accord)) as target:
+    with running(folder, log, "--accord", str(accord)) as (target, _):
         connection = Connection(f"http://{target.host}:{target.port}", target.key)
         for name in SOURCES:
             call(connection, "POST", "/v1/sources", {"name": name, "kind": "generic", "team": "marketing"})

@@ -16,8 +16,11 @@ from services.api.store.database import Database, Row
 
 # One process at a time follows the log; the others look again when it has ended.
 _LOCK: Final = 0x6163635F6C7374
+_REFRESH_LOCK: Final = 0x6163635F6C7375
 EVENTS_MAX: Final = 2_000
 LEADS_MAX: Final = 500
+# So few that requests of this process hardly wait for them: a millisecond or two of its time.
+REFRESHED_MAX: Final = 100
 REFRESHED_SECONDS: Final = 600
 
 _PLACES: Final = """SELECT p.place, p.number, p.partition, p.first, p.end, l.next FROM stream.published_places AS p
@@ -64,8 +67,10 @@ ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words WHERE w.words <> excl
 _GONE: Final = """DELETE FROM api.{table} WHERE lead_id = ANY(CAST(:lead_ids AS uuid[]))
 AND NOT EXISTS (SELECT FROM scoring.published_leads AS sc WHERE sc.lead_id = {table}.lead_id)"""
 
+# Rows that are being brought up to date are left for the next time: this never waits while it holds others.
 _DUE: Final = f"""SELECT i.lead_id, sc.rule_totals, sc.accord FROM (
-    SELECT lead_id FROM api.lead_index WHERE refresh_at <= :now ORDER BY refresh_at LIMIT {LEADS_MAX} FOR UPDATE) AS i
+    SELECT lead_id FROM api.lead_index WHERE refresh_at <= :now ORDER BY refresh_at LIMIT {REFRESHED_MAX}
+    FOR UPDATE SKIP LOCKED) AS i
 LEFT JOIN scoring.published_leads AS sc USING (lead_id)"""
 _REFRESH: Final = """UPDATE api.lead_index AS i SET engagement = now.engagement, refresh_at = now.refresh_at
 FROM unnest(CAST(:lead_ids AS uuid[]), CAST(:engagements AS double precision[]), CAST(:times AS timestamptz[]))
@@ -87,8 +92,11 @@ class ListStore:
 
     async def is_mine(self, connection: AsyncConnection) -> bool:
         """Whether this transaction may follow; nobody else can until it ends."""
-        locked = await connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)").bindparams(lock=_LOCK))
-        return bool(locked.scalar())
+        return await _locked(connection, _LOCK)
+
+    async def is_mine_to_refresh(self, connection: AsyncConnection) -> bool:
+        """The same for refreshing."""
+        return await _locked(connection, _REFRESH_LOCK)
 
     async def told_of(self, connection: AsyncConnection) -> list[UUID]:
         """Leads of which something was said since the last look, which moves on. What was trimmed unseen, as at the
@@ -138,3 +146,8 @@ async def _told(connection: AsyncConnection, rows: str, places: Sequence[Row]) -
     columns = {"numbers": "number", "partitions": "partition", "starts": "begins", "ends": "ends"}
     values = {name: [place[field] for place in places] for name, field in columns.items()}
     return [row[0] for row in await connection.execute(text(_TOLD.format(rows=rows)), values)]
+
+
+async def _locked(connection: AsyncConnection, lock: int) -> bool:
+    locked = await connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)").bindparams(lock=lock))
+    return bool(locked.scalar())

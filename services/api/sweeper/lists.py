@@ -13,7 +13,7 @@ import structlog
 
 from services.api.metrics import Metrics
 from services.api.model import live_totals
-from services.api.store.lists import LEADS_MAX, REFRESHED_SECONDS, ListStore
+from services.api.store.lists import LEADS_MAX, REFRESHED_MAX, REFRESHED_SECONDS, ListStore
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at, worth
 from shared.agreement.versions import Accords
@@ -32,7 +32,7 @@ log = structlog.get_logger(component="lists")
 
 
 class Lists:
-    """`run` runs until cancelled."""
+    """`run` and `keep_fresh` run until cancelled."""
 
     def __init__(
         self, store: ListStore, accords: Callable[[], Awaitable[Accords]], clock: Clock, metrics: Metrics
@@ -79,14 +79,35 @@ class Lists:
             lead_ids += await self._store.next_of_walk(connection)
             for start in range(0, len(lead_ids), LEADS_MAX):
                 await self._store.bring(connection, lead_ids[start : start + LEADS_MAX])
+        self._metrics.listed.inc(len(lead_ids))
+        return True
+
+    async def keep_fresh(self) -> None:
+        """Runs until cancelled: engagements are worked out anew beside the passes that people wait for."""
+        time = asyncio.get_running_loop().time
+        while True:
+            began = time()
+            try:
+                is_more = await self.refresh()
+            except (Unavailable, Surroundings) as error:
+                log.warning("lists_retried", kind=type(error).__name__)
+                is_more = False
+            rest = min(REST_SECONDS_MAX, REST_SHARE * (time() - began))
+            await asyncio.sleep(rest if is_more else STANDBY_SECONDS)
+
+    async def refresh(self) -> bool:
+        """The next leads whose engagement was looked at too long ago, a transaction; False if no more are waiting, or
+        another process is at it."""
+        async with self._store.database.transaction() as connection:
+            if not await self._store.is_mine_to_refresh(connection):
+                return False
             now = self._clock.now()
             due = await self._store.due(connection, now)
             if due:
                 accords = await self._accords()
                 await self._store.refresh(connection, [_refreshed(row, accords, now) for row in due])
-        self._metrics.listed.inc(len(lead_ids))
         self._metrics.refreshed.inc(len(due))
-        return True
+        return len(due) == REFRESHED_MAX
 
     async def _tell(self) -> None:
         async with self._passed:
