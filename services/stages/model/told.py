@@ -38,7 +38,7 @@ def changed(
     """One transition. An implied one counts as the action that normally makes it."""
     is_implied = reason is TransitionReason.IMPLIED
     sales_action = action.action if action is not None else None
-    has_amount = action is not None and after.stage in _WITH_AMOUNT
+    sold = action if after.stage in _WITH_AMOUNT else None
     return StageChanged(
         lead_id=after.lead_id,
         version=after.version,
@@ -52,8 +52,8 @@ def changed(
         grade=after.grade,
         owner=after.owner,
         team=after.team,
-        amount=action.amount if action and has_amount else None,
-        currency=action.currency if action and has_amount else None,
+        amount=sold.amount if sold is not None else None,
+        currency=sold.currency if sold is not None else None,
         occurred_at=at,
         historical=False,
         lead=after.lead,
