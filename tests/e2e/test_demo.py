@@ -53,6 +53,7 @@ async def test_the_demo_is_stopped_in_order_and_leaves_nothing_behind(open_folde
     output = (b"".join(told) + rest).decode()
     assert process.returncode == 0, output
     assert "because " in output
+    assert re.search(r"^Today: http://127\.0\.0\.1:\d+/sign-in#acc_\w+", output, re.MULTILINE)
     assert is_empty(open_folder)
 
 

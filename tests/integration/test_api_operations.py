@@ -1,9 +1,12 @@
 """How the line is, over HTTP: each service, what holds it up, and the verdict that `accord audit` left."""
 
 import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -12,10 +15,11 @@ from api_builders import LINE, Caller, running_line
 from builders import eventually
 
 from services.audit.findings import Check, Findings
-from services.audit.main import CLEAN, run_audit
+from services.audit.main import CLEAN
 from services.audit.recording import KEPT_MAX, record
 from services.audit.run import Audit
 
+AUDIT_SECONDS = 60
 AT = datetime(2026, 11, 2, 15, tzinfo=UTC)
 STOPPED = """UPDATE stream.ownership SET breaker = '{"is_stopped": true, "release": "1.2"}'
     WHERE service = 'stages' AND kind = 'partition' AND number = 1"""
@@ -115,12 +119,25 @@ async def test_where_nothing_can_be_written_a_verdict_is_told_and_not_recorded(
     assert not await record(database_url, Audit(Findings(), AT, {}, {}))
 
 
-async def test_accord_audit_leaves_its_verdict(
-    caller: Caller, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("ACCORD_DATABASE_URL", database_url)
-    assert await asyncio.to_thread(run_audit, tmp_path, as_json=True, processes=1) == CLEAN
+async def test_accord_audit_leaves_its_verdict(caller: Caller, database_url: str) -> None:
+    command = (sys.executable, "-m", "services.cli", "audit", "--json", "--processes", "1")
+    environment = {**os.environ, "ACCORD_DATABASE_URL": database_url}
+    audit = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    told, complained = await asyncio.wait_for(audit.communicate(), AUDIT_SECONDS)
+    assert (audit.returncode, json.loads(told)["clean"], complained) == (CLEAN, True, b"")
     verdict = (await caller.get("/v1/operations")).json["audit"]
     assert (verdict["clean"], verdict["differences"]) == (True, 0)
     checks = {check["check"]: (check["must_hold"], check["unit"]) for check in verdict["checks"]}
     assert checks["positions"] == ("no reader skipped, or is ahead of an emitter", "positions")
+
+
+async def test_a_verdict_that_can_t_be_recorded_is_told_all_the_same(pool: asyncpg.Pool, database_url: str) -> None:
+    async with running_line(database_url):
+        pass
+    await pool.execute(READ_ONLY)
+    command = (sys.executable, "-m", "services.cli", "audit", "--processes", "1")
+    environment = {**os.environ, "ACCORD_DATABASE_URL": database_url}
+    audit = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
+    told, complained = await asyncio.wait_for(audit.communicate(), AUDIT_SECONDS)
+    assert (audit.returncode, "CLEAN" in told.decode()) == (CLEAN, True)
+    assert b"not recorded for GET /v1/operations: this database is read only" in complained
