@@ -9,6 +9,7 @@ from markupsafe import Markup
 from services.api.pages.columns import Column, Part, lying, standing
 from services.api.pages.words import duration, share
 
+DRAWN_MAX: Final = 20
 _NOBODY: Final = "nobody"
 _LATER: Final = "later"
 
@@ -48,10 +49,10 @@ def attained(items: Sequence[Mapping[str, Any]], by: str, *, is_more: bool) -> A
         )
         for row in rows
     ]
-    draw = standing if is_week else lying
+    draw, drawn = (standing, columns) if is_week else (lying, columns[:DRAWN_MAX])
     met = sum(item["met"] for item in items)
     decided = met + sum(item["breached"] for item in items)
-    return Attained(rows, draw(columns, f"Promises met and broken by {by}"), met, decided, is_more)
+    return Attained(rows, draw(drawn, f"Promises met and broken by {by}"), met, decided, is_more)
 
 
 def response_times(report: Mapping[str, Any]) -> ResponseTimes:

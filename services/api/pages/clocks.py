@@ -23,6 +23,7 @@ PERIODS: Final[Mapping[str, str]] = {"7": "7 days", "30": "30 days", "90": "90 d
 PERIOD: Final = "30"
 RUNNING: Final = "open,warned,paused"
 SHOWN: Final = 50
+GROUPS_SHOWN: Final = 100
 BROKEN_SHOWN: Final = 20
 _INVALID: Final = 422
 
@@ -121,7 +122,7 @@ async def _listed(visit: Visit, noun: str, *, cursor: str | None, **query: Any) 
 
 async def _kept(reports: Reader, visit: Visit, asked: Mapping[str, str]) -> Attained | None:
     found = await reports.ask(
-        "attainment", asked["days"], by=asked["by"], limit=SHOWN, **_of(asked), **_period(visit, asked)
+        "attainment", asked["days"], by=asked["by"], limit=GROUPS_SHOWN, **_of(asked), **_period(visit, asked)
     )
     return None if found is None else attained(found["items"], asked["by"], is_more=found["next"] is not None)
 

@@ -13,6 +13,7 @@ _TOP: Final = 20
 _FOOT: Final = 24
 _ROOM: Final = 0.28  # of a column's place stays empty
 _COLUMN_MAX: Final = 56.0
+_NAMED_MAX: Final = 12  # of more columns only some are named
 _ROW: Final = 28
 _NAME_WIDTH: Final = 180
 _NAME_CHARACTERS_MAX: Final = 26
@@ -46,6 +47,7 @@ def standing(columns: Sequence[Column], said: str) -> Markup:
     """One column beside the other, as over time. `said` is what the whole shows."""
     top = max((column.total for column in columns), default=0)
     place = WIDTH / max(len(columns), 1)
+    every = -(-len(columns) // _NAMED_MAX) or 1
     high = HEIGHT - _TOP - _FOOT
     drawn = [_BASE.format(WIDTH, HEIGHT - _FOOT, HEIGHT - _FOOT)]
     for number, column in enumerate(columns):
@@ -57,6 +59,8 @@ def standing(columns: Sequence[Column], said: str) -> Markup:
             width = round(min(place * (1 - _ROOM), _COLUMN_MAX), 1)
             if height:
                 drawn.append(_part(part, column, (round(middle - width / 2, 1), y, width, height)))
+        if number % every:
+            continue
         if column.told:
             drawn.append(_TEXT.format("told", middle, round(y - 6, 1), "middle", column.told))
         drawn.append(_TEXT.format("name", middle, HEIGHT - 6, "middle", column.name))

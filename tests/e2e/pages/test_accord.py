@@ -196,3 +196,25 @@ async def test_it_works_without_scripts(house: House) -> None:
         await expect(desk.page.locator(".done")).to_have_text("Your signature is on it.")
         await desk.page.get_by_role("button", name="Withdraw the proposal").click()
         await expect(desk.page.locator("#signatures .tag")).to_have_text("withdrawn")
+
+
+async def test_texts_that_are_no_document_are_refused_in_words(house: House) -> None:
+    async with AsyncExitStack() as at:
+        desk = await house.desk(at, await house.key("marketing", "Mary", "accord:propose"))
+        await desk.go("/accord/propose")
+        csrf = await desk.page.locator("#proposal [name=csrf]").input_value()
+        for text, words in (
+            ("accord: 1\n\0", "must not contain a NUL character"),
+            ("", "Found nothing"),
+            ("[" * 5_000, "Line 1"),
+            ("a" * 1_100_000, "can't be proposed now"),
+            ("name: <script>alert(1)</script>\r\naccord: 2", "Line 2"),
+        ):
+            form = {"csrf": csrf, "document": text}
+            answer = await desk.context.request.post(f"{desk.url}/accord/propose/findings", form=form)
+            assert answer.status == 200, words
+            told = await answer.text()
+            assert words in told.replace("&#39;", "'"), told
+            assert "<script>" not in told
+        forged = await desk.context.request.post(f"{desk.url}/accord/propose", form={"csrf": "x", "document": FIRST})
+        assert forged.status == 403

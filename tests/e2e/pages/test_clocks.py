@@ -1,12 +1,15 @@
 """Clocks in the browser: what is due, what was kept, what was broken and why."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 from browser import Desk
 from builders import eventually
 from playwright.async_api import expect
 from running_accord import Caller
+
+from shared.clock import SystemClock
 
 HOSTILE = "Ada <script>alert(1)</script> ‮<img src=x onerror=alert(2)>"
 
@@ -36,18 +39,22 @@ async def clock(caller: Caller, lead: str, rule: str) -> dict[str, Any]:
     return dict(found)
 
 
-async def test_a_running_clock_counts_down_shows_its_working_and_goes_once_it_is_met(
-    desk: Desk, caller: Caller
-) -> None:
+async def test_a_running_clock_counts_shows_its_working_and_goes_once_it_is_met(desk: Desk, caller: Caller) -> None:
     lead = await qualify(caller, "running", HOSTILE)
-    await desk.go("/clocks?rule=accept-or-reject")
+    # Snoozed, so that it runs for as long as a slow machine needs.
+    until = (SystemClock().now() + timedelta(hours=3)).isoformat()
+    for action in ({"action": "accepted"}, {"action": "qualified"}, {"action": "snoozed", "until": until}):
+        assert (await caller.post(f"/v1/leads/{lead}/actions", action, Prefer="wait=10")).status == 200
+    await desk.go("/clocks?rule=work-the-opportunity")
     row = desk.page.locator("#running tr", has_text=HOSTILE)
-    await expect(row).to_contain_text("until accepted, rejected, disqualified or recycled")
-    await expect(row.locator("time[data-countdown]")).to_have_text("in 5 s", timeout=15_000)
+    await expect(row).to_contain_text("until made an opportunity, disqualified or recycled")
+    await expect(row.locator(".clock")).to_have_text("paused")
+    await expect(row.locator("time[data-countdown]")).to_have_text(re.compile(r"in (3 h|2 h 5\d min)"))
     await row.get_by_text("How the deadline came about").click()
-    await expect(row.locator(".working table")).to_contain_text("yes, ")
-    await expect(row.locator(".working")).to_contain_text("12 s, at whatever hour")
-    await caller.post(f"/v1/leads/{lead}/actions", {"action": "accepted"}, Prefer="wait=10")
+    await expect(row.locator(".working .rests")).to_contain_text("no, snoozed")
+    await expect(row.locator(".working")).to_contain_text("8 s, at whatever hour")
+    opened = {"action": "opportunity.opened", "amount": 1000, "currency": "USD"}
+    await caller.post(f"/v1/leads/{lead}/actions", opened, Prefer="wait=10")
     await expect(row).to_have_count(0)
     await expect(desk.page.locator("main script, main img")).to_have_count(0)
 

@@ -38,14 +38,23 @@ async function ask() {
   try {
     const answer = await fetch("/accord/propose/findings", { method: "POST", body: new URLSearchParams(new FormData(form)) });
     if (answer.redirected) { location.reload(); return; }
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("findings");
+    const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = told.getElementById("findings");
     if (fresh) show(fresh);
+    else excuse(told.querySelector("h1")?.textContent ?? "It could not be tried");
   } catch {
     // The next stroke asks again, and proposing checks everything anew.
   } finally {
     isAsking = false;
     if (isStale) soon();
   }
+}
+
+// What came is an error of the whole page, such as that of a text that is too large.
+function excuse(words) {
+  const verdict = document.querySelector("#findings [role=status]");
+  verdict.textContent = words;
+  verdict.className = "verdict bad";
 }
 
 function show(fresh) {
@@ -92,4 +101,6 @@ if (form && text) {
     if (button) goTo(Number(button.dataset.line));
   });
   drawNumbers();
+  // A browser that comes back to the page may have kept what was written.
+  if (text.value !== text.defaultValue) soon();
 }

@@ -47,3 +47,10 @@ def test_buckets_are_named_and_who_waits_comes_last() -> None:
     assert found.chart.count("<rect") == 4
     nobody = response_times({**report, "qualified": 0, "not_contacted": 0})
     assert {bucket["share"] for bucket in nobody.buckets} == {None}
+
+
+def test_a_chart_of_many_owners_shows_those_with_the_most_promises_and_the_rows_show_all() -> None:
+    found = attained([row(f"owner {number}", number, 1) for number in range(90)], "owner", is_more=False)
+    assert len(found.rows) == 90
+    assert "owner 89" in found.chart
+    assert "owner 69" not in found.chart

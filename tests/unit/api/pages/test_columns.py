@@ -56,3 +56,11 @@ def test_names_are_only_words(draw: object) -> None:
 def test_nothing_is_drawn_of_nothing() -> None:
     assert boxes(standing([], "none")) == []
     assert boxes(lying([Column("a", (Part("met", 0),))], "none")) == []
+
+
+def test_of_many_columns_some_are_named_and_all_are_drawn() -> None:
+    svg = standing([Column(f"week {number}", (Part("met", 1),)) for number in range(54)], "a year")
+    assert len(boxes(svg)) == 54
+    names = [text.text for text in drawn(svg).iter("text")]
+    assert names[:2] == ["week 0", "week 5"]
+    assert len(names) == 11
