@@ -210,7 +210,7 @@ async def test_texts_that_are_no_document_are_refused_in_words(house: House) -> 
             ("a" * 1_100_000, "can't be proposed now"),
             ("name: <script>alert(1)</script>\r\naccord: 2", "Line 2"),
         ):
-            form = {"csrf": csrf, "document": text}
+            form: dict[str, str | float | bool] = {"csrf": csrf, "document": text}
             answer = await desk.context.request.post(f"{desk.url}/accord/propose/findings", form=form)
             assert answer.status == 200, words
             told = await answer.text()
