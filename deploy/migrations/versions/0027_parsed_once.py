@@ -1,7 +1,7 @@
 """What the services publish of their JSON is parsed once per row, not once per column: Postgres puts the cast of a
 plain subquery wherever its column is used. An OFFSET keeps it from that; only the row's own JSON stands behind it, so
-that other conditions still find their indexes. And what calls itself immutable while it adds an interval to a time can't
-be put in place of its call: as stable it can."""
+that other conditions still find their indexes. And what calls itself immutable while it adds an interval to a time
+can't be put in place of its call: as stable it can."""
 
 from alembic import op
 
