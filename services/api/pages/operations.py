@@ -25,7 +25,9 @@ STATES: Final[Mapping[str, str]] = {
 _DONE: Final[Mapping[str, str]] = {
     "replay": "It is being applied again, with the time at which it came.",
     "discard": "It was given up for good.",
+    "test": "A test is on its way to the endpoint.",
 }
+_STEPS: Final = ("replay", "discard")
 
 
 class Operations:
@@ -55,19 +57,20 @@ class Operations:
             states=STATES,
             people=await people_of(visit, letters["items"]),
             subscriptions=subscriptions,
+            done=_DONE.get(visit.query.get("done", "")),
         )
 
     async def decide(self, visit: Visit) -> Response:
         """Applies a dead letter again, or gives it up."""
         letter, step = (visit.request.path_params[name] for name in ("letter", "step"))
-        if step not in _DONE:
+        if step not in _STEPS:
             raise Problem(404, "No such page", "A dead letter is replayed or discarded.")
         await visit.api.send("POST", path("dead-letters", letter, step), {})
-        return visit.go("/operations", done=_DONE[step])
+        return visit.go("/operations", done=step)
 
     async def test(self, visit: Visit) -> Response:
         await visit.api.send("POST", path("subscriptions", visit.request.path_params["subscription"], "test"), {})
-        return visit.go("/operations", done="A test is on its way to the endpoint.")
+        return visit.go("/operations", done="test")
 
 
 async def _subscriptions(visit: Visit) -> Any:

@@ -17,6 +17,7 @@ from services.api.pages.words import When
 SOURCES_SHOWN: Final = 200
 EVENTS_SHOWN: Final = 30
 REFUSED_ASKED: Final = 100
+_DIGITS_MAX: Final = 9
 PERIODS: Final[Mapping[str, str]] = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year"}
 MODELS: Final[Mapping[str, str]] = {"first": "first touch", "last": "last touch", "linear": "all touches alike"}
 
@@ -70,6 +71,7 @@ class Sources:
             models=MODELS,
             events=events["items"],
             reasons=reasons(refused["items"]),
+            done=_done(visit),
             kept=sum(event["is_kept"] for event in refused["items"]),
             has_old=reports.has_old,
         )
@@ -78,8 +80,16 @@ class Sources:
         """Has ingest take the kept requests once more, under the settings of now."""
         source_id = visit.request.path_params["source"]
         asked = (await visit.api.send("POST", path("sources", source_id, "replays"), {}))["asked"]
-        words = "1 kept request is" if asked == 1 else f"{asked:,} kept requests are"
-        return visit.go(f"/sources/{source_id}", done=f"{words} taken once more, within seconds.")
+        return visit.go(f"/sources/{source_id}", done=str(asked))
+
+
+def _done(visit: Visit) -> str | None:
+    """What was just done here: so many kept requests taken once more."""
+    asked = visit.query.get("done", "")
+    if not asked.isdecimal() or len(asked) > _DIGITS_MAX:
+        return None
+    words = "1 kept request is" if asked == "1" else f"{int(asked):,} kept requests are"
+    return f"{words} taken once more, within seconds."
 
 
 def _asked(visit: Visit) -> dict[str, str]:
