@@ -20,7 +20,7 @@ from services.api.pages.waterfall import waterfall
 
 TIMELINE_PAGE: Final = 40
 PATH_MAX: Final = 100
-CLOCKS_MAX: Final = 500
+CLOCKS_MAX: Final = 100
 GRANTS_MAX: Final = 100
 OWNERS_MAX: Final = 500
 WAIT_SECONDS: Final = 5
@@ -183,7 +183,7 @@ async def _clocks(visit: Visit, lead: str, moment: Moment) -> Items:
     """All that the lead ever had; of a time gone by only those that stood then are known, with the lead."""
     if moment.at is not None or not _ID.fullmatch(lead):
         return ()
-    found = await visit.api.ask(path("clocks"), lead=lead, limit=CLOCKS_MAX)
+    found = await visit.api.ask(path("clocks"), lead=lead, sort="-deadline", limit=CLOCKS_MAX)
     return found["items"] if found else ()
 
 
