@@ -112,8 +112,7 @@ def _most(reasons: Sequence[tuple[str, float]]) -> Markup:
 
 def _due(lead: Lead, clocks: Iterable[Mapping[str, Any]], when: When) -> list[Markup]:
     """The most urgent first."""
-    wanted = [clock for clock in clocks if clock["state"] in (*RUNNING, "breached")]
-    told = [_one_due(clock, when) for clock in sorted(wanted, key=lambda clock: str(clock["deadline"]))]
+    told = [_one_due(clock, when) for clock in sorted(_wanted(clocks), key=lambda clock: str(clock["deadline"]))]
     if told:
         return told
     if lead["stage"] in _LINE[:-1]:
@@ -121,6 +120,17 @@ def _due(lead: Lead, clocks: Iterable[Mapping[str, Any]], when: When) -> list[Ma
     return [Markup("<strong>Nothing is due</strong>: promises begin when a lead is qualified.")] if (
         lead["stage"] == "lead"
     ) else [Markup("<strong>Nothing is due.</strong>")]  # fmt: skip
+
+
+def _wanted(clocks: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those whose promise is still to be kept, late or not; of one that passed to another owner the last attempt."""
+    still = [
+        clock
+        for clock in clocks
+        if clock["state"] in RUNNING or (clock["state"] == "breached" and clock["closed_at"] is None)
+    ]
+    last = {clock["rule"]: clock for clock in sorted(still, key=lambda clock: str(clock["started_at"]))}
+    return list(last.values())
 
 
 def _one_due(clock: Mapping[str, Any], when: When) -> Markup:

@@ -25,6 +25,9 @@ LEAD: dict[str, Any] = {
     "below_threshold_at": None,
 }
 CLOCK: dict[str, Any] = {
+    "rule": "accept-or-reject",
+    "started_at": "2026-11-26T09:00:00Z",
+    "closed_at": None,
     "state": "open",
     "owner": "ada@sales.example",
     "stops": ["accepted", "rejected", "recycled"],
@@ -48,12 +51,23 @@ def test_a_qualified_lead_says_why_and_what_is_due_by_when() -> None:
 
 
 def test_the_most_urgent_comes_first_and_what_is_over_is_not_due() -> None:
-    later = {**CLOCK, "deadline": "2026-11-30T09:00:00Z", "stops": ["contacted"], "owner": None}
-    late = {**CLOCK, "state": "breached", "deadline": "2026-11-27T14:00:00Z"}
+    later = {**CLOCK, "deadline": "2026-11-30T09:00:00Z", "stops": ["contacted"], "owner": None, "rule": "contact"}
+    late = {**CLOCK, "state": "breached", "deadline": "2026-11-27T14:00:00Z", "rule": "decide"}
     said = told(LEAD, later, {**CLOCK, "state": "met"}, late)[1:]
     assert said[0].startswith("Overdue: ada@sales.example was to accept, reject or recycle this lead by 15:00, 1 h ago")
     assert said[1] == "Due in 2 d 18 h: somebody (nobody owns this lead) is to contact this lead by Mon 30 Nov 10:00."
     assert len(said) == 2
+
+
+def test_a_promise_that_passed_to_another_owner_is_due_from_that_one_alone() -> None:
+    broken = {**CLOCK, "state": "breached", "deadline": "2026-11-27T10:00:00Z"}
+    again = {**CLOCK, "owner": "grace@sales.example", "started_at": "2026-11-27T10:00:00Z"}
+    assert [sentence[:35] for sentence in told(LEAD, again, broken)[1:]] == ["Due in 1 h 30 min: grace@sales.exam"]
+
+
+def test_what_was_broken_before_the_lead_left_the_line_is_due_no_more() -> None:
+    left = {**CLOCK, "state": "breached", "closed_at": "2026-11-27T11:00:00Z"}
+    assert told({**LEAD, "stage": "recycled"}, left)[1:] == ["Nothing is due."]
 
 
 def test_a_lead_that_is_not_qualified_says_what_is_missing() -> None:
