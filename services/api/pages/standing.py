@@ -40,9 +40,10 @@ _TO_DO: Final = {
 
 
 class Qualified(NamedTuple):
-    """When the lead became an MQL, with what score, and which rules gave most of it."""
+    """When the lead became an MQL, under which version, with what score, and which rules gave most of it."""
 
     at: str
+    accord: int
     engagement: float
     grade: str
     reasons: Sequence[tuple[str, float]]
@@ -51,7 +52,7 @@ class Qualified(NamedTuple):
 def qualified(at: str, explanation: Mapping[str, Any], steps: Waterfall) -> Qualified:
     """`explanation` and `steps` as of that time."""
     most = [(rule_words(step.name), step.worth) for step in steps.steps if step.is_rule and step.worth > 0]
-    return Qualified(at, explanation["engagement"], explanation["grade"], most[:REASONS_MAX])
+    return Qualified(at, explanation["accord"], explanation["engagement"], explanation["grade"], most[:REASONS_MAX])
 
 
 def sentences(lead: Lead, clocks: Iterable[Mapping[str, Any]], when: When, was: Qualified | None) -> list[Markup]:
@@ -83,8 +84,10 @@ def _why(lead: Lead, when: When, was: Qualified | None) -> Markup:
         return Markup("{} {}. Sales took this lead up before its score reached the agreed line: {}.").format(
             name, since, line
         )
+    # The words at hand are those of the version that the lead stands under now.
+    agreed = line if was.accord == lead["accord"] else f"as it was in version {was.accord} of the accord"
     met = Markup("engagement of {} with fit grade {} met the agreed line, {}").format(
-        points(was.engagement), was.grade, line
+        points(was.engagement), was.grade, agreed
     )
     most = _most(was.reasons)
     if stage == "mql":

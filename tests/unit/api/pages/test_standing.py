@@ -21,6 +21,7 @@ LEAD: dict[str, Any] = {
     "stage_entered_at": "2026-11-26T09:00:00Z",
     "engagement": 55.2,
     "grade": "A",
+    "accord": 1,
     "mql": {"words": "engagement at least 40", "holds": True, "engagement": [40]},
     "below_threshold_at": None,
 }
@@ -34,7 +35,7 @@ CLOCK: dict[str, Any] = {
     "deadline": "2026-11-27T16:30:00Z",
     "paused_until": None,
 }
-WAS = Qualified("2026-11-26T09:00:00Z", 62.0, "A", [("demo", 60.0), ("page view", 2.0)])
+WAS = Qualified("2026-11-26T09:00:00Z", 1, 62.0, "A", [("demo", 60.0), ("page view", 2.0)])
 
 
 def told(lead: dict[str, Any], *clocks: dict[str, Any], was: Qualified | None = WAS) -> list[str]:
@@ -57,6 +58,11 @@ def test_the_most_urgent_comes_first_and_what_is_over_is_not_due() -> None:
     assert said[0].startswith("Overdue: ada@sales.example was to accept, reject or recycle this lead by 15:00, 1 h ago")
     assert said[1] == "Due in 2 d 18 h: somebody (nobody owns this lead) is to contact this lead by Mon 30 Nov 10:00."
     assert len(said) == 2
+
+
+def test_a_lead_that_qualified_under_another_version_names_it_and_not_the_words_of_today() -> None:
+    first = told({**LEAD, "accord": 2})[0]
+    assert "met the agreed line, as it was in version 1 of the accord. Most of it" in first
 
 
 def test_a_promise_that_passed_to_another_owner_is_due_from_that_one_alone() -> None:
@@ -118,7 +124,7 @@ def test_reasons_are_the_rules_that_gave_most() -> None:
         {"rule": rule, "points": points, "worth": float(points), "withheld": 0, "why": None}
         for rule, points in (("page-view", 1), ("demo", 60), ("left", -5), ("white_paper", 5), ("webinar", 12))
     ]
-    explanation = {"grants": grants, "adjustments": [], "engagement": 73.0, "grade": "B"}
+    explanation = {"grants": grants, "adjustments": [], "engagement": 73.0, "grade": "B", "accord": 2}
     was = qualified("2026-11-26T09:00:00Z", explanation, waterfall(explanation, ()))
     assert was.reasons == [("demo", 60.0), ("webinar", 12.0), ("white paper", 5.0)]
 
