@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from services.ingest.model import Fault, Refused
+from services.ingest.model import DuplicateKeys, Fault, Refused
 from services.ingest.schemas import FieldName
 from services.ingest.vendors import standard_webhooks
 from services.ingest.vendors.answers import problem, taken_or_422
@@ -151,6 +151,8 @@ def read_plain(body: Any, source: SourceConfig) -> Read:
 
 
 def _plain_item(event: Mapping[str, Any], name: str, source: SourceConfig, index: int) -> Item:
+    if isinstance(event, DuplicateKeys):
+        raise Refused(Fault("", "has a key twice"))
     settings, kind = source.settings, shown(name)
     events = settings.events
     type_ = events[name] if name in events else fold(name)

@@ -83,6 +83,7 @@ def test_a_note_of_a_person_may_be_mapped_by_the_source() -> None:
         ("hubspot", hubspot(objectId=True), "objectId: is required: a whole number, or text of at most 200"),
         ("cloudevents", [{"specversion": "1.0", "id": 5, "source": "/x", "type": "a.b"}], "id: is required, as text"),
         ("generic", {"type": "日本", "lead": {"email": "a@b.example"}}, "type: has no Latin letter or digit"),
+        ("generic", b'{"type": "a.b", "lead": {"email": "a@b.example"}, "type": "c.d"}', "has a key twice"),
         ("generic", {"type": "a b" * 100, "lead": {"email": "a@b.example"}}, "or more than 200 characters"),
     ],
 )
