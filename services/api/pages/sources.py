@@ -18,6 +18,7 @@ SOURCES_SHOWN: Final = 200
 EVENTS_SHOWN: Final = 30
 REFUSED_ASKED: Final = 100
 _DIGITS_MAX: Final = 9
+CAME_SHOWN: Final = 50
 PERIODS: Final[Mapping[str, str]] = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year"}
 MODELS: Final[Mapping[str, str]] = {"first": "first touch", "last": "last touch", "linear": "all touches alike"}
 
@@ -43,6 +44,7 @@ class Sources:
             sources=[(source, quality(source["traffic"]["by_standing"])) for source in sources["items"]],
             is_more=sources["next"] is not None,
             came=None if by_source is None else {"source": by_source, "campaign": by_campaign},
+            came_shown=CAME_SHOWN,
             asked=asked,
             periods=PERIODS,
             models=MODELS,
