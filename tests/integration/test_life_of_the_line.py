@@ -1,7 +1,7 @@
 """Leads' lives through the real services: scoring, stages and sla_monitor, wired as a process wires them, each behind
 its runner, on a real log. Things happen at random, late, twice, out of order; machines fail in mid-step, die, or go on
 although another has taken over. In the end the slow references of tests/ and `accord audit` work it all out again.
-ACCORD_TEST_LIVES is how many lives are lived (by default 16, about 25 s of CPU)."""
+ACCORD_TEST_LIVES is how many lives are lived (by default 12, about 20 s of CPU)."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from shared.events.activity import Activity, ProfileUpdated
 from shared.events.base import Payload
 from shared.events.sales import Action
 
-LIVES: Final = int(os.environ.get("ACCORD_TEST_LIVES", "16"))
+LIVES: Final = int(os.environ.get("ACCORD_TEST_LIVES", "12"))
 STEPS: Final = 45
 SETTLED_MINUTES_MAX: Final = 600
 # When it is over, what still runs runs out: two rounds of escalations.
