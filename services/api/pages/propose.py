@@ -42,8 +42,8 @@ class ProposePage:
         assert visit.principal is not None
         if not may_act(visit.principal, "accord:propose"):
             return visit.render("propose.html", text=None, begun=None)
-        findings = await self._tried(visit, text, "")
-        return visit.render("propose.html", text=text, at="", findings=findings, begun=begun["version"], fault=None)
+        # Trying it takes longer than all else: the script asks for that once the page is shown.
+        return visit.render("propose.html", text=text, at="", findings=Findings(), begun=begun["version"], fault=None)
 
     async def find(self, visit: Visit) -> Response:
         """The findings alone, for the script of the page."""

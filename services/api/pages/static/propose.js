@@ -101,6 +101,5 @@ if (form && text) {
     if (button) goTo(Number(button.dataset.line));
   });
   drawNumbers();
-  // A browser that comes back to the page may have kept what was written.
-  if (text.value !== text.defaultValue) soon();
+  ask();
 }
