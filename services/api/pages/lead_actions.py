@@ -1,7 +1,7 @@
 """What sales can do to a lead on its page: what is offered in which stage, what a form says, how it went. Pure."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -86,10 +86,11 @@ def local_time(text: str, zone: ZoneInfo) -> datetime:
     """What a date-time input gives, in the reader's zone; with an offset of its own as it says. Raises ValueError."""
     try:
         at = datetime.fromisoformat(text)
-        at.timestamp()
+        at = at if at.tzinfo else at.replace(tzinfo=zone)
+        at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a date and a time, such as 2026-11-30 09:00") from None
-    return at if at.tzinfo else at.replace(tzinfo=zone)
+    return at
 
 
 def ignored_words(reason: str) -> str:

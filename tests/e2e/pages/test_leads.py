@@ -101,5 +101,7 @@ async def test_an_empty_list_says_what_to_do_next(desk: Desk) -> None:
     await expect(desk.page).to_have_url(f"{desk.url}/leads")
     await desk.go("/leads?cursor=nonsense")
     await expect(desk.page.get_by_role("alert")).to_contain_text("is not a cursor that this list gave")
+    await desk.go("/leads?grade=" + "A" * 9)
+    await expect(desk.page.get_by_role("alert")).to_contain_text("grade")
     await desk.go("/leads?sort=colour")
     await expect(desk.page.get_by_role("alert")).to_contain_text("sort")

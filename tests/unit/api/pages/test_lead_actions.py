@@ -45,7 +45,9 @@ def test_a_time_is_the_reader_s() -> None:
     assert local_time("2026-11-30T09:00:00Z", BERLIN).isoformat() == "2026-11-30T09:00:00+00:00"
 
 
-@pytest.mark.parametrize("text", ["", "tomorrow", "2026-13-01T00:00", "9" * 400])
+@pytest.mark.parametrize(
+    "text", ["", "tomorrow", "2026-13-01T00:00", "9" * 400, "0001-01-01T00:00", "9999-12-31T23:59-14:00"]
+)
 def test_what_is_no_time_is_said_to_be_none(text: str) -> None:
     with pytest.raises(ValueError, match="must be a date and a time"):
         local_time(text, BERLIN)
