@@ -16,7 +16,9 @@ from services.api.pages.visit import Visit
 SCOPE: Final = "reports:read"
 QUICK_SECONDS: Final = 0.1
 KEPT_SHARE: Final = 9.0
-SHOWN_SECONDS_MAX: Final = 60.0
+# How old a report may be when it is shown; who comes after a long while rather waits, unless that takes seconds.
+SHOWN_SECONDS: Final = 60.0
+SHOWN_SHARE: Final = 100.0
 REPORTS_MAX: Final = 500
 
 Make = Callable[[], Awaitable[Any]]
@@ -46,7 +48,7 @@ class Reports:
     async def get(self, key: Any, make: Make) -> Shown:
         """What `make` gives; or gave a while ago, if it took long then."""
         made, now = self._made.get(key), self._time()
-        if made is None or made.took <= QUICK_SECONDS or now - made.at > SHOWN_SECONDS_MAX:
+        if made is None or made.took <= QUICK_SECONDS or now - made.at > max(SHOWN_SECONDS, SHOWN_SHARE * made.took):
             return Shown(await self._make(key, make), is_old=False)
         if now - made.at > KEPT_SHARE * made.took and key not in self._under_way:
             task = self._under_way[key] = asyncio.create_task(self._make(key, make))

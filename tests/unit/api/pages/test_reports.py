@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.api.pages.reports import SHOWN_SECONDS_MAX, Reports, Shown
+from services.api.pages.reports import Reports, Shown
 
 
 class Database:
@@ -63,12 +63,16 @@ async def test_what_has_become_quick_is_made_anew_again() -> None:
     assert await settled(reports, database.make) == (3, False)
 
 
-async def test_nothing_is_shown_that_is_a_minute_old() -> None:
-    database = Database(1.0)
+@pytest.mark.parametrize(("takes", "shown"), [(0.2, 60), (5.0, 500)])
+async def test_what_is_old_is_waited_for_unless_that_takes_long(takes: float, shown: float) -> None:
+    database = Database(takes)
     reports = Reports(database.time)
     await reports.get("x", database.make)
-    database.now += SHOWN_SECONDS_MAX + 1
+    database.now = takes + shown + 1
     assert await reports.get("x", database.make) == (2, False)
+    database.now += shown - 1
+    assert await reports.get("x", database.make) == (2, True)
+    await settled(reports, database.make)
 
 
 async def test_a_report_that_fails_is_asked_for_again_by_the_next_reader() -> None:
