@@ -84,6 +84,8 @@ class Asked:
         began = time.monotonic()
         while not api.seconds or (len(api.seconds) < CALLS and time.monotonic() - began < SECONDS_PER_QUESTION):
             turn = [self._draws() for _ in range(CALLS_PER_TURN)]
+            if not connection.is_open:  # the server closes what idles while slow SQL has its turn
+                connection = await Connection.open(self._target.host, self._target.port)
             with api:
                 for drawn in turn:
                     api.seconds.append(await self._call(connection, question, drawn, time.monotonic()))

@@ -23,12 +23,20 @@ NEXT: Final = {
 }
 _COHORT: Final[dict[By | None, str]] = {
     None: "NULL::text",
-    "source": "first_source",
+    "source": "coalesce(listed.first_source, known.first_source)",
     "campaign": "campaign",
     "owner": "owner",
     "week": "to_char(entered_at AT TIME ZONE :zone, 'IYYY-\"W\"IW')",
 }
-_OF_LEAD: Final = " JOIN scoring.published_leads AS known USING (lead_id)"
+# A lead's first source never changes once it has one: where its list says one, its state need not be opened.
+_OF_LEAD: Final[dict[By | None, str]] = {
+    "source": """ LEFT JOIN (SELECT lead_id, first_source FROM api.lead_index) AS listed USING (lead_id)
+    LEFT JOIN LATERAL (
+        SELECT of.lead_id, of.first_source FROM scoring.published_leads AS of
+        WHERE listed.first_source IS NULL AND of.lead_id = went_on.lead_id) AS known ON true
+    WHERE listed.first_source IS NOT NULL OR known.lead_id IS NOT NULL""",
+    "campaign": " JOIN scoring.published_leads AS known USING (lead_id)",
+}
 
 # Each lead counts once per step, by its first entry in the period; it went on if it ever entered the next stage after.
 # Most entries are those of new leads, of which nothing but their number and the few that qualified is asked: they come
@@ -82,7 +90,7 @@ class FunnelStore:
     async def rows(self, period: Period, by: By | None) -> Sequence[Row]:
         """One row per stage for all, then one per stage and cohort."""
         steps = ", ".join(f"('{stage}', '{following}')" for stage, following in NEXT.items() if following)
-        of_lead = _OF_LEAD if by in ("source", "campaign") else ""
+        of_lead = _OF_LEAD.get(by, "")
         of_cohorts = _OF_COHORTS if by else ""
         parts = {"steps": steps, "cohort": _COHORT[by], "of_lead": of_lead, "of_cohorts": of_cohorts}
         statement = _FUNNEL.format(counted=_COUNTED, **parts)
