@@ -44,6 +44,12 @@ async def every_page(caller: Caller, path: str) -> list[dict[str, Any]]:
     return found
 
 
+async def test_an_address_with_letters_of_any_language_finds_its_lead(caller: Caller) -> None:
+    await caller.post_event("demo.requested", "Ada@Ökapi.example")
+    kept = await caller.lead_in_stage("ada@xn--kapi-5qa.example", "lead")
+    assert (await caller.get("/v1/leads/%20ADA@%C3%B6kapi.example")).json["id"] == kept["id"]
+
+
 async def test_a_qualified_lead_is_shown_whole(caller: Caller) -> None:
     lead_id = await a_qualified_lead(caller)
 

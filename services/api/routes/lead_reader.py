@@ -22,8 +22,8 @@ from services.api.schemas.leads import FitLine, Identity, Lead
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords
+from shared.email_address import normalise_email
 
-_EMAIL = re.compile(r"[^@\s\0:]{1,255}@[^@\s\0:]{1,255}")
 _IDENTIFIER = re.compile(r"([^:\0]{1,100}):([^\0]{1,200})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -42,8 +42,8 @@ class LeadReader:
         found = None
         if not lead.isprintable():
             raise no_such_lead()
-        if _EMAIL.fullmatch(lead):
-            found = await self._parts.leads.id_of("email", lead.strip().lower())
+        if (email := normalise_email(lead)) is not None:
+            found = await self._parts.leads.id_of("email", email)
         elif named := _IDENTIFIER.fullmatch(lead):
             found = await self._parts.leads.id_of(*named.groups())
         if found is None:

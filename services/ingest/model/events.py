@@ -23,7 +23,6 @@ Kind = Literal["activity", "profile", "sales"]
 
 # A text without its end reaches to the end, so that the search is linear. Brackets come in runs.
 _STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]+|[\]}]+', re.DOTALL)
-_EMAIL_PARTS = re.compile(r"([^\s@\x00-\x1f\x7f<>(),;:\\\"\[\]]{1,64})@([^\s@\x00-\x1f\x7f<>(),;:\\\"\[\]/]{1,253})")
 
 
 class Fault(NamedTuple):
@@ -203,21 +202,6 @@ def read_instant(value: str, path: str) -> datetime:
     if instant < FIRST_INSTANT:
         raise Refused(Fault(path, "must not be before 2000-01-01"))
     return instant
-
-
-@lru_cache(maxsize=65_536)
-def normalise_email(value: str) -> str | None:
-    """Trimmed, lower case, its domain in IDNA's ASCII form; None if it is no address."""
-    match = _EMAIL_PARTS.fullmatch(value.strip())
-    if match is None:
-        return None
-    local, domain = match.groups()
-    try:
-        ascii_domain = domain if domain.isascii() else domain.encode("idna").decode()
-    except UnicodeError:
-        return None
-    ascii_domain = ascii_domain.rstrip(".")
-    return f"{local}@{ascii_domain}".lower() if all(ascii_domain.split(".")) else None
 
 
 @lru_cache(maxsize=10_000)

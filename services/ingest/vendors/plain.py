@@ -17,10 +17,10 @@ from services.ingest.model import (
     Refused,
     check_value,
     event_id,
-    normalise_email,
     read_instant,
 )
 from services.ingest.schemas import EventShape, LeadShape, PostedEvent, SalesData
+from shared.email_address import normalise_email
 from shared.events.codec import encode
 from shared.events.sales import Action
 from shared.http.problems import field_errors

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from services.ingest.model import Fault, Refused, normalise_email
+from services.ingest.model import Fault, Refused
 from services.ingest.vendors.answers import json_reply
 from services.ingest.vendors.bodies import json_of, mapping, text, unreadable
 from services.ingest.vendors.generic import check_authorization
@@ -17,6 +17,7 @@ from services.ingest.vendors.proofs import basic, digest, forged, is_any, octets
 from services.ingest.vendors.shaping import Draft, identifier, lead_of, occurred, read_each
 from services.ingest.vendors.source_settings import SourceOptions
 from services.ingest.vendors.vendor import Read, Refusal, RefusalReason, Reply, Sent, SourceConfig, Tally, Vendor
+from shared.email_address import normalise_email
 
 KIND = "segment"
 TRACKING_PREFIX = "/segment/"

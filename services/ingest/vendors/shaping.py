@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.ingest.model import Fault, Refused, normalise_email
+from services.ingest.model import Fault, Refused
 from services.ingest.vendors.names import PROFILE_UPDATED, kind_type, shown
 from services.ingest.vendors.source_settings import SourceOptions
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
+from shared.email_address import normalise_email
 from shared.rfc3339 import parse_instant
 
 ID_CHARACTERS_MAX = 200
