@@ -46,7 +46,7 @@ async def every_page(caller: Caller, path: str) -> list[dict[str, Any]]:
 
 async def test_an_address_with_letters_of_any_language_finds_its_lead(caller: Caller) -> None:
     await caller.post_event("demo.requested", "Ada@Ökapi.example")
-    kept = await caller.lead_in_stage("ada@xn--kapi-5qa.example", "lead")
+    kept = await caller.lead_in_stage("ada@xn--kapi-4qa.example", "lead")
     assert (await caller.get("/v1/leads/%20ADA@%C3%B6kapi.example")).json["id"] == kept["id"]
 
 
