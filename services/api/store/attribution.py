@@ -20,19 +20,23 @@ _WEIGHT: Final[dict[Model, str]] = {
 }
 
 # An outcome is a stage entered in the period, by itself and not implied; its amount is that of the action that made it.
-# A touch is an activity that happened by then and bears a source (or campaign).
+# A touch is an activity that happened by then and bears a source (or campaign). Looked up lead by lead (hence OFFSET):
+# the planner would rather open the whole history, which costs a thousand times what it thinks.
 _ATTRIBUTED: Final = """
 WITH outcomes AS (
     SELECT t.lead_id, t.event_id, t.to_stage, t.occurred_at AS at, a.amount, a.currency
     FROM stages.published_transitions AS t
-    LEFT JOIN stages.published_actions AS a ON a.lead_id = t.lead_id AND a.event_id = t.cause_id
+    LEFT JOIN LATERAL (
+        SELECT amount, currency FROM stages.published_actions AS one
+        WHERE one.lead_id = t.lead_id AND one.event_id = t.cause_id OFFSET 0) AS a ON true
     WHERE t.to_stage IN ('mql', 'opportunity', 'customer') AND NOT t.implied
         AND t.occurred_at >= :since AND t.occurred_at < :until),
 touched AS (
     SELECT o.*, h.{key} AS key, row_number() OVER in_order AS place, count(h.event_id) OVER of_outcome AS touches
-    FROM outcomes AS o LEFT JOIN scoring.published_history AS h
-        ON h.lead_id = o.lead_id AND h.kind = 'activity' AND h.{key} IS NOT NULL
-            AND least(h.occurred_at, h.received_at) <= o.at
+    FROM outcomes AS o LEFT JOIN LATERAL (
+        SELECT {key}, event_id, occurred_at, received_at, number FROM scoring.published_history AS one
+        WHERE one.lead_id = o.lead_id AND one.kind = 'activity' AND one.{key} IS NOT NULL
+            AND least(one.occurred_at, one.received_at) <= o.at OFFSET 0) AS h ON true
     WINDOW of_outcome AS (PARTITION BY o.lead_id, o.event_id),
         in_order AS (PARTITION BY o.lead_id, o.event_id ORDER BY least(h.occurred_at, h.received_at), h.number)),
 weighed AS (
@@ -50,8 +54,10 @@ WITH qualified AS (
     ORDER BY lead_id, version),
 contacted AS (
     SELECT q.lead_id, extract(epoch FROM min(a.occurred_at) - q.at)::double precision AS seconds
-    FROM qualified AS q LEFT JOIN stages.published_actions AS a
-        ON a.lead_id = q.lead_id AND a.action = 'contacted' AND a.ignored IS NULL AND a.occurred_at >= q.at
+    FROM qualified AS q LEFT JOIN LATERAL (
+        SELECT occurred_at FROM stages.published_actions AS one
+        WHERE one.lead_id = q.lead_id AND one.action = 'contacted' AND one.ignored IS NULL AND one.occurred_at >= q.at
+        OFFSET 0) AS a ON true
     GROUP BY q.lead_id, q.at)
 SELECT count(*) AS qualified, count(seconds) AS contacted,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) AS median_seconds,

@@ -21,20 +21,19 @@ NEXT: Final = {
     "opportunity": "customer",
     "customer": None,
 }
+# One value at a time, so that it is looked up only for those that the lists don't have.
+_KNOWN: Final = "(SELECT of.{} FROM scoring.published_leads AS of WHERE of.lead_id = went_on.lead_id)"
 _COHORT: Final[dict[By | None, str]] = {
     None: "NULL::text",
-    "source": "coalesce(listed.first_source, known.first_source)",
+    "source": f"coalesce(listed.first_source, {_KNOWN.format('first_source')})",
     "campaign": "campaign",
     "owner": "owner",
     "week": "to_char(entered_at AT TIME ZONE :zone, 'IYYY-\"W\"IW')",
 }
 # A lead's first source never changes once it has one: where its list says one, its state need not be opened.
 _OF_LEAD: Final[dict[By | None, str]] = {
-    "source": """ LEFT JOIN (SELECT lead_id, first_source FROM api.lead_index) AS listed USING (lead_id)
-    LEFT JOIN LATERAL (
-        SELECT of.lead_id, of.first_source FROM scoring.published_leads AS of
-        WHERE listed.first_source IS NULL AND of.lead_id = went_on.lead_id) AS known ON true
-    WHERE listed.first_source IS NOT NULL OR known.lead_id IS NOT NULL""",
+    "source": f""" LEFT JOIN (SELECT lead_id, first_source FROM api.lead_index) AS listed USING (lead_id)
+    WHERE listed.lead_id IS NOT NULL OR {_KNOWN.format("lead_id")} IS NOT NULL""",
     "campaign": " JOIN scoring.published_leads AS known USING (lead_id)",
 }
 
