@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from shared.clock import new_id
 from shared.db.connections import create_pool, dsn
@@ -20,6 +21,10 @@ from shared.db.embedded import EmbeddedPostgres
 from shared.db.migrate import upgrade
 
 pytest_plugins = ["kafka_fixtures", "workers"]
+
+# A machine that is busy with other things is no failure of the code: no example has a deadline, whichever test asks.
+settings.register_profile("accord", deadline=None)
+settings.load_profile("accord")
 
 # What a power cut would lose is lost anyway when the tests end.
 _QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
