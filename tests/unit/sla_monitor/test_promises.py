@@ -10,7 +10,7 @@ from sla_builders import ACCORD_TEXT, NAMES, Timeline, clock_time
 from services.sla_monitor.model.decisions import fold
 from services.sla_monitor.model.states import ClockState
 from shared.events.lifecycle import AssignmentReason
-from shared.events.sla import ClockBreached, ClockEscalated, ClockResolved, ClockStarted
+from shared.events.sla import ClockBreached, ClockEscalated, ClockResolved, ClockStarted, ClockVoided
 
 
 def test_a_touch_in_time_meets_the_promise_and_nothing_more_is_announced() -> None:
@@ -86,6 +86,11 @@ def test_a_touch_in_time_that_arrives_after_the_breach_voids_it(resolved_first: 
     assert line.said()[-1] == "11:20 voided"
     assert line.clock().state is ClockState.VOIDED
     assert line.clock().voided_at == clock_time("11:20")
+    voided = next(event for event in line.events if isinstance(event, ClockVoided))
+    assert (voided.elapsed_seconds, line.clock().response_seconds) == (
+        50 * 60,
+        50 * 60,
+    )  # until the touch, not the news
 
 
 def test_a_touch_in_time_that_arrives_late_but_before_the_announcement_meets() -> None:

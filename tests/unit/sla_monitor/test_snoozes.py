@@ -178,6 +178,14 @@ def test_a_snooze_after_the_deadline_does_not_take_the_breach_away_and_puts_off_
     assert len(line.effects) == 1
 
 
+def test_a_snooze_at_the_very_deadline_comes_too_late() -> None:
+    line = deal()
+    line.snoozes("12:00", "13:00")
+    assert (line.clock(DEAL).state, line.clock(DEAL).paused_until) == (ClockState.OPEN, None)
+    line.sweeps("12:00")
+    assert line.said(DEAL) == ["10:00 started", "11:00 warned", "12:00 breached", "12:00 escalated 1"]
+
+
 def test_a_snooze_in_time_that_is_heard_of_after_the_breach_lets_a_stop_by_the_moved_deadline_void_it() -> None:
     line = deal()
     line.sweeps("12:00")
