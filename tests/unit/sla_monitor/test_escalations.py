@@ -157,6 +157,14 @@ def test_recycle_is_sent_whoever_owns_the_lead() -> None:
     assert (effect.action.action, effect.action.if_owner, effect.action.if_stage_version) == (Action.RECYCLED, None, 1)
 
 
+def test_recycle_is_sent_even_if_nobody_else_could_take_the_lead() -> None:
+    line = Timeline()
+    line.enters("sql", "10:00")
+    line.assigned("10:00", ADA)
+    line.sweeps("14:00", absent=(GRACE,))
+    assert [effect.action.action for effect in line.effects] == [Action.RECYCLED]
+
+
 def test_a_level_before_the_deadline_hands_the_running_promise_on() -> None:
     text = ACCORD_TEXT.replace(
         "{at: 100%, to: owner}, {at: 200%, to: manager, then: reassign}", "{at: 50%, to: owner, then: reassign}"

@@ -35,6 +35,12 @@ def test_a_clock_may_be_for_the_leads_of_some_owners_only() -> None:
     assert line.said() == ["10:10 started"]
 
 
+def test_a_clock_may_ask_for_the_stage_that_starts_it() -> None:
+    line = Timeline(ACCORD_TEXT.replace("{grade: {in: [A, B]}}", "{stage: mql}"))
+    line.enters("mql", "10:00")
+    assert line.said() == ["10:00 started"]
+
+
 def test_every_event_and_every_sweep_is_one_input_and_the_last_number_of_stages_is_remembered() -> None:
     line = Timeline()
     line.enters("mql", "10:00")
