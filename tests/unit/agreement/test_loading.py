@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from agreement_builders import DEFAULT, MINIMAL, ODD_VALUES, places, problems_le
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.agreement.clocks import moment
+from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import (
     InvalidAccord,
     default_accord_text,
@@ -154,6 +156,28 @@ def test_a_calendar_without_an_open_hour_in_a_year_is_refused() -> None:
 def test_a_clock_that_would_take_decades_of_open_hours_is_refused() -> None:
     clock = "sla: {clocks: [{id: slow, starts: mql, stops: [contacted], within: 3000d}]}\n"
     assert problems_of(MINIMAL + clock) == [("sla.clocks[0].within", 9)]
+
+
+@pytest.mark.parametrize(
+    ("open_hours", "within", "refused"),
+    [
+        ("09:00-09:01", "3660d", ["calendar.hours"]),
+        ("09:00-09:02", "3660d", ["sla.clocks[0].within"]),
+        ("09:00-09:02", "35h", ["sla.clocks[0].within"]),
+        ("09:00-09:02", "34h", []),
+    ],
+)
+def test_whatever_is_taken_has_a_deadline_however_seldom_the_calendar_is_open(
+    open_hours: str, within: str, refused: list[str]
+) -> None:
+    clock = f"sla: {{clocks: [{{id: slow, starts: mql, stops: [contacted], within: {within}}}]}}\n"
+    text = MINIMAL.replace("09:00-17:00", open_hours) + clock
+    if refused:
+        assert [path for path, _ in problems_of(text)] == refused
+        return
+    accord = compile_accord(load_accord(text), 1)
+    start = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    assert start.year + 18 <= moment(accord, accord.clock_rule("slow"), start, 1.0).year <= start.year + 20
 
 
 def test_likely_slips_are_warned_of() -> None:
