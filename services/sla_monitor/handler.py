@@ -10,8 +10,8 @@ from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import announcement_id, apply
 from services.sla_monitor.model.effects import REASSIGN
 from services.sla_monitor.model.ladder import ladder
-from services.sla_monitor.model.snoozes import SNOOZES_MAX
 from services.sla_monitor.model.states import Clock, Effect, HistoryEntry, Input, Lead, Received, Tick
+from shared.agreement.snoozes import SNOOZES_MAX
 from shared.agreement.versions import Accords
 from shared.db.accord_book import AccordBook
 from shared.db.statement import Write

@@ -20,6 +20,7 @@ from services.stages.model import (
     stamp_from_json,
     stamp_to_json,
 )
+from shared.agreement.clocks import Pause
 from shared.db.statement import Write
 from shared.errors import AlreadyApplied
 from shared.events.base import LeadSnapshot
@@ -113,8 +114,12 @@ ON CONFLICT (owner, day) DO UPDATE SET leads = l.leads + excluded.leads)
 _HISTORY = f"SELECT {', '.join(HISTORY_COLUMNS)} FROM stages.history WHERE lead_id = $1 ORDER BY number"
 
 # What of a state is no column.
-REST_FIELDS = ("number", "accord", "created_at", "entered_at", "is_scored", "lead", "is_handed_over")
-_REST = msgspec.json.Decoder(tuple[int, int, datetime | None, datetime | None, bool, LeadSnapshot, bool])
+REST_FIELDS = (
+    *("number", "accord", "created_at", "entered_at", "is_scored", "lead", "is_handed_over"),
+    *("snoozes", "contacted_at"),
+)
+_Moment = datetime | None
+_REST = msgspec.json.Decoder(tuple[int, int, _Moment, _Moment, bool, LeadSnapshot, bool, tuple[Pause, ...], _Moment])
 
 
 class PostgresStore:
@@ -196,7 +201,8 @@ def transition_row(line: TransitionLine) -> tuple[Any, ...]:
 def state_row(state: State) -> tuple[Any, ...]:
     """The state as it stands in the table: a value for each of STATE_COLUMNS."""
     times = (state.created_at, state.entered_at)
-    rest = (state.number, state.accord, *times, state.is_scored, state.lead, state.is_handed_over)
+    pauses = (state.snoozes, state.contacted_at)
+    rest = (state.number, state.accord, *times, state.is_scored, state.lead, state.is_handed_over, *pauses)
     return (
         state.lead_id,
         state.stage,
@@ -215,7 +221,7 @@ def state_row(state: State) -> tuple[Any, ...]:
 
 def _state(row: Any) -> State:
     lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, rest = row
-    number, accord, created_at, entered_at, is_scored, lead, is_handed_over = _REST.decode(rest)
+    number, accord, created_at, entered_at, is_scored, lead, is_handed_over, snoozes, contacted_at = _REST.decode(rest)
     return State(
         lead_id=lead_id,
         stage=Stage(stage),
@@ -233,6 +239,8 @@ def _state(row: Any) -> State:
         lead=lead,
         is_scored=is_scored,
         is_handed_over=is_handed_over,
+        snoozes=snoozes,
+        contacted_at=contacted_at,
     )
 
 

@@ -16,6 +16,7 @@ from line_builders import (
 from stages_line import Line, refolded
 
 from services.stages.store import PostgresStore
+from shared.agreement.clocks import Pause
 from shared.errors import AlreadyApplied, Poison
 from shared.events.envelope import Event
 from shared.events.sales import SalesAction
@@ -61,6 +62,17 @@ async def test_what_is_stored_is_the_fold_of_both_histories(line: Line, pool: as
     for lead_id, state in stored.items():
         own = [row for row in transitions if row["lead_id"] == lead_id]
         assert [row["version"] for row in own] == list(range(1, state.version + 1))
+
+
+async def test_a_snooze_is_kept_from_one_batch_to_the_next(line: Line, pool: asyncpg.Pool) -> None:
+    await line.step(sales_action("contacted", after(hours=-1)))
+    await line.step(sales_action("snoozed", after(minutes=-5), until=after(days=9)))
+    await line.step(sales_action("note", after(minutes=-4)))
+    async with pool.acquire() as connection:
+        state = (await PostgresStore().states(connection, [ADA]))[ADA]
+    assert state.snoozes == (Pause(after(minutes=-5), after(days=9)),)
+    assert state.contacted_at == after(hours=-1)
+    assert state == await refolded(pool, ADA)
 
 
 async def test_a_qualified_lead_is_told_in_three_events_and_measured(line: Line) -> None:

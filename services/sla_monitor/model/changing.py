@@ -4,7 +4,6 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from services.sla_monitor.model.promise import Promise, Terms
-from services.sla_monitor.model.snoozes import added, touched
 from services.sla_monitor.model.states import (
     RUNNING,
     UNSETTLED,
@@ -18,6 +17,7 @@ from services.sla_monitor.model.states import (
 from shared.agreement.clocks import Pause, moment
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import ClockRule
+from shared.agreement.snoozes import added, touched
 from shared.agreement.versions import Accords
 from shared.events import sla
 from shared.events.lifecycle import LeadAssigned, StageChanged

@@ -9,10 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from services.sla_monitor.model.changing import Changing
-from services.sla_monitor.model.snoozes import latest, pause_of, touched
 from services.sla_monitor.model.states import Clock, Decision, Input, Lead, Received, Tick
 from shared.agreement.clocks import clocks_starting
 from shared.agreement.compiled import CompiledAccord
+from shared.agreement.snoozes import latest, pause_of, touched
 from shared.agreement.versions import Accords
 from shared.events import sla
 from shared.events.envelope import derived_id

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from services.sla_monitor.model import effects
 from services.sla_monitor.model.ladder import LadderStep, ladder
-from services.sla_monitor.model.snoozes import pause_at
 from services.sla_monitor.model.states import RUNNING, Clock, ClockState, Effect, Lead, Tick
 from shared.agreement.clocks import Pause, elapsed, joined, moment
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import ClockRule
+from shared.agreement.snoozes import pause_at
 from shared.events import sla
 
 _STANDING = frozenset({ClockState.BREACHED, ClockState.RESOLVED})

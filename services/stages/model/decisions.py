@@ -12,6 +12,7 @@ from services.stages.model.routing import Load, Question, Routing, Rows, Stamp, 
 from services.stages.model.state import Decision, Input, Score, State, Told
 from services.stages.model.transitions import Step, steps
 from shared.agreement.compiled import CompiledAccord
+from shared.agreement.snoozes import latest, pause_of, touched
 from shared.agreement.versions import Accords
 from shared.events.base import LeadSnapshot
 from shared.events.lifecycle import AssignmentReason, IgnoredReason, Stage, TransitionReason
@@ -100,6 +101,8 @@ def _score(state: State, score: Score, context: _Context) -> Decision:
         score.lead,
         True,
         state.is_handed_over,
+        state.snoozes,
+        state.contacted_at,
     )
     if not _may_qualify(state, score, context) or not context.accord.is_mql(context.facts(state)):
         return Decision(state, (), context.rows)
@@ -135,7 +138,7 @@ def _act(state: State, action: SalesAction, context: _Context) -> Decision:
     if _is_overtaken(state, action):
         return _recorded(state, action, at, context, IgnoredReason.OVERTAKEN)
     if action.action in _RECORDED_ONLY:
-        return _recorded(state, action, at, context, None)
+        return _recorded(_paused(state, action, at, context.received_at), action, at, context, None)
     if action.action is Action.ASSIGNED:
         if state.stage in _NOT_ASSIGNED:
             return _recorded(state, action, at, context, IgnoredReason.NOT_ALLOWED)
@@ -144,6 +147,18 @@ def _act(state: State, action: SalesAction, context: _Context) -> Decision:
     if isinstance(path, IgnoredReason):
         return _recorded(state, action, at, context, path)
     return _walk(state, path, action, context)
+
+
+def _paused(state: State, action: SalesAction, at: datetime, received_at: datetime) -> State:
+    """With what sla_monitor will know of the lead's snoozes. A span that is over reaches into no clock to come."""
+    snoozes, contacted_at = state.snoozes, state.contacted_at
+    if action.action is Action.CONTACTED:
+        snoozes, contacted_at = touched(snoozes, at), max(at, contacted_at or at)
+    elif action.action is Action.SNOOZED:
+        pause = pause_of(at, action.until, () if contacted_at is None else (contacted_at,))
+        snoozes = snoozes if pause is None else latest((*snoozes, pause))
+    running = tuple(pause for pause in snoozes if pause.to > received_at)
+    return state._replace(snoozes=running, contacted_at=contacted_at)
 
 
 def _is_overtaken(state: State, action: SalesAction) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from services.stages.model.routing import Holder, Load, Routing, Stamp
+from shared.agreement.clocks import Pause
 from shared.events.base import Instant, LeadSnapshot, Reason
 from shared.events.lifecycle import IgnoredReason, LeadAssigned, LeadQualified, SalesRecorded, Stage, StageChanged
 from shared.events.sales import SalesAction
@@ -32,7 +33,9 @@ Told = StageChanged | LeadAssigned | LeadQualified | SalesRecorded
 
 class State(NamedTuple):
     """All that the next event needs of one lead. `version` numbers its stage entries, `number` its history; `lead` is
-    that of the latest score, which conditions are asked on, and until the first one only an e-mail address."""
+    that of the latest score, which conditions are asked on, and until the first one only an e-mail address. `snoozes`
+    are the spans of those that were not over when sales last spoke, `contacted_at` is when sales last touched it: both
+    can move the deadline of a clock that is yet to start."""
 
     lead_id: UUID
     stage: Stage = Stage.LEAD
@@ -50,6 +53,8 @@ class State(NamedTuple):
     lead: LeadSnapshot = LeadSnapshot()
     is_scored: bool = False
     is_handed_over: bool = False
+    snoozes: tuple[Pause, ...] = ()
+    contacted_at: datetime | None = None
 
     @property
     def holder(self) -> Holder:

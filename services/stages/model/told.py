@@ -6,7 +6,7 @@ from uuid import UUID
 from services.stages.model.routing import Stamp
 from services.stages.model.state import Score, State, Told
 from services.stages.model.transitions import USUAL_ACTION
-from shared.agreement.clocks import clocks_starting, moment
+from shared.agreement.clocks import Pause, clocks_starting, moment
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.rules import ClockRule, Facts
 from shared.events.envelope import derived_id
@@ -80,10 +80,12 @@ def assigned(before: State, state: State, stamp: Stamp, at: datetime) -> LeadAss
 
 
 def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, facts: Facts) -> LeadQualified:
-    """What a sales tool needs in one event, with the clocks that start now in the order of their deadlines: none that
-    somebody must beat if the score comes from a historical source."""
+    """What a sales tool needs in one event, with the clocks that start now in the order of their deadlines, which a
+    snooze that still runs puts off: none that somebody must beat if the score comes from a historical source."""
     rules = () if score.historical else clocks_starting(accord, state.stage, facts)
-    clocks = sorted((_preview(accord, rule, at) for rule in rules), key=lambda clock: (clock.deadline, clock.rule))
+    clocks = sorted(
+        (_preview(accord, rule, at, state.snoozes) for rule in rules), key=lambda clock: (clock.deadline, clock.rule)
+    )
     return LeadQualified(
         lead_id=state.lead_id,
         version=state.version,
@@ -101,9 +103,10 @@ def qualified(state: State, score: Score, at: datetime, accord: CompiledAccord, 
     )
 
 
-def _preview(accord: CompiledAccord, rule: ClockRule, at: datetime) -> ClockPreview:
+def _preview(accord: CompiledAccord, rule: ClockRule, at: datetime, snoozes: tuple[Pause, ...]) -> ClockPreview:
     seconds = rule.within.total_seconds()
-    return ClockPreview(rule.id, moment(accord, rule, at, 1.0), rule.hours, seconds, rule.stops)
+    pauses = snoozes if rule.pauses_while else ()
+    return ClockPreview(rule.id, moment(accord, rule, at, 1.0, pauses), rule.hours, seconds, rule.stops)
 
 
 def recorded(

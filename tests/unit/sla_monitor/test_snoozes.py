@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sla_builders import ACCORD_TEXT, Timeline, clock_time
 
 from services.sla_monitor.model.decisions import TOUCHES_MAX
-from services.sla_monitor.model.snoozes import FOREVER, SNOOZES_MAX
 from services.sla_monitor.model.states import ClockState
 from shared.agreement.clocks import Pause, working
 from shared.agreement.compiled import compile_accord
 from shared.agreement.loading import load_accord
+from shared.agreement.snoozes import FOREVER, SNOOZES_MAX
 from shared.events.sla import ClockMet, ClockPaused, ClockResumed
 
 DEAL = "deal"  # two hours, from 10:00: warned at 11:00, due at 12:00, recycled at 14:00
