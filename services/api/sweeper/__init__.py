@@ -1,1 +1,1 @@
-"""What ingest does at its own pace: forget, write down what came, replay."""
+"""What the api does at its own pace: bring its lists up to date, and count what the line reads and emits."""
