@@ -19,13 +19,16 @@ def no_holidays(_: int) -> Mapping[date, str]:
 
 
 def country_holidays(country: str, subdivision: str | None = None) -> HolidayNames:
-    """The names of a country's public holidays by date. Raises UnknownCountry."""
-
-    def of_year(year: int) -> Mapping[date, str]:
-        return dict(holidays.country_holidays(country, subdiv=subdivision, years=[year], expand=False).items())
-
+    """The names of a country's public holidays by date, in its own language. Raises UnknownCountry."""
     if country not in holidays.list_supported_countries():
         raise UnknownCountry(country)
+    # Said, because otherwise the LANG of the process would decide.
+    language = getattr(holidays, country).default_language
+
+    def of_year(year: int) -> Mapping[date, str]:
+        named = holidays.country_holidays(country, subdiv=subdivision, years=[year], expand=False, language=language)
+        return dict(named.items())
+
     try:
         of_year(2026)
     except NotImplementedError as error:

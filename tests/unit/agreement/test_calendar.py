@@ -114,6 +114,14 @@ def test_a_working_day_without_hours_is_a_closed_day_and_the_day_of_a_night_shif
     assert calendar.working(monday_noon, monday_noon + HOUR)[0].why == "closed hours"
 
 
+@pytest.mark.parametrize("language", ["C", "uk", "en_US"])
+def test_holidays_have_the_names_of_their_country_whatever_the_language_of_the_process(
+    language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANGUAGE", language)
+    assert country_holidays("DE")(2026)[date(2026, 1, 1)] == "Neujahr"
+
+
 def test_a_holiday_that_is_moved_into_the_year_before_is_closed_there() -> None:
     # New Year's Day of 2028 is a Saturday, so offices are closed on Friday, 31 December 2027.
     calendar = BusinessCalendar("America/New_York", weekdays("09:00-17:00"), holidays=country_holidays("US"))
