@@ -90,6 +90,14 @@ async def test_a_rotation_may_bring_the_senders_own_secret_and_is_given_once(cal
     assert first.json["former_until"] == again.json["former_until"]
 
 
+async def test_a_repeated_call_shows_the_address_without_the_secret_that_is_part_of_it(caller: Caller) -> None:
+    body = {"name": "crm", "kind": "salesforce", "team": "sales"}
+    first, again = [(await caller.post("/v1/sources", body, idempotency_key="s")).json for _ in range(2)]
+    assert first["secret"] in first["url"]
+    assert (again["id"], again["secret"]) == (first["id"], None)
+    assert again["url"] == (await caller.get(f"/v1/sources/{first['id']}")).json["url"]
+
+
 async def test_a_sample_is_tried_out_and_nothing_of_it_is_kept(caller: Caller, pool: asyncpg.Pool) -> None:
     sender = await a_source(caller, settings={"map": {"type": "what", "email": "who"}})
     tried = await caller.post(f"/v1/sources/{sender.id}/test", {"body": '{"what": "Demo Asked", "who": "a@b.example"}'})

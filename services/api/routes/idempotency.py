@@ -45,8 +45,9 @@ async def create_once(
             return JSONResponse(dict(first.body), first.status)
         created = await create(connection)
         if call is not None:
-            hidden = dict.fromkeys(created.secrets)
-            await parts.idempotency.keep(connection, call, Answer(status, {**created.body, **hidden}))
+            # An address that has a secret in it is kept as it is shown without.
+            kept = {**dict.fromkeys(created.secrets), **created.body}
+            await parts.idempotency.keep(connection, call, Answer(status, kept))
     return JSONResponse({**created.body, **created.secrets}, status)
 
 

@@ -14,20 +14,24 @@ WARM_UP = 3
 SECONDS_EACH = 30
 # A leak of one region per refresh would at least double it.
 GROWTH_MAX = 1.25
+_SHOWN = """() => { const walker = document.createTreeWalker(document); let count = 1;
+    while (walker.nextNode()) count++; return count; }"""
 
 
 class Size(NamedTuple):
-    """What the page holds after garbage was collected: nodes, listeners and bytes of JavaScript."""
+    """What the page holds after garbage was collected, for each node that it shows: nodes, listeners and bytes."""
 
     nodes: float
     listeners: float
     heap: float
 
 
-async def weigh(page: CDPSession) -> Size:
+async def weigh(desk: Desk, page: CDPSession) -> Size:
+    """More rows are no leak, so all is divided by what the document has."""
     await page.send("HeapProfiler.collectGarbage")
     metrics = {one["name"]: one["value"] for one in (await page.send("Performance.getMetrics"))["metrics"]}
-    return Size(metrics["Nodes"], metrics["JSEventListeners"], metrics["JSHeapUsedSize"])
+    shown = await desk.page.evaluate(_SHOWN)
+    return Size(*(metrics[name] / shown for name in ("Nodes", "JSEventListeners", "JSHeapUsedSize")))
 
 
 class Noise:
@@ -60,8 +64,8 @@ async def test_a_page_left_open_under_load_does_not_grow(desk: Desk, caller: Cal
     await page.send("Performance.enable")
     noise = Noise(desk, caller)
     await noise.make(WARM_UP)
-    before = await weigh(page)
+    before = await weigh(desk, page)
     await noise.make(REFRESHES)
-    after = await weigh(page)
+    after = await weigh(desk, page)
     for name, was, became in zip(Size._fields, before, after, strict=True):
         assert became < was * GROWTH_MAX, f"{name}: {was:g}, and {REFRESHES} refreshes later {became:g}"
