@@ -17,6 +17,8 @@ import typer.main
 from pydantic_settings import BaseSettings
 from ruamel.yaml import YAML
 
+import services.process
+import services.standalone  # noqa: F401
 from services.cli import app
 from services.composition import SERVICES
 
@@ -45,7 +47,7 @@ def _run(tool: str, *arguments: str) -> None:
 
 
 def _settings(kind: type[BaseSettings] = BaseSettings) -> Iterator[str]:
-    """Of every class of settings that the command `accord` imports."""
+    """Of every class of settings that the commands of `accord` read."""
     for one in kind.__subclasses__():
         yield from (f"{one.model_config['env_prefix']}{field}".upper() for field in one.model_fields)
         yield from _settings(one)
