@@ -17,6 +17,7 @@ import typer.main
 from pydantic_settings import BaseSettings
 from ruamel.yaml import YAML
 
+# The commands of `accord` import what they run, and its settings with it.
 import services.process
 import services.standalone  # noqa: F401
 from services.cli import app
