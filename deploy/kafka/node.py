@@ -51,6 +51,7 @@ class Node:
         self._folder = folder
         self._java_options = tuple(java_options)
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_paused = False
 
     @property
     def address(self) -> str:
@@ -136,11 +137,18 @@ class Node:
         self._end(signal.SIGKILL)
 
     def pause(self) -> None:
-        """SIGSTOP: alive for the kernel, silent for everyone else."""
+        """SIGSTOP: alive for the kernel, silent for everyone else. Returns when the last of its threads has stopped."""
+        if self._is_paused:
+            return
         os.kill(self.pid, signal.SIGSTOP)
+        # Looked at first, so that an end stays to be told to the process's own object.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG)
+        self._is_paused = True
 
     def resume(self) -> None:
         """SIGCONT; harmless to one that was not paused."""
+        self._is_paused = False
         if self.is_running:
             os.kill(self.pid, signal.SIGCONT)
 
@@ -168,7 +176,7 @@ class Node:
         return len(cluster["brokers"]) >= nodes
 
     def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
+        process, self._process, self._is_paused = self._process, None, False
         if process is None or process.poll() is not None:
             return
         process.send_signal(number)
