@@ -98,8 +98,11 @@ class Sender:
                 if await self._nudge.wait(LOOK_SECONDS):
                     await asyncio.sleep(GATHER_SECONDS)  # what is committed meanwhile goes along
         finally:
-            recording.cancel()
-            await self.drain(DRAIN_SECONDS)
+            # The recorder goes last: what it is just writing would be sent again.
+            try:
+                await self.drain(DRAIN_SECONDS)
+            finally:
+                recording.cancel()
 
     async def turn(self, *, is_full: bool = True) -> int:
         """Claims what is due and starts sending it; returns how many deliveries it claimed. Without `is_full` only for
