@@ -91,7 +91,7 @@ async def test_no_secret_is_ever_written_down(open_folder: Path, session: aiohtt
         rotated = await caller.post(f"/v1/sources/{given['id']}/rotation", {"secret": CANARIES[1]}, Idempotency_Key="r")
         assert rotated.status == 200
         await send_everything(session, accord, given, segment, mailchimp)
-        await asyncio.wait_for(_listed(caller, given["id"]), 30)
+        await _listed(caller, given["id"])
         assert await found_in_tables((open_folder / "database-url").read_text().strip()) == []
         logged = accord.logged()
         assert not [canary for canary in CANARIES if canary in logged]
@@ -135,8 +135,10 @@ async def send_everything(
 
 
 async def _listed(caller: Caller, source_id: str) -> None:
-    while len((await caller.get(f"/v1/sources/{source_id}/events")).json["items"]) < 4:
-        await asyncio.sleep(0.1)
+    async def are_listed() -> bool:
+        return len((await caller.get(f"/v1/sources/{source_id}/events")).json["items"]) >= 4
+
+    await eventually(are_listed, within=30)
 
 
 async def found_in_tables(database_url: str) -> list[str]:
