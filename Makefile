@@ -10,7 +10,7 @@ PYTHON ?= $(shell for found in /usr/bin/python3 python3; do \
 	done; echo python3)
 VENV := .venv
 STAMP := $(VENV)/.installed
-WORKERS ?= 3
+WORKERS ?= 2
 ONCE ?=
 N ?= 20
 

@@ -26,6 +26,8 @@ from shared.http.edge import Edge
 log = structlog.get_logger(component="serving")
 
 SHUTDOWN_SECONDS = 10
+# Longer than load balancers keep an idle connection (60 s is common), so that they never write to one just closed.
+KEEP_ALIVE_SECONDS = 75
 FILES_MAX = 20_000
 # Fewer, larger collections: the objects of the hot paths die young, by reference counting (PROBES.md 4).
 YOUNG_OBJECTS = 50_000
@@ -130,6 +132,7 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
                 http=edge.protocol,
             )

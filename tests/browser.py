@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 REQUIRED = "ACCORD_REQUIRE_BROWSER"
 ARTEFACTS = Path(__file__).parents[1] / ".artefacts" / "pages"
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
-WAIT_MS = 15_000
+WAIT_MS = 20_000 * PATIENCE
 
 expect.set_options(timeout=WAIT_MS)
 

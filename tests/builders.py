@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID, uuid5
 
+from patience import PATIENCE
+
 from shared.events.envelope import Event
 from shared.events.topics import partition_of
 
@@ -16,6 +18,7 @@ NOON = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 5) -> None:
     """Returns once the condition holds; fails at the deadline. The only place where tests wait for time to pass."""
+    within *= PATIENCE
     deadline = asyncio.get_running_loop().time() + within
     while True:
         holds = condition()
