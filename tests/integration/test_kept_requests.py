@@ -65,6 +65,16 @@ async def test_a_kept_request_is_replayed_once_its_mapping_is_mended(
     assert [data["type"] for _, data in await logged(pool)] == ["whitepaper.downloaded", "demo.asked"]
 
 
+async def test_a_replay_asked_for_once_more_gives_the_first_answer(caller: Caller, sender: Sender) -> None:
+    await sender.send([NOBODY])
+    (kept,) = await sender.events("rejected")
+    for place in (f"events/{kept['id']}/replay", "replays"):
+        asked = [await caller.post(f"/v1/sources/{sender.id}/{place}", {}, idempotency_key=place) for _ in range(2)]
+        assert [(one.status, one.json) for one in asked] == [(202, {"asked": 1})] * 2
+    of_another_call = await caller.post(f"/v1/sources/{sender.id}/events/{kept['id']}/replay", {}, idempotency_key="replays")
+    assert of_another_call.status == 422
+
+
 async def test_an_erased_leads_kept_requests_go_and_those_of_others_stay(
     caller: Caller, sender: Sender, pool: asyncpg.Pool
 ) -> None:

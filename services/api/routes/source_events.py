@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.routes.parts import Cursor, Limit, Parts, Registrar, keys_of
+from services.api.routes.idempotency import Created, create_once, idempotent_call
+from services.api.routes.parts import Cursor, IdempotencyKey, Limit, Parts, Registrar, keys_of
 from services.api.routes.sources import no_such_source
 from services.api.schemas.lists import Page
 from services.api.schemas.sources import Replays, ShownSourceEvent, SourceEvent
@@ -78,16 +81,30 @@ class SourceEventRoutes:
             raise _no_such_event()
         return ShownSourceEvent(**_event(row), request=self._opened(row["sent"]))
 
-    async def replay_event(self, source_id: UUID, event_id: UUID) -> Replays:
-        await self._require(source_id)
-        asked = await self._store.ask_replay(source_id, event_id, self._parts.clock.now())
-        if not asked:
-            raise _no_such_event()
-        return Replays(asked=asked)
+    async def replay_event(
+        self, source_id: UUID, event_id: UUID, request: Request, idempotency_key: IdempotencyKey = None
+    ) -> JSONResponse:
+        return await self._ask_once(source_id, event_id, request, idempotency_key)
 
-    async def replay_all(self, source_id: UUID) -> Replays:
+    async def replay_all(
+        self, source_id: UUID, request: Request, idempotency_key: IdempotencyKey = None
+    ) -> JSONResponse:
+        return await self._ask_once(source_id, None, request, idempotency_key)
+
+    async def _ask_once(
+        self, source_id: UUID, event_id: UUID | None, request: Request, idempotency_key: str | None
+    ) -> JSONResponse:
+        """Asks for the replay of one kept request, or of all. Raises Problem 404."""
         await self._require(source_id)
-        return Replays(asked=await self._store.ask_replay(source_id, None, self._parts.clock.now()))
+
+        async def ask(connection: AsyncConnection) -> Created:
+            asked = await self._store.ask_replay(connection, source_id, event_id, self._parts.clock.now())
+            if event_id is not None and not asked:
+                raise _no_such_event()
+            return Created(Replays(asked=asked).model_dump(mode="json"), {})
+
+        call = idempotent_call(self._parts, request, b"", idempotency_key)
+        return await create_once(self._parts, call, ask, status=202)
 
     async def _require(self, source_id: UUID) -> None:
         if await self._store.source(source_id) is None:

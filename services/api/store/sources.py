@@ -85,18 +85,19 @@ class SourceStore:
         )
         return await self.database.row(statement)
 
-    async def ask_replay(self, source_id: UUID, receipt_id: UUID | None, at: datetime) -> int:
+    async def ask_replay(
+        self, connection: AsyncConnection, source_id: UUID, receipt_id: UUID | None, at: datetime
+    ) -> int:
         """Ingest takes them once more: this one, or all that are kept. Returns how many."""
         chosen = and_(RECEIPTS.c.source_id == source_id, RECEIPTS.c.sent.is_not(None))
         if receipt_id is not None:
             chosen = and_(chosen, RECEIPTS.c.receipt_id == receipt_id)
         kept = select(RECEIPTS.c.receipt_id, literal(at, RECEIPT_REPLAYS.c.asked_at.type)).where(chosen)
-        async with self.database.transaction() as connection:
-            statement = upsert(RECEIPT_REPLAYS).from_select(["receipt_id", "asked_at"], kept)
-            again = statement.on_conflict_do_update(index_elements=["receipt_id"], set_={"asked_at": at})
-            asked = (await connection.execute(again)).rowcount
-            gone = ~select(RECEIPTS.c.receipt_id).where(RECEIPTS.c.receipt_id == RECEIPT_REPLAYS.c.receipt_id).exists()
-            await connection.execute(RECEIPT_REPLAYS.delete().where(gone))
+        statement = upsert(RECEIPT_REPLAYS).from_select(["receipt_id", "asked_at"], kept)
+        again = statement.on_conflict_do_update(index_elements=["receipt_id"], set_={"asked_at": at})
+        asked = (await connection.execute(again)).rowcount
+        gone = ~select(RECEIPTS.c.receipt_id).where(RECEIPTS.c.receipt_id == RECEIPT_REPLAYS.c.receipt_id).exists()
+        await connection.execute(RECEIPT_REPLAYS.delete().where(gone))
         return int(asked)
 
 

@@ -71,6 +71,14 @@ def test_every_type_was_recorded_at_least_once() -> None:
     assert {json.loads(path.read_text())["type"] for path in recorded()} == set(EVENT_TYPES)
 
 
+def test_every_post_that_changes_something_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    posts = {path: operations["post"] for path, operations in document["paths"].items() if "post" in operations}
+    without = {path for path, post in posts.items() if "Idempotency-Key" not in map(_name, post.get("parameters", ()))}
+    changes_nothing = {"/v1/accords/checks", "/v1/sources/{source_id}/test"}
+    with_ids_of_events = {path for path in posts if path in {"/v1/events", "/v1/hooks/{source_id}"} or "/segment/" in path}
+    assert without == changes_nothing | with_ids_of_events
+
+
 def test_every_body_of_the_openapi_document_has_an_example_that_fits_it(document: dict[str, Any]) -> None:
     components = document["components"]
     count = 0
@@ -96,3 +104,7 @@ def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for operations in document["paths"].values() for operation in operations.values()]
     assert len(set(names)) == len(names)
     assert document["openapi"] == "3.1.0"
+
+
+def _name(parameter: dict[str, Any]) -> str:
+    return str(parameter["name"])
