@@ -15,6 +15,7 @@ from services.ingest.vendors.source_settings import InvalidSettings
 from services.ingest.vendors.vendor import SourceConfig
 from shared.clock import Clock
 from shared.errors import Unavailable
+from shared.events.activity import UNNAMED_SOURCE
 from shared.http.auth import Principal
 from shared.secret_box import SecretBox, WrongSecretKey
 from shared.source_secrets import read
@@ -54,7 +55,7 @@ class SourceBook:
             self._teams = {row["name"]: row["team"] for row in rows}
             self._historical = frozenset(row["name"] for row in rows if row["is_historical"])
         name, team = self._by_id.get(principal.source_id, (None, None)) if principal.source_id else (None, None)
-        return Sender(name="api", source=name, team=team, teams=self._teams, historical=self._historical)
+        return Sender(name=UNNAMED_SOURCE, source=name, team=team, teams=self._teams, historical=self._historical)
 
 
 class _Held(NamedTuple):

@@ -1,6 +1,6 @@
 """Events on accord.activity.v1: what leads did, and what is known about them."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
 
 from msgspec import field
@@ -8,6 +8,8 @@ from msgspec import field
 from shared.events.base import Instant, Payload, Profile
 
 Team = Literal["marketing", "sales"]
+# The source of an event that names none, sent with a key that belongs to none.
+UNNAMED_SOURCE: Final = "api"
 
 
 class ProfileUpdated(Payload, frozen=True, kw_only=True):

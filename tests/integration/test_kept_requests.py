@@ -71,7 +71,9 @@ async def test_a_replay_asked_for_once_more_gives_the_first_answer(caller: Calle
     for place in (f"events/{kept['id']}/replay", "replays"):
         asked = [await caller.post(f"/v1/sources/{sender.id}/{place}", {}, idempotency_key=place) for _ in range(2)]
         assert [(one.status, one.json) for one in asked] == [(202, {"asked": 1})] * 2
-    of_another_call = await caller.post(f"/v1/sources/{sender.id}/events/{kept['id']}/replay", {}, idempotency_key="replays")
+    of_another_call = await caller.post(
+        f"/v1/sources/{sender.id}/events/{kept['id']}/replay", {}, idempotency_key="replays"
+    )
     assert of_another_call.status == 422
 
 

@@ -183,7 +183,7 @@ def _events_of(media_type: str, headers: Mapping[str, str], text: str) -> tuple[
         return [value], cloudevents.read_cloud_event
     if media_type == cloudevents.BATCH:
         if not isinstance(value, list) or not value:
-            raise _unreadable("must be a list of at least one event")
+            raise Problem(422, "Invalid events", errors=[FieldError("", "must be a list of at least one event")])
         return value, cloudevents.read_cloud_event
     return _or_422(lambda: plain.split(value)), plain.read_event
 

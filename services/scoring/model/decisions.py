@@ -14,7 +14,7 @@ from services.scoring.model.scores import About, decide
 from services.scoring.model.state import Decision, Done, Earned, Input, Older, State, Window
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.versions import Accords
-from shared.events.activity import Activity, ProfileUpdated
+from shared.events.activity import UNNAMED_SOURCE, Activity, ProfileUpdated
 
 
 class NotRescored(LookupError):
@@ -117,7 +117,7 @@ def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> About:
     """What is known after the event; the fit is looked at again only when something about the lead changed."""
     email = item.identifiers.get("email") or state.email
     if isinstance(item, Activity) and email == state.email and state.first_source is not None:
-        where = (item.source or state.source, item.campaign or state.campaign, state.first_source, state.first_team)
+        where = (_source(state, item), item.campaign or state.campaign, state.first_source, state.first_team)
         about = (state.profile, state.profile_at, email, *where, state.fit, state.fit_rules, state.grade)
         return tuple.__new__(About, about)  # most activities teach no more
     profile, profile_at = state.profile, state.profile_at
@@ -125,7 +125,7 @@ def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> About:
     if isinstance(item, ProfileUpdated):
         profile, profile_at = _merged(state, item.fields, t)
     else:
-        source, campaign = item.source or source, item.campaign or campaign
+        source, campaign = _source(state, item), item.campaign or campaign
         if state.first_source is None:
             first = (item.source, item.team)
     fit: tuple[int, Any, str] = (state.fit, state.fit_rules, state.grade)
@@ -133,6 +133,12 @@ def _learn(state: State, item: Input, t: int, accord: CompiledAccord) -> About:
         found = accord.fit(profile, email)
         fit = (found.points, [[id, points] for id, points in found.rules], found.grade)
     return About(profile, profile_at, email, source, campaign, first[0], first[1], fit[0], fit[1], fit[2])
+
+
+def _source(state: State, activity: Activity) -> str | None:
+    """That of the latest activity that names one; until one does, that of those that don't."""
+    is_named = activity.source and activity.source != UNNAMED_SOURCE
+    return activity.source if is_named else state.source or activity.source
 
 
 def _merged(state: State, fields: Mapping[str, Any], t: int) -> tuple[Mapping[str, Any], Mapping[str, int]]:

@@ -9,6 +9,7 @@ from line_builders import accords_of, activity, after, example_accord, lead, pro
 
 from services.scoring.model import Decision, Input, WithheldReason, apply, fold, instant, may_need_older
 from shared.agreement.decay import RuleTotal, engagement_at
+from shared.events.activity import UNNAMED_SOURCE
 from shared.events.codec import encode
 from shared.events.score import ScoreChanged
 
@@ -177,6 +178,13 @@ def test_the_first_activity_is_the_first_source_although_the_lead_was_known_befo
     assert [told["first_source"] for told in leads] == [None, "fair", "fair"]
     assert [told["source"] for told in leads] == [None, "fair", "web"]
     assert (leads[0]["campaign"], leads[0]["first_team"]) == (None, None)
+
+
+def test_an_activity_that_names_no_source_leaves_the_one_that_was_named() -> None:
+    sources = (UNNAMED_SOURCE, "fair", UNNAMED_SOURCE, "web", UNNAMED_SOURCE)
+    done = [activity("page.viewed", after(hours=n), source=source) for n, source in enumerate(sources)]
+    told = [decision.score["lead"]["source"] for decision in folded(*done)]
+    assert told == [UNNAMED_SOURCE, "fair", "fair", "web", "web"]
 
 
 def test_the_email_is_the_last_that_came_with_an_event() -> None:

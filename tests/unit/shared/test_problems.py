@@ -73,6 +73,18 @@ async def test_an_unknown_path_is_a_problem_document_too() -> None:
     }
 
 
+async def test_a_method_that_a_path_has_not_names_all_that_it_has() -> None:
+    app = _app()
+
+    @app.get("/leads")
+    async def list_leads() -> str:
+        return "nobody"
+
+    answer = await ask(app, "/leads", method="DELETE")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_every_problem_has_a_detail_the_first_error_if_nothing_else_was_said() -> None:
     errors = [FieldError("lead.email", "is required"), FieldError("", "is not JSON")]
     for given, detail in ((errors, "lead.email: is required (and 1 more)."), (errors[1:], "body: is not JSON.")):
