@@ -1,4 +1,4 @@
-"""What everybody must be able to use: axe on each page in both themes, 360 px, and pictures for people."""
+"""What everybody must be able to use: axe on each page in both themes, 360 px, little to load, pictures for people."""
 
 from typing import Literal, NamedTuple
 
@@ -8,7 +8,7 @@ import pytest_asyncio
 from axe import complaints
 from browser import PHONE, Desk, at_desk
 from pages_season import play
-from playwright.async_api import Browser, StorageState
+from playwright.async_api import Browser, Request, StorageState
 from running_accord import ADMIN_KEY, Caller, RunningAccord
 
 Theme = Literal["light", "dark"]
@@ -25,6 +25,7 @@ PAGES = {
     "leads": "/leads",
     "lead": "/leads/{lead}",
 }
+BYTES_MAX = 150 * 1024
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -77,3 +78,15 @@ async def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, boa
         await show(desk, page, board.names)
         await desk.picture(f"{page}-phone")
         assert await desk.page.evaluate(_TOO_WIDE) <= 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_it_is_light_to_a_browser_that_was_never_here(browser: Browser, board: Board, page: str) -> None:
+    async with at_desk(browser, board.url, storage_state=board.cookies) as desk:
+        finished: list[Request] = []
+        desk.page.on("requestfinished", lambda request: finished.append(request))
+        await show(desk, page, board.names)
+        await desk.page.wait_for_load_state("load")
+        sizes = [await request.sizes() for request in finished]
+        assert {"document", "stylesheet", "script"} <= {request.resource_type for request in finished}
+        assert sum(size["responseBodySize"] for size in sizes) < BYTES_MAX

@@ -11,6 +11,11 @@ from running_accord import Caller, RunningAccord, has_applied
 from shared.clock import new_id
 
 HOT = {"title": "Head of Procurement", "company": "Acme", "employees": 400, "industry": "logistics"}
+# A tenth of what counts as good (web.dev, Cumulative Layout Shift).
+SHIFT_MAX = 0.01
+COUNT_SHIFTS = """() => { window.shifted = 0; new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) window.shifted += one.value;
+}).observe({ type: "layout-shift" }); }"""
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 
@@ -68,3 +73,23 @@ async def test_it_reads_without_scripts(browser: Browser, shared_accord: Running
         await quiet.go("/")
         await expect(quiet.page.get_by_role("heading", name="Due next")).to_be_visible()
         await expect(quiet.page.get_by_role("heading", name="Funnel")).to_be_visible()
+
+
+async def test_nothing_moves_while_clocks_come_and_go(
+    browser: Browser, shared_accord: RunningAccord, desk: Desk, caller: Caller
+) -> None:
+    cookies = await desk.context.storage_state()
+    async with at_desk(browser, shared_accord.url, storage_state=cookies) as other:
+        shown = {desk: "#clocks", other: "#running"}
+        await desk.go("/")
+        await other.go("/clocks")
+        for one in shown:
+            await one.page.wait_for_load_state("load")
+            await one.page.evaluate(COUNT_SHIFTS)
+        leads = [await a_qualified_lead(caller, "Mary") for _ in range(3)]
+        for one, region in shown.items():
+            rows = one.page.locator(f"{region} tr", has=one.page.locator(f"a[href='/leads/{leads[-1]['id']}']"))
+            await expect(rows.first).to_be_visible()
+            # The first of its promises breaks by itself, and leaves the table.
+            await expect(rows.filter(has_text="first-contact-hot")).to_have_count(0)
+            assert await one.page.evaluate("window.shifted") < SHIFT_MAX, one.page.url
