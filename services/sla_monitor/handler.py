@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+import structlog
+
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import announcement_id, apply
 from services.sla_monitor.model.effects import REASSIGN
@@ -22,7 +24,10 @@ from shared.events.lifecycle import LeadAssigned, SalesRecorded, StageChanged
 from shared.events.sla import ClockEvent
 from shared.stream.carrier import Transaction
 
+log = structlog.get_logger(component="sla-monitor")
+
 _STAGES: Final = "stages/"
+_ACTED_ON: Final = (sla.ClockBreached, sla.ClockEscalated, sla.ClockVoided)
 
 
 class NextDue:
@@ -171,7 +176,7 @@ class LifecycleHandler:
         for lead in step.leads.values():
             for clock in lead.clocks:
                 self._next_due.lower(clock.next_due_at, clock.then_due_at)
-        transaction.on_commit(lambda: count(self._metrics, step))
+        transaction.on_commit(lambda: tell(self._metrics, step))
         return step.outgoing
 
 
@@ -202,8 +207,16 @@ def _sent(effect: Effect) -> Event:
     )
 
 
-def count(metrics: Metrics, step: LeadStep) -> None:
-    """Moves the counters of what was decided."""
+def tell(metrics: Metrics, step: LeadStep) -> None:
+    """Says in log and metrics what a committed step has decided."""
+    _count(metrics, step)
+    for event in step.announcements:
+        _log(event)
+    for effect in step.effects:
+        log.info("sales_action_sent", lead_id=str(effect.action.lead_id), sales_action=effect.action.action)
+
+
+def _count(metrics: Metrics, step: LeadStep) -> None:
     by_type = {
         sla.ClockStarted: metrics.started,
         sla.ClockWarned: metrics.warnings,
@@ -227,3 +240,13 @@ def count(metrics: Metrics, step: LeadStep) -> None:
         metrics.withheld_alerts.labels(rule).inc(alerts)
     for effect in step.effects:
         metrics.effects.labels(effect.action.action.value).inc()
+
+
+def _log(event: ClockEvent) -> None:
+    """A broken promise, what it led to, and one that was taken back are said at once; what was kept only to who looks
+    closer."""
+    say = log.info if isinstance(event, _ACTED_ON) else log.debug
+    about = {"lead_id": str(event.lead_id), "clock": event.rule, "team": event.team, "version": event.accord}
+    if event.level is not None:
+        about |= {"level": event.level, "to": event.to, "then": event.then}
+    say(event.TYPE.removeprefix("accord.").replace(".", "_"), **about)

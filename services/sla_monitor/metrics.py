@@ -1,5 +1,5 @@
-"""Every metric of sla_monitor. Counters move when a step decides, before its commit: a step that is repeated counts
-again, so the tables are the truth and these are for watching."""
+"""Every metric of sla_monitor. What was decided is counted after its commit; a process that ends between the two hasn't
+counted it, so the tables are the truth and these are for watching."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 

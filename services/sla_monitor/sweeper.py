@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from services.sla_monitor import store
-from services.sla_monitor.handler import LeadStep, NextDue, count
+from services.sla_monitor.handler import LeadStep, NextDue, tell
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import tick_id
 from services.sla_monitor.model.gate import Clearance, End, Gate
@@ -116,7 +116,7 @@ class Sweeper:
     def _swept(self, step: LeadStep, at: datetime | None) -> None:
         """After the commit. A sweep that was as large as allowed has more to do, and no pace to keep."""
         self._swept_at = at
-        count(self._metrics, step)
+        tell(self._metrics, step)
 
     async def _absent(
         self, connection: Any, step: LeadStep, due: Iterable[tuple[UUID, UUID]], now: datetime

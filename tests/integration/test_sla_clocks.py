@@ -9,6 +9,7 @@ import pytest
 from builders import lead_in
 from sla_builders import clock_time, lead_assigned, sales_recorded, stage_changed
 from sla_desk import LEAD, SLOT, Desk, move_end, move_position, open_desk
+from structlog.testing import capture_logs
 
 from services.sla_monitor import store
 from services.sla_monitor.model.decisions import fold
@@ -43,6 +44,17 @@ async def test_a_breach_is_announced_once_even_if_the_sweep_that_announces_it_is
         await desk.tick(now)
     assert await desk.announced() == ["started", "warned", "breached", "escalated"]
     assert await desk.state() == "breached"
+
+
+async def test_a_broken_promise_is_said_in_the_log_once_it_is_written(desk: Desk) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    assert await desk.sweeper.seconds_to_next(clock_time("11:00")) == 0
+    with capture_logs() as logs:
+        await desk.tick(clock_time("11:00"))
+    said = [line for line in logs if line["log_level"] == "info"]
+    assert [line["event"] for line in said] == ["clock_breached", "clock_escalated"]
+    assert {(line["lead_id"], line["clock"], line["version"]) for line in said} == {(str(LEAD), "first-contact", 1)}
+    assert "clock_warned" in {line["event"] for line in logs if line["log_level"] == "debug"}
 
 
 async def test_two_sweepers_of_one_partition_announce_a_breach_once(desk: Desk, database_url: str) -> None:
