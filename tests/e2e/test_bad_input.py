@@ -122,6 +122,14 @@ async def test_a_body_that_is_far_too_large_is_answered_by_the_api_too(caller: C
     assert_problem(await caller.post("/v1/sources", raw=body), 413)
 
 
+async def test_an_empty_batch_of_cloudevents_is_no_fault(caller: Caller) -> None:
+    batch = "application/cloudevents-batch+json"
+    answer = await caller.post("/v1/events", raw=b"[]", Content_Type=batch)
+    assert (answer.status, answer.json) == (202, {"accepted": 0, "duplicates": 0, "rejected": []})
+    for body in (b"", b"{}", b"null", b"17"):
+        assert_problem(await caller.post("/v1/events", raw=body, Content_Type=batch), 422)
+
+
 async def test_an_event_in_binary_mode_may_have_no_body(caller: Caller) -> None:
     attributes = {"specversion": "1.0", "id": "no body", "source": "web", "type": "page.viewed"}
     headers = {f"ce_{name}": value for name, value in attributes.items()}

@@ -140,7 +140,7 @@ class EventsRoute:
             raise Problem(
                 422, "Too many events", errors=[FieldError("events", f"{events} in one request; allowed: {allowed}")]
             )
-        self._rate.require(key_id, events)
+        self._rate.require(key_id, events or 1)
 
     def _at_limit(self, limit: str) -> None:
         self._metrics.limit_reached.labels(limit).inc()
@@ -182,8 +182,8 @@ def _events_of(media_type: str, headers: Mapping[str, str], text: str) -> tuple[
     if media_type == cloudevents.STRUCTURED:
         return [value], cloudevents.read_cloud_event
     if media_type == cloudevents.BATCH:
-        if not isinstance(value, list) or not value:
-            raise Problem(422, "Invalid events", errors=[FieldError("", "must be a list of at least one event")])
+        if not isinstance(value, list):
+            raise Problem(422, "Invalid events", errors=[FieldError("", "must be a list of CloudEvents")])
         return value, cloudevents.read_cloud_event
     return _or_422(lambda: plain.split(value)), plain.read_event
 
