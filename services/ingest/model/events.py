@@ -16,6 +16,8 @@ NESTING_LEVELS_MAX = 64
 READ_LEVELS_MAX = 2 * NESTING_LEVELS_MAX  # room for an event too deep to be accepted, within a batch
 WHOLE_NUMBER_DIGITS_MAX = 4_300
 EVENTS_NAMESPACE = UUID("6f0c4a3e-3c1b-5b5e-9d1c-acc0ad000001")
+KEY_TWICE = "has a key twice"
+PATH_CHARACTERS_MAX = 200  # of a fault: keys are the sender's
 FIRST_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)
 
 Identifier = tuple[str, str]  # (kind, value); kind is "email", "anonymous_id" or a vendor's name
@@ -138,6 +140,16 @@ def _shallow(text: str, levels_max: int) -> str:
     return "".join(kept) + (text[start:] if level <= levels_max else "")
 
 
+def check_keys(value: Any, path: str = "") -> None:
+    """Raises Refused for an object, however deep within this value, that names a key twice."""
+    if type(value) is DuplicateKeys:
+        raise Refused(Fault(path, KEY_TWICE))
+    if isinstance(value, list | dict):
+        for key, item in enumerate(value) if isinstance(value, list) else value.items():
+            if isinstance(item, list | dict):
+                check_keys(item, f"{path}.{key}"[:PATH_CHARACTERS_MAX])
+
+
 def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTING_LEVELS_MAX) -> None:
     """Raises Refused for what JSON can write but the log can't keep: too many levels, a key twice, a number beyond a
     double, and, where `check_text`, NUL characters and lone surrogates."""
@@ -154,7 +166,7 @@ def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTIN
         if levels == 0:
             raise Refused(Fault(path, f"nested deeper than {NESTING_LEVELS_MAX} levels"))
         if kind is DuplicateKeys:
-            raise Refused(Fault(path, "has a key twice"))
+            raise Refused(Fault(path, KEY_TWICE))
         if check_text and kind is not list:
             for key in value:
                 _check_text(key, path)
@@ -162,7 +174,7 @@ def check_value(value: Any, path: str, *, check_text: bool, levels: int = NESTIN
             # Text and whole numbers are most of what there is, and mostly need no look.
             if type(item) is int or (type(item) is str and not check_text):
                 continue
-            check_value(item, f"{path}.{key}", check_text=check_text, levels=levels - 1)
+            check_value(item, f"{path}.{key}"[:PATH_CHARACTERS_MAX], check_text=check_text, levels=levels - 1)
 
 
 def _is_ordinary(values: Iterable[Any], levels: int) -> bool:

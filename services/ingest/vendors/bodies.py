@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
-from services.ingest.model import DuplicateKeys, Fault, read_json
+from services.ingest.model import KEY_TWICE, DuplicateKeys, Fault, read_json
 from services.ingest.vendors.vendor import Bad, Refusal, RefusalReason
 
 FORM_FIELDS_MAX = 2_000
@@ -27,7 +27,7 @@ def object_of(body: bytes) -> dict[str, Any] | Refusal:
         return value
     if not isinstance(value, dict):
         return unreadable("must be a JSON object")
-    return unreadable("has a key twice") if isinstance(value, DuplicateKeys) else value
+    return unreadable(KEY_TWICE) if isinstance(value, DuplicateKeys) else value
 
 
 def form_of(body: bytes) -> dict[str, str] | Refusal:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.ingest.model import Fault, Refused, read_json
+from services.ingest.model import Fault, Refused, check_keys, read_json
 from services.ingest.vendors.answers import problem, taken_or_422
 from services.ingest.vendors.bodies import json_of, mapping, text, unreadable
 from services.ingest.vendors.cloudevents import decoded
@@ -136,6 +136,7 @@ def _in_base64(content: bytes) -> dict[str, str]:
 
 
 def _draft(event: Mapping[str, Any], data: Any, source: SourceConfig) -> Draft:
+    check_keys(data, "data")  # that of a binary event, or what lay in base64
     missing = [name for name in REQUIRED if text(event.get(name)) is None]
     if missing:
         raise Refused(*(Fault(name, "is required, as text") for name in missing))

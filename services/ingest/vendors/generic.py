@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from services.ingest.model import DuplicateKeys, Fault, Refused
+from services.ingest.model import KEY_TWICE, DuplicateKeys, Fault, Refused, check_keys
 from services.ingest.schemas import FieldName
 from services.ingest.vendors import standard_webhooks
 from services.ingest.vendors.answers import problem, taken_or_422
@@ -152,7 +152,7 @@ def read_plain(body: Any, source: SourceConfig) -> Read:
 
 def _plain_item(event: Mapping[str, Any], name: str, source: SourceConfig, index: int) -> Item:
     if isinstance(event, DuplicateKeys):
-        raise Refused(Fault("", "has a key twice"))
+        raise Refused(Fault("", KEY_TWICE))
     settings, kind = source.settings, shown(name)
     events = settings.events
     type_ = events[name] if name in events else fold(name)
@@ -184,6 +184,7 @@ def _read_mapped(body: Any, source: SourceConfig, map_: Map) -> Read:
 
 
 def _mapped(raw: Any, source: SourceConfig, map_: Map, index: int) -> Item:
+    check_keys(raw)
     name = _found(map_.type, raw, "map.type")
     if not isinstance(name, str) or not name.strip():
         raise Refused(Fault("map.type", "found no text"))

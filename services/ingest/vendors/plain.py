@@ -8,6 +8,8 @@ import msgspec
 from pydantic import ValidationError
 
 from services.ingest.model import (
+    KEY_TWICE,
+    PATH_CHARACTERS_MAX,
     DuplicateKeys,
     Fault,
     Identifier,
@@ -55,7 +57,7 @@ def split(body: Any) -> Sequence[Any]:
     if "events" not in body:
         return [body]
     if isinstance(body, DuplicateKeys):
-        raise Refused(Fault("", "has a key twice"))
+        raise Refused(Fault("", KEY_TWICE))
     events = body["events"]
     if not isinstance(events, list) or not events:
         raise Refused(Fault("events", "must be a list of at least one event"))
@@ -137,7 +139,7 @@ def _nobody() -> Refused:
 
 def faults_of(error: ValidationError) -> list[Fault]:
     """Field by field, what is wrong, without the values found."""
-    return [Fault(path[:200], message) for path, message in field_errors(error)]
+    return [Fault(path[:PATH_CHARACTERS_MAX], message) for path, message in field_errors(error)]
 
 
 def _kind(type_: str) -> Kind:

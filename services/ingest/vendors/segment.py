@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from services.ingest.model import Fault, Refused
+from services.ingest.model import KEY_TWICE, DuplicateKeys, Fault, Refused, check_keys
 from services.ingest.vendors.answers import json_reply
 from services.ingest.vendors.bodies import json_of, mapping, text, unreadable
 from services.ingest.vendors.generic import check_authorization
@@ -123,6 +123,8 @@ def read(sent: Sent, source: SourceConfig) -> Read | Refusal:
     if isinstance(body, list):
         messages = body
     elif isinstance(body, dict) and ("batch" in body or call in BATCHES):
+        if isinstance(body, DuplicateKeys):
+            return unreadable(KEY_TWICE)
         messages, shared = body.get("batch"), mapping(body.get("context"))
         if not isinstance(messages, list):
             return unreadable("batch must be a list of events")
@@ -140,6 +142,7 @@ def _drafts(raw: Any, call: str | None, shared: Mapping[str, Any], *, may_act: b
     kind = call if call in CALLS else raw.get("type")
     if kind not in (*CALLS, DELETE):
         raise Refused(Fault("type", f"must be one of {', '.join(CALLS)}"))
+    check_keys(shared, "context")
     context = {**shared, **mapping(raw.get("context"))}
     lead = _lead(raw, kind, context)
     if not lead:

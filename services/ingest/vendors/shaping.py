@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.ingest.model import Fault, Refused
+from services.ingest.model import Fault, Refused, check_keys
 from services.ingest.vendors.names import PROFILE_UPDATED, kind_type, shown
 from services.ingest.vendors.source_settings import SourceOptions
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
@@ -60,6 +60,7 @@ def read_each(raw: Iterable[Any], make: Make, source: SourceConfig) -> Read:
     bad: list[Bad] = []
     for position, value in enumerate(raw):
         try:
+            check_keys(value)
             items += [item_of(draft, source, position) for draft in make(value)]
         except Refused as refused:
             bad.append(Bad(position, None, refused.faults))

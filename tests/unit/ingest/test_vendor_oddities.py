@@ -12,6 +12,7 @@ from services.ingest.model import Refused
 from services.ingest.vendors.cloudevents import from_headers, read_cloud_event
 from services.ingest.vendors.judging import judge
 from services.ingest.vendors.plain import Reading, Sender
+from services.ingest.vendors.registry import VENDORS
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 
@@ -91,6 +92,68 @@ def test_what_cannot_be_read_is_told_in_words_that_help(kind: str, body: Any, wo
     (line,) = read_of(kind, body, headers=BATCH if kind == "cloudevents" else None)
     assert line.startswith("bad ")
     assert words in line
+
+
+TWICE = b'"x": {"y": [{"z": 1, "z": 2}]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "twice", "good"),
+    [
+        (
+            "hubspot",
+            b'{"subscriptionType": "contact.creation", "objectId": 101, "objectId": 102}',
+            b'{"subscriptionType": "contact.creation", "objectId": 103}',
+        ),
+        (
+            "segment",
+            b'{"type": "track", "userId": "u", "event": "A B", "context": {"traits": {"title": "a", "title": "b"}}}',
+            b'{"type": "track", "userId": "u", "event": "A B"}',
+        ),
+        (
+            "generic",
+            b'{"type": "a.b", "lead": {"email": "a@b.example"}, "data": {%s}}' % TWICE,
+            b'{"type": "a.b", "lead": {"email": "a@b.example"}, "data": {"x": 1}}',
+        ),
+        (
+            "cloudevents",
+            b'{"specversion": "1.0", "id": "1", "source": "/x", "type": "a.b", "data": {"email": "a@b.example", %s}}'
+            % TWICE,
+            b'{"specversion": "1.0", "id": "2", "source": "/x", "type": "a.b", "data": {"email": "a@b.example"}}',
+        ),
+    ],
+)
+def test_what_names_a_key_twice_is_refused_wherever_that_stands_and_spoils_nothing_beside_it(
+    kind: str, twice: bytes, good: bytes
+) -> None:
+    headers = BATCH if kind == "cloudevents" else None
+    lines = read_of(kind, b"[%s, %s]" % (twice, good), headers=headers)
+    assert [line.partition(" ")[0] for line in lines] in (["mapped", "bad"], ["incomplete", "bad"])
+    assert lines[1].endswith("has a key twice")
+
+
+def test_a_map_looks_into_nothing_that_names_a_key_twice() -> None:
+    settings = {"map": {"type": "what", "email": "who", "events": "rows"}}
+    rows = (
+        b'{"rows": [{"what": "a.b", "who": "a@b.example", "rest": {%s}}, {"what": "c.d", "who": "a@b.example"}]}'
+        % TWICE
+    )
+    assert read_of("generic", rows, settings=settings) == ["mapped c.d", "bad .rest.x.y.0: has a key twice"]
+
+
+@pytest.mark.parametrize("body", [b'{"batch": [], "batch": [{}]}', b'{"batch": [{}], "context": {}, "context": {}}'])
+def test_of_two_batches_nobody_can_say_which_was_meant(body: bytes) -> None:
+    found = source("segment")
+    assert "has a key twice" in VENDORS["segment"].read(sent(body), found).message  # type: ignore[union-attr]
+
+
+def test_what_lies_in_base64_or_in_a_binary_body_may_not_name_a_key_twice_either() -> None:
+    raw = b'{"email": "a@b.example", "lead": {"email": "a@b.example", "email": "c@d.example"}}'
+    fault = ["bad data.lead: has a key twice"]
+    assert read_of("cloudevents", raw, headers=HEADERS) == fault
+    event = {name.removeprefix("ce-"): value for name, value in HEADERS.items()}
+    body = [{**event, "data_base64": base64.b64encode(raw).decode()}]
+    assert read_of("cloudevents", body, headers=BATCH) == fault
 
 
 def test_a_name_without_a_latin_letter_works_once_the_source_maps_it() -> None:
