@@ -52,6 +52,7 @@ from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
 from services.api.store.trends import TrendStore
+from services.api.sweeper.erasures import SourceErasures
 from services.api.sweeper.lists import Lists
 from services.api.sweeper.pulse import Pulse
 from shared.agreement.versions import Accords
@@ -78,6 +79,8 @@ def wire(resources: Resources) -> Service:
     sources = SourceStore(database)
     operations = OperationStore(database)
     pulse = Pulse(operations.totals)
+    erasures = ErasureStore(database)
+    wishes = SourceErasures(erasures, line.erase, resources.clock)
     for routes in (
         LeadRoutes(parts, reader, TrendStore(database), catch_up=lists.catch_up),
         ActionRoutes(parts, reader),
@@ -96,7 +99,7 @@ def wire(resources: Resources) -> Service:
         DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
         OperationRoutes(parts, operations, pulse.pace),
         ReportRoutes(parts, FunnelStore(database), AttributionStore(database)),
-        ErasureRoutes(parts, reader, ErasureStore(database)),
+        ErasureRoutes(parts, reader, erasures),
         ExportRoutes(parts, reader, ExportStore(database)),
     ):
         routes.register(registrar)
@@ -107,7 +110,7 @@ def wire(resources: Resources) -> Service:
     return Service(
         NAME,
         routes=(*registrar.router.routes, *pages),
-        background=(publisher.run, parts.keys.run, lists.run, lists.keep_fresh, feed.run, pulse.run),
+        background=(publisher.run, parts.keys.run, lists.run, lists.keep_fresh, feed.run, pulse.run, wishes.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,
     )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.routes.bodies import read_body
 from services.api.routes.configured import created, page_of, renamed
 from services.api.routes.idempotency import Created, create_once, idempotent_call
-from services.api.routes.parts import Cursor, IdempotencyKey, Limit, Parts, Registrar, invalid
+from services.api.routes.parts import Cursor, IdempotencyKey, Limit, Parts, Registrar, invalid, principal_of
 from services.api.schemas.lists import Page
 from services.api.schemas.sources import (
     CreatedSource,
@@ -90,6 +90,7 @@ class SourceRoutes:
         if kind is None:
             raise invalid("kind", f"is not executed by this release; allowed: {', '.join(sorted(self._kinds))}")
         _check(kind, body.settings)
+        _check_may_erase(request, body.settings)
         secret = body.secret or kind.new_secret()
 
         async def create(connection: AsyncConnection) -> Created:
@@ -130,6 +131,7 @@ class SourceRoutes:
             row = await self._locked(connection, source_id)
             if body.settings is not None:
                 _check(self._kinds[row["kind"]], body.settings)
+            _check_may_erase(request, row["settings"], body.settings or {})
             return Source(**self._source(await self._store.change(connection, source_id, changed)))
 
     async def delete_source(self, source_id: UUID) -> Response:
@@ -145,6 +147,7 @@ class SourceRoutes:
 
         async def rotate(connection: AsyncConnection) -> Created:
             row = await self._locked(connection, source_id)
+            _check_may_erase(request, row["settings"])
             secret = body.secret or self._kinds[row["kind"]].new_secret()
             now = self._parts.clock.now()
             until = now + timedelta(seconds=body.overlap_seconds)
@@ -182,6 +185,12 @@ class SourceRoutes:
 
 def no_such_source() -> Problem:
     return Problem(404, "No such source", "No source has this id.")
+
+
+def _check_may_erase(request: Request, *settings: Mapping[str, Any]) -> None:
+    """Whoever has a hand in a source that erases leads could erase them by it. Raises Problem 403."""
+    if any(one.get("erases") for one in settings):
+        principal_of(request).require("leads:erase")
 
 
 def _traffic(source_id: UUID, rows: Sequence[Mapping[str, Any]]) -> Traffic:

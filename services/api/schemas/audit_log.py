@@ -12,7 +12,9 @@ class AuditEntry(BaseModel):
 
     id: int
     at: Instant
-    actor: str = Field(description="Id of the key, `oidc:` and the subject of a token, or `database:` and a role.")
+    actor: str = Field(
+        description="Id of the key; or `oidc:` and a token's subject, `source:` and its id, `database:` and a role."
+    )
     actor_name: str | None
     role: str | None
     action: str = Field(examples=["key.revoked"])

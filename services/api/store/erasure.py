@@ -1,5 +1,6 @@
 """Who asked for which lead to be erased, and whether those who don't read it from the log have done so."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -7,8 +8,8 @@ from sqlalchemy import literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.api.store.audit_log import AuditLogStore
-from services.api.store.database import Database
-from services.api.store.tables import ERASED_BY_INGEST, ERASURES, LEAD_INDEX, LEAD_WORDS
+from services.api.store.database import Database, Row
+from services.api.store.tables import ERASED_BY_INGEST, ERASURE_WISHES, ERASURES, LEAD_INDEX, LEAD_WORDS
 
 
 class ErasureStore:
@@ -27,6 +28,12 @@ class ErasureStore:
             asked = insert(ERASURES).values(lead_id=lead_id, requested_at=at, requested_by=by)
             if (await connection.execute(asked.on_conflict_do_nothing())).rowcount:
                 await self._audit_log.note(connection, "lead.erased", str(lead_id))
+
+    async def wishes(self, limit: int) -> Sequence[Row]:
+        """Leads that sources ask to be erased and nobody has erased, the oldest wish first."""
+        asked = select(ERASURES.c.lead_id).where(ERASURES.c.lead_id == ERASURE_WISHES.c.lead_id).exists()
+        statement = select(ERASURE_WISHES).where(~asked).order_by(ERASURE_WISHES.c.asked_at).limit(limit)
+        return await self._database.rows(statement)
 
     async def is_forgotten(self, lead_id: UUID) -> bool:
         """By ingest, and by the api's own lists."""

@@ -137,6 +137,7 @@ LEAD_INDEX = _table(
 )
 LEAD_WORDS = _table("api.lead_words", "lead_id uuid, words text")
 ERASURES = _table("api.erasures", "lead_id uuid, requested_at time, requested_by text")
+ERASURE_WISHES = _table("ingest.published_erasure_wishes", "lead_id uuid, source_id uuid, source text, asked_at time")
 ERASED_BY_INGEST = _table("ingest.published_erased", "lead_id uuid, erased_at time")
 DEAD_LETTERS = _table(
     "stream.published_dead_letters",

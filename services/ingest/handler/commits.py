@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from services.ingest.metrics import Metrics
-from services.ingest.model import Identifier, Known, Posted, Receipt, Resolution, resolve
+from services.ingest.model import ErasureAsked, Identifier, Known, Posted, Receipt, Resolution, resolve
 from shared.db.statement import Write, write_all
 from shared.events.activity import Activity, ProfileUpdated
 from shared.events.codec import encode
@@ -28,6 +28,7 @@ class Identities(Protocol):
     def remember(self, emails: Mapping[str, UUID]) -> None: ...
     def write(self, rows: Sequence[tuple[str, str, UUID, bool]]) -> Write: ...
     def keep(self, receipts: Sequence[Receipt]) -> Write: ...
+    def wish(self, wishes: Mapping[UUID, ErasureAsked]) -> Write: ...
     async def tie(self, connection: Any, lead_ids: Iterable[UUID]) -> None: ...
 
 
@@ -35,21 +36,24 @@ class Submission(NamedTuple):
     """What is to be committed of one request: its acceptable events, and what is kept of the rest.
 
     `conditional` are ids of events that count only if one of their identifiers is on file; `receipt` is written in any
-    case, `receipt_without` if one of those doesn't count."""
+    case, `receipt_without` if one of those doesn't count. `erasures` come after the events."""
 
     events: Sequence[Posted]
     traceparent: str | None
     conditional: frozenset[UUID] = frozenset()
     receipt: Receipt | None = None
     receipt_without: Receipt | None = None
+    erasures: Sequence[ErasureAsked] = ()
 
 
 class Outcome(NamedTuple):
-    """What became of one submission: how many events are new, the ids of those seen before, and of those left out."""
+    """What became of one submission: how many events are new, the ids of those seen before, and of those left out; and
+    who of those to be erased is on file."""
 
     accepted: int
     repeated: Sequence[UUID] = ()
     left_out: frozenset[UUID] = frozenset()
+    erased: frozenset[Identifier] = frozenset()
 
     @property
     def duplicates(self) -> int:
@@ -87,11 +91,33 @@ class IngestHandler:
             writes.append(self._store.keep(receipts))
         if not fresh:
             transaction.add(*writes)
+            outcomes = await self._with_erasures(transaction, submissions, outcomes, {})
             transaction.on_commit(lambda: self._count(outcomes, 0))
             return (), outcomes
         resolution = await self._resolve(transaction, [event for event, _ in fresh], writes)
+        outcomes = await self._with_erasures(transaction, submissions, outcomes, resolution.identities)
         transaction.on_commit(lambda: self._count(outcomes, len(resolution.fresh)))
         return _outgoing(fresh, resolution), outcomes
+
+    async def _with_erasures(
+        self,
+        transaction: Transaction,
+        submissions: Sequence[Submission],
+        outcomes: list[Outcome],
+        written: Mapping[Identifier, UUID],
+    ) -> list[Outcome]:
+        """Writes down whom to erase; the api carries it out. `written` are the identities that this commit writes."""
+        asked = {identifier: one for each in submissions for one in each.erasures for identifier in one.identifiers}
+        if not asked:
+            return outcomes
+        on_file = {key: known.lead_id for key, known in (await self._store.find(transaction.reader, asked)).items()}
+        leads = {identifier: lead for identifier, lead in {**on_file, **written}.items() if identifier in asked}
+        if leads:
+            transaction.add(self._store.wish({lead: asked[identifier] for identifier, lead in leads.items()}))
+        return [
+            outcome._replace(erased=frozenset(key for one in each.erasures for key in one.identifiers if key in leads))
+            for each, outcome in zip(submissions, outcomes, strict=True)
+        ]
 
     def _count(self, outcomes: Sequence[Outcome], leads: int) -> None:
         """Once for all requests of a commit."""

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from services.ingest.handler.commits import Outcome, Submission
 from services.ingest.metrics import Metrics
-from services.ingest.model import Posted, Receipt
+from services.ingest.model import ErasureAsked, Identifier, Posted, Receipt
 from services.ingest.model.notes import ACCEPTED, DUPLICATE, REFUSED, REJECTED, Note, Notes
-from services.ingest.vendors.judging import Fit, Judged, judge
+from services.ingest.vendors.judging import Fit, Judged, judge, whom
 from services.ingest.vendors.registry import VENDORS
+from services.ingest.vendors.source_settings import ErasingOptions
 from services.ingest.vendors.vendor import (
     Bad,
     Item,
@@ -33,6 +34,7 @@ WORDS_MAX = 500
 # What a replay must not need again, and nobody should find in a table, sealed or not.
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 NO_PERSON = "needs somebody who is on file, and nobody it names is"
+ERASED, NOBODY_TO_ERASE = "this lead is erased", "nobody on file is meant: nothing is held"
 
 
 class Publisher(Protocol):
@@ -94,7 +96,7 @@ class Intake:
         )
         submission = self._submission(sent, config, judged, traceparent, limits)
         outcome = Outcome(0)
-        if submission.events or submission.receipt:
+        if submission.events or submission.receipt or submission.erasures:
             outcome = await self._publish(submission)
         self._note(config, judged, outcome, sent.received_at)
         tally = Tally(outcome.accepted, outcome.duplicates, len(judged.kept) + len(outcome.left_out), judged.bad)
@@ -110,13 +112,27 @@ class Intake:
     def _submission(
         self, sent: Sent, config: SourceConfig, judged: Judged, traceparent: str | None, limits: Limits
     ) -> Submission:
-        events: list[Posted] = [fit.posted for fit in judged.fit]
+        events: list[Posted] = []
+        wanting: list[Item] = []
+        conditional: list[Fit] = []
+        for fit in judged.fit:
+            events.append(fit.posted)
+            if fit.item.standing is Standing.INCOMPLETE:
+                wanting.append(fit.item)
+            if fit.item.needs_known_lead:
+                conditional.append(fit)
         if config.settings.historical:
             events = [event._replace(historical=True) for event in events]
-        wanting = [fit.item for fit in judged.fit if fit.item.standing is Standing.INCOMPLETE]
-        wanting += [item for item in judged.kept if item.standing is not Standing.IGNORED]
-        conditional = [fit for fit in judged.fit if fit.item.needs_known_lead]
+        settled = {Standing.IGNORED, Standing.ERASURE} if _erases(config) else {Standing.IGNORED}
+        wanting += [item for item in judged.kept if item.standing not in settled]
         submission = Submission(events, traceparent)
+        if _erases(config):
+            asked = [
+                ErasureAsked(whom(item), config.id, config.name, sent.received_at)
+                for item in judged.kept
+                if item.standing is Standing.ERASURE
+            ]
+            submission = submission._replace(erasures=asked)
         if wanting or judged.bad:
             receipt = self._receipt(sent, config, limits, _story(judged.bad, wanting))
             submission = submission._replace(receipt=receipt)
@@ -146,12 +162,23 @@ class Intake:
             note = _note_of(fit, repeated, outcome.left_out, received_at)
             notes.add(source_id, note, is_listed=note.standing != Standing.INCOMPLETE)
         for item in judged.kept:
-            note = Note(received_at, _standing(item), item.kind, reason=item.why)
-            notes.add(source_id, note, is_listed=item.standing is Standing.IGNORED)
+            is_erased = item.standing is Standing.ERASURE and _erases(config)
+            why = _why_erased(item, outcome.erased) if is_erased else item.why
+            note = Note(received_at, _standing(item), item.kind, reason=why)
+            notes.add(source_id, note, is_listed=is_erased or item.standing is Standing.IGNORED)
         for _ in judged.bad:
             notes.add(source_id, Note(received_at, REJECTED, REJECTED), is_listed=False)
         if judged.bad:
             self._metrics.rejected.inc(len(judged.bad))
+
+
+def _erases(config: SourceConfig) -> bool:
+    """Whether whom this source asks to forget is erased, and not only listed."""
+    return isinstance(config.settings, ErasingOptions) and config.settings.erases
+
+
+def _why_erased(item: Item, erased: frozenset[Identifier]) -> str:
+    return ERASED if erased.intersection(whom(item)) else NOBODY_TO_ERASE
 
 
 def _may_hide_text(sent: Sent) -> bool:

@@ -1,5 +1,6 @@
 """What a posted event means, who its lead is, what is told of a source's events. Pure: no HTTP, no tables."""
 
+from services.ingest.model.erasing import ErasureAsked
 from services.ingest.model.events import (
     EVENTS_NAMESPACE,
     FIRST_INSTANT,
@@ -36,6 +37,7 @@ __all__ = [
     "READ_LEVELS_MAX",
     "WHOLE_NUMBER_DIGITS_MAX",
     "DuplicateKeys",
+    "ErasureAsked",
     "Fault",
     "Identifier",
     "Kind",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from services.ingest.model import Identifier, Known, Receipt
+from services.ingest.model import ErasureAsked, Identifier, Known, Receipt
 from shared.db.statement import Write
 from shared.errors import Raced
 
@@ -43,6 +43,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::
 ON CONFLICT (receipt_id) DO UPDATE SET standing = EXCLUDED.standing, kind = EXCLUDED.kind, reason = EXCLUDED.reason,
     items = EXCLUDED.items)"""
 
+WISH = """wished AS (
+INSERT INTO ingest.erasure_wishes (lead_id, source_id, source, asked_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[])
+ON CONFLICT (lead_id) DO NOTHING)"""
+
 TIE = "UPDATE ingest.identities SET is_tied = true WHERE lead_id = ANY($1::uuid[]) AND NOT is_tied"
 
 FORGET = """DELETE FROM ingest.events_seen WHERE event_id IN (
@@ -53,7 +58,8 @@ FORGET = """DELETE FROM ingest.events_seen WHERE event_id IN (
 ERASE = """WITH known AS (
     SELECT kind, value FROM ingest.identities WHERE lead_id = ANY($1::uuid[]) ORDER BY kind, value FOR UPDATE),
 gone AS (DELETE FROM ingest.identities USING known WHERE identities.kind = known.kind
-    AND identities.value = known.value)
+    AND identities.value = known.value),
+granted AS (DELETE FROM ingest.erasure_wishes WHERE lead_id = ANY($1::uuid[]))
 INSERT INTO ingest.erased (lead_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"""
 
 
@@ -113,6 +119,11 @@ class IdentityStore:
         columns: list[Sequence[Any]] = [[getattr(one, name) for one in ordered] for name in Receipt._fields]
         columns[Receipt._fields.index("items")] = [to_json(one.items).decode() for one in ordered]
         return Write(KEEP, columns)
+
+    def wish(self, wishes: Mapping[UUID, ErasureAsked]) -> Write:
+        """Writes down which leads are to be erased, and who asked; once, until it is done."""
+        rows = [(lead, one.source_id, one.source, one.asked_at) for lead, one in sorted(wishes.items())]
+        return Write(WISH, list(zip(*rows, strict=True)))
 
     async def tie(self, connection: Connection, lead_ids: Iterable[UUID]) -> None:
         """Marks all identifiers of leads that now have an email."""

@@ -12,7 +12,7 @@ from services.ingest.vendors.hubspot_events import event_drafts
 from services.ingest.vendors.hubspot_records import record_drafts
 from services.ingest.vendors.proofs import digest, forged, is_any, is_near, octets, seconds, stale, unproven
 from services.ingest.vendors.shaping import read_each
-from services.ingest.vendors.source_settings import CrmOptions
+from services.ingest.vendors.source_settings import CrmOptions, ErasingOptions
 from services.ingest.vendors.vendor import Read, Refusal, Sent, SourceConfig, Vendor
 
 KIND = "hubspot"
@@ -22,7 +22,7 @@ _DECODED = {f"%{ord(character):02X}": character for character in ":/?@!$'()*,;"}
 _ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 
-class HubSpotOptions(CrmOptions):
+class HubSpotOptions(CrmOptions, ErasingOptions):
     """Of a source of kind `hubspot`. Its secret is the client secret of the app; `stages` has the internal names of
     deal stages, lead statuses and lifecycle stages."""
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
-from services.ingest.model import Posted, Refused, check_value
-from services.ingest.vendors.plain import Reading, Sender, read_event
+import msgspec
+
+from services.ingest.model import Identifier, Posted, Refused, check_value
+from services.ingest.schemas import LeadShape
+from services.ingest.vendors.plain import Reading, Sender, identifiers_of, read_event
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
 
 
@@ -29,8 +33,7 @@ def judge(
 ) -> Judged:
     """Judges each item on its own. `event_bytes_max`: None where none of the events can be too large; `check_text`:
     False where none can have a NUL character or a lone surrogate."""
-    sender = Sender(name=source.name, source=source.name, team=source.team, teams={})
-    reading = Reading(sender=sender, received_at=received_at, check_text=check_text, event_bytes_max=event_bytes_max)
+    reading = Reading(_sender(source.name, source.team), received_at, check_text, event_bytes_max)
     fit: list[Fit] = []
     kept: list[Item] = []
     bad = list(read.bad)
@@ -44,6 +47,16 @@ def judge(
         except Refused as refused:
             bad.append(Bad(item.position, _shown((item.event or {}).get("id")), refused.faults))
     return Judged(fit, kept, sorted(bad, key=lambda fault: fault.position))
+
+
+@lru_cache(maxsize=10_000)
+def _sender(source: str, team: str) -> Sender:
+    return Sender(source, source, team, {})
+
+
+def whom(item: Item) -> tuple[Identifier, ...]:
+    """Whom an item asks to forget."""
+    return identifiers_of(msgspec.convert(item.erase, LeadShape))
 
 
 def _shown(sender_id: object) -> str | None:

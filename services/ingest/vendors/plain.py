@@ -87,7 +87,7 @@ def read_event(raw: Any, reading: Reading) -> Posted:
         event.type,
         occurred_at,
         reading.received_at,
-        _identifiers_of(event.lead),
+        identifiers_of(event.lead),
         event.profile or {},
         _sales_data(event.data or {}) if kind == "sales" else event.data or {},
         source,
@@ -111,7 +111,7 @@ def _shaped(raw: dict[str, Any]) -> EventShape:
     raise Refused(fault)
 
 
-def _identifiers_of(lead: LeadShape | None) -> tuple[Identifier, ...]:
+def identifiers_of(lead: LeadShape | None) -> tuple[Identifier, ...]:
     """All identifiers, the email first. Raises Refused without any."""
     if lead is None:
         raise _nobody()

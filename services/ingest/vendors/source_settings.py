@@ -76,6 +76,16 @@ class CrmOptions(SourceOptions):
     )
 
 
+class ErasingOptions(SourceOptions):
+    """Of a source whose vendor asks to forget people, and proves that by a secret which only the vendor has."""
+
+    erases: bool = Field(
+        False,
+        description="Who the vendor asks to forget is erased; who sets this needs the scope leads:erase. Without it "
+        "such requests are listed for somebody to decide",
+    )
+
+
 def check(model: type[SourceOptions], raw: Mapping[str, Any]) -> SourceOptions:
     """The settings, fit to be used. Raises InvalidSettings with every fault."""
     try:
