@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import asyncpg
 import structlog
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from services.accords import commands as accords
@@ -67,10 +66,8 @@ def run(
 ) -> None:
     """Start one service in a process of its own; as many of each as you like share the work."""
     from services import process
-    from services.composition import SERVICES
 
-    if service not in SERVICES:
-        raise typer.BadParameter(f"there is no service {service}; there are {', '.join(SERVICES)}")
+    _require_service(service)
     settings = process.ApartSettings()
     configure_logging(settings.log_level, settings.log_format)
     process.run(
@@ -140,6 +137,7 @@ def resume(
     data: Annotated[Path, typer.Option(help="The data folder of a running `accord up`.")] = DEFAULT_DATA,
 ) -> None:
     """Let a partition go on that was stopped because too many of its events could not be applied."""
+    _require_service(service)
     if asyncio.run(_resume(_database_of(data), service, partition)):
         out.print(f"{service}/{partition} goes on.", markup=False)
         return
@@ -156,6 +154,7 @@ def skip(
     """Show what a partition in a gap waits for, and with --yes let it go on without."""
     from services.skipping import Skipping
 
+    _require_service(service)
     asyncio.run(_skip(Skipping(_database_of(data), service, partition, _kafka()), yes=yes))
 
 
@@ -212,10 +211,6 @@ def main() -> None:
     """The entry point: errors that people can act on are one sentence, without a traceback."""
     try:
         app()
-    except ValidationError as error:
-        for found in error.errors(include_input=False):
-            err.print(f"error: ACCORD_{'_'.join(map(str, found['loc'])).upper()}: {found['msg']}", markup=False)
-        sys.exit(1)
     except (AccordError, OSError) as error:
         err.print(f"error: {error}", markup=False)
         sys.exit(1)
@@ -247,6 +242,13 @@ def _tell(prepared: "Prepared", done: str) -> None:
     out.print(done, markup=False)
     if prepared.admin_key:
         out.print(f"Admin key, shown this once: {prepared.admin_key}", markup=False)
+
+
+def _require_service(service: str) -> None:
+    from services.composition import SERVICES
+
+    if service not in SERVICES:
+        raise typer.BadParameter(f"there is no service {service}; there are {', '.join(SERVICES)}")
 
 
 def _database_of(data: Path) -> str:

@@ -4,12 +4,14 @@ Only `main` modules and what composes them make one of these; everything below g
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.db.connections import dsn
+from shared.errors import InvalidDocument
 from shared.telemetry.logging import LogFormat
 
 
@@ -17,6 +19,20 @@ class Settings(BaseSettings):
     """The base of all settings classes: an unknown value is an error that names its variable, an empty one is unset."""
 
     model_config = SettingsConfigDict(env_prefix="ACCORD_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        """Raises InvalidDocument with the variables that are wrong, and what is allowed; never with a value."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            wrong = [self._words(found) for found in error.errors(include_input=False)]
+            raise InvalidDocument("; ".join(wrong)) from None
+
+    def _words(self, found: ErrorDetails) -> str:
+        """What is wrong with one variable; a sentence about several names them itself."""
+        words = found["msg"].removeprefix("Value error, ")
+        name = "_".join(map(str, found["loc"])).upper()
+        return f"{self.model_config['env_prefix']}{name}: {words}" if name else words
 
 
 class ProcessSettings(Settings):

@@ -72,6 +72,13 @@ async def test_a_partition_that_moved_meanwhile_is_left_alone(world: PostgresWor
     assert await skips(world) == []
 
 
+@pytest.mark.parametrize("command", ["skip", "resume"])
+def test_a_service_that_there_is_not_is_named(command: str, database_url: str) -> None:
+    answer = CliRunner(env={"ACCORD_DATABASE_URL": database_url}).invoke(app, [command, "sla_monitor", "0"])
+    assert answer.exit_code == 2
+    assert "sla-monitor" in answer.output
+
+
 def test_the_command_asks_for_yes(world: PostgresWorld, database_url: str) -> None:
     run = CliRunner(env={"ACCORD_DATABASE_URL": database_url})
     asked = run.invoke(app, ["skip", "scoring", "0"])

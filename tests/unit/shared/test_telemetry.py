@@ -81,6 +81,7 @@ async def test_metrics_are_served_with_those_of_the_process() -> None:
     assert b"accord_test_things_total 1.0" in answer.body
     assert b"process_resident_memory_bytes" in answer.body
     assert b"python_gc_collections_total" in answer.body
+    assert b"_created" not in answer.body
 
 
 @pytest.mark.parametrize(("is_ready", "status"), [(True, 200), (False, 503)])
