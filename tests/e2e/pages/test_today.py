@@ -16,6 +16,10 @@ SHIFT_MAX = 0.01
 COUNT_SHIFTS = """() => { window.shifted = 0; new PerformanceObserver((list) => {
     for (const one of list.getEntries()) window.shifted += one.value;
 }).observe({ type: "layout-shift" }); }"""
+LOOK_AWAY = """(isHidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 
@@ -93,3 +97,23 @@ async def test_nothing_moves_while_clocks_come_and_go(
             # The first of its promises breaks by itself, and leaves the table.
             await expect(rows.filter(has_text="first-contact-hot")).to_have_count(0)
             assert await one.page.evaluate("window.shifted") < SHIFT_MAX, one.page.url
+
+
+async def test_a_tab_in_the_background_holds_no_connection_and_catches_up_when_it_is_looked_at(
+    desk: Desk, caller: Caller
+) -> None:
+    async def readers() -> int:
+        told = (await caller.get("/metrics")).text
+        return int(float(re.findall(r"^accord_api_stream_readers (\S+)$", told, re.MULTILINE)[0]))
+
+    async def is_at(count: int) -> bool:
+        return await readers() == count
+
+    await desk.go("/")
+    await eventually(lambda: is_at(1), within=10)
+    await desk.page.evaluate(LOOK_AWAY, True)
+    await eventually(lambda: is_at(0), within=10)
+    lead = await a_qualified_lead(caller, "Joan")
+    await desk.page.evaluate(LOOK_AWAY, False)
+    await eventually(lambda: is_at(1), within=10)
+    await expect(desk.page.locator(f"a[href='/leads/{lead['id']}']").first).to_be_visible()

@@ -58,20 +58,33 @@ export function live() {
     state.textContent = words;
   }
 
+  let stream = null;
+
   function listen() {
-    const stream = new EventSource(`/live?${wanted}`);
+    if (stream || document.hidden) return;
+    stream = new EventSource(`/live?${wanted}`);
     stream.onopen = () => { show("here", "Live"); soon(); };
     stream.onerror = () => {
       show("away", "Not live: trying again");
       soon();
       // The browser tries again by itself, but not after a refusal.
-      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+      if (stream.readyState === EventSource.CLOSED) { rest(); setTimeout(listen, AGAIN_MS); }
     };
     for (const type of ["reset", ...liveTypes.split(" ")]) stream.addEventListener(type, soon);
+  }
+
+  function rest() {
+    stream?.close();
+    stream = null;
   }
 
   listen();
   again();
   setInterval(soon, ANYWAY_MS);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && isStale) soon(); });
+  // Browsers open six connections to a server: tabs in the background, of which people have many, must not hold them.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { rest(); return; }
+    listen();
+    soon();
+  });
 }
