@@ -8,7 +8,7 @@ import pytest_asyncio
 from axe import complaints
 from browser import PHONE, Desk, at_desk
 from pages_season import play
-from playwright.async_api import Browser, Request, StorageState
+from playwright.async_api import Browser, Request, StorageState, expect
 from running_accord import ADMIN_KEY, Caller, RunningAccord
 
 Theme = Literal["light", "dark"]
@@ -90,3 +90,15 @@ async def test_it_is_light_to_a_browser_that_was_never_here(browser: Browser, bo
         sizes = [await request.sizes() for request in finished]
         assert {"document", "stylesheet", "script"} <= {request.resource_type for request in finished}
         assert sum(size["responseBodySize"] for size in sizes) < BYTES_MAX
+
+
+@pytest.mark.parametrize("page", ["accord", "lead"])
+async def test_on_paper_it_shows_what_is_so_and_nothing_to_press(browser: Browser, board: Board, page: str) -> None:
+    async with at_desk(browser, board.url, storage_state=board.cookies) as desk:
+        await show(desk, page, board.names)
+        await desk.page.emulate_media(media="print")
+        await desk.picture(f"{page}-paper")
+        await expect(desk.page.locator("main h2").first).to_be_visible()
+        await expect(
+            desk.page.locator("button, input, select, nav[aria-label=Main]").locator("visible=true")
+        ).to_have_count(0)
