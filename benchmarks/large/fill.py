@@ -28,6 +28,7 @@ from benchmarks.large.rows import Crowd, Subscribed, rows_of
 from services.api.metrics import Metrics
 from services.api.store.database import Database
 from services.api.store.lists import ListStore
+from services.api.store.rollup import TABLES
 from services.api.sweeper.lists import Lists
 from services.carriers import DEFAULT_PARTITIONS
 from shared.agreement.versions import Accords
@@ -161,8 +162,8 @@ async def _finish(database_url: str, emitted: Emitted, tell: Tell) -> None:
         await set_counters(connection, emitted, DEFAULT_PARTITIONS)
         tell("listing all leads, as the api does")
         await _list(connection, database_url)
-        await connection.execute("VACUUM (ANALYZE) api.lead_index")
-        await connection.execute("VACUUM (ANALYZE) api.lead_words")
+        for table in ("lead_index", "lead_words", *(table.name for table in TABLES), "report_days", "report_names"):
+            await connection.execute(f"VACUUM (ANALYZE) api.{table}")
     finally:
         await connection.close()
 

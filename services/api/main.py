@@ -84,7 +84,7 @@ def wire(resources: Resources) -> Service:
     for routes in (
         LeadRoutes(parts, reader, TrendStore(database), catch_up=lists.catch_up),
         ActionRoutes(parts, reader),
-        ClockRoutes(parts, AttainmentStore(Database(resources.engine))),
+        ClockRoutes(parts, AttainmentStore(database)),
         AccordRoutes(parts),
         AccordCheckRoutes(parts),
         AccordStepRoutes(parts),
@@ -98,7 +98,7 @@ def wire(resources: Resources) -> Service:
         AuditLogRoutes(parts),
         DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
         OperationRoutes(parts, operations, pulse.pace),
-        ReportRoutes(parts, FunnelStore(database), AttributionStore(database)),
+        ReportRoutes(parts, FunnelStore(database, lists.reading), AttributionStore(database, lists.reading)),
         ErasureRoutes(parts, reader, erasures),
         ExportRoutes(parts, reader, ExportStore(database)),
     ):

@@ -34,6 +34,7 @@ class Check(StrEnum):
     OUTCOMES = "outcomes"
     TURNS = "turns"
     LOADS = "loads"
+    REPORTS = "reports"
 
 
 # What each check says when it holds, and what it counts.
@@ -61,6 +62,7 @@ MEANING: Mapping[Check, tuple[str, str]] = {
     Check.OUTCOMES: ("clocks are met or breached once", "announcements"),
     Check.TURNS: ("each turn of a team was taken once", "turns"),
     Check.LOADS: ("all leads given to owners are counted", "owners' days"),
+    Check.REPORTS: ("reports are counted from what is published", "rows"),
 }
 
 

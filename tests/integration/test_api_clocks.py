@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from services.api.store.attainment import AttainmentStore
 from services.api.store.clocks import STATES, ClockFilter, ClockStore
 from services.api.store.database import Database, Row
-from services.api.store.funnel import Period
+from services.api.store.periods import Period
 
 MONDAY = datetime(2026, 11, 23, 14, tzinfo=UTC)  # 09:00 in New York
 YEAR = "&from=2026-10-01T00:00:00Z&to=2026-12-31T00:00:00Z"

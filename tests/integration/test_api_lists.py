@@ -245,9 +245,9 @@ async def test_on_kafka_lists_follow_what_the_owners_have_emitted(database_url: 
     lead_id = uuid5(UUID(int=3), "lead")
     await pool.execute("INSERT INTO stream.emitters (name) VALUES ('scoring/0')")
     await pool.execute(
-        "INSERT INTO stream.ownership (service, kind, number, next_row) VALUES ('scoring','partition',0,3)"
+        "INSERT INTO stream.ownership (service, kind, number, next_row) VALUES ('scoring','partition',0,4)"
     )
-    await pool.execute(OUTBOX, lead_id, 1, 2)
+    await pool.execute(OUTBOX, lead_id, 2, 3)  # the first is shipped and trimmed
     engine = create_engine(database_url, init=take_on_api_role)
     lists = ListStore(Database(engine))
 
@@ -256,10 +256,10 @@ async def test_on_kafka_lists_follow_what_the_owners_have_emitted(database_url: 
             assert await lists.is_mine(connection)
             return await lists.told_of(connection)
 
-    assert await told() == [], "the first look begins a walk, and follows from here"
+    assert await told() == [lead_id], "the first look begins a walk, and follows from what is there"
     assert await pool.fetchval("SELECT walked_through FROM api.list_state") == UUID(int=0)
-    await pool.execute("UPDATE stream.ownership SET next_row = 6")
-    await pool.execute(OUTBOX, lead_id, 3, 5)
+    await pool.execute("UPDATE stream.ownership SET next_row = 7")
+    await pool.execute(OUTBOX, lead_id, 4, 6)
     assert await told() == [lead_id]
     assert await told() == []
     await engine.dispose()

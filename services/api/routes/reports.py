@@ -1,7 +1,7 @@
 """Reports over a period: the funnel by cohort, attribution, and time to first contact. At most a year at a time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -12,7 +12,9 @@ from services.api.routes.parts import Parts, Registrar, invalid
 from services.api.schemas.fields import Instant
 from services.api.schemas.reports import Attributed, Attribution, Bucket, Cohort, FirstContact, Funnel, FunnelStep
 from services.api.store.attribution import BUCKETS_SECONDS, AttributionStore, Model, Touch
-from services.api.store.funnel import NEXT, By, FunnelStore, Period
+from services.api.store.funnel import By, FunnelStore
+from services.api.store.periods import Period
+from services.api.store.rolled import NEXT
 
 DAYS_MAX = 366
 DAYS = 90
@@ -102,6 +104,8 @@ async def period_of(parts: Parts, query: PeriodQuery) -> Period:
     now = parts.clock.now()
     until = query.to or now
     since = query.from_ or _before(until)
+    if until.year == MAXYEAR:
+        raise invalid("to", f"must lie before the year {MAXYEAR}")
     if since >= until:
         raise invalid("from", "must lie before to")
     if until - since > timedelta(days=DAYS_MAX):

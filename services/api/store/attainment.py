@@ -8,7 +8,7 @@ from sqlalchemy import Date, Text, cast, func, literal, select
 from services.api.store.clocks import ClockFilter
 from services.api.store.cursors import Keys
 from services.api.store.database import Database, Row
-from services.api.store.funnel import Period
+from services.api.store.periods import Period
 from services.api.store.tables import CLOCKS
 
 By = Literal["owner", "team", "clock", "week"]

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import literal, select
+from sqlalchemy import literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.api.store.audit_log import AuditLogStore
 from services.api.store.database import Database, Row
-from services.api.store.tables import ERASED_BY_INGEST, ERASURE_WISHES, ERASURES, LEAD_INDEX, LEAD_WORDS
+from services.api.store.tables import ERASED_BY_INGEST, ERASURE_WISHES, ERASURES, LEAD_INDEX, LEAD_WORDS, ROLLED_UP
 
 
 class ErasureStore:
@@ -36,9 +36,9 @@ class ErasureStore:
         return await self._database.rows(statement)
 
     async def is_forgotten(self, lead_id: UUID) -> bool:
-        """By ingest, and by the api's own lists."""
-        erased, listed, said = (
+        """By ingest, and by the api's own lists and reports."""
+        erased, *held = (
             select(table.c.lead_id).where(table.c.lead_id == lead_id).exists()
-            for table in (ERASED_BY_INGEST, LEAD_INDEX, LEAD_WORDS)
+            for table in (ERASED_BY_INGEST, LEAD_INDEX, LEAD_WORDS, *ROLLED_UP)
         )
-        return await self._database.row(select(literal(1)).where(erased, ~listed, ~said)) is not None
+        return await self._database.row(select(literal(1)).where(erased, ~or_(*held))) is not None

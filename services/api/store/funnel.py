@@ -1,99 +1,87 @@
 """The funnel by cohort: who entered each stage in a period, how many of them went on, and how long that took."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import text
 
 from services.api.store.database import Database, Row
+from services.api.store.periods import Period
+from services.api.store.rolled import NEXT, Reading, Rolled
 
 By = Literal["source", "campaign", "owner", "week"]
 
 COHORTS_MAX: Final = 1_000
-# Where each step leads to. A lead enters the first one by being there.
-NEXT: Final = {
-    "lead": "mql",
-    "mql": "sal",
-    "sal": "sql",
-    "sql": "opportunity",
-    "opportunity": "customer",
-    "customer": None,
-}
-# One value at a time, so that it is looked up only for those that the lists don't have.
-_KNOWN: Final = "(SELECT of.{} FROM scoring.published_leads AS of WHERE of.lead_id = went_on.lead_id)"
-_COHORT: Final[dict[By | None, str]] = {
-    None: "NULL::text",
-    "source": f"coalesce(listed.first_source, {_KNOWN.format('first_source')})",
-    "campaign": "campaign",
-    "owner": "owner",
-    "week": "to_char(entered_at AT TIME ZONE :zone, 'IYYY-\"W\"IW')",
-}
-# A lead's first source never changes once it has one: where its list says one, its state need not be opened.
-_OF_LEAD: Final[dict[By | None, str]] = {
-    "source": f""" LEFT JOIN (SELECT lead_id, first_source FROM api.lead_index) AS listed USING (lead_id)
-    WHERE listed.lead_id IS NOT NULL OR {_KNOWN.format("lead_id")} IS NOT NULL""",
-    "campaign": " JOIN scoring.published_leads AS known USING (lead_id)",
-}
+_WEEK: Final = "(CAST(:weeks AS text[]))[width_bucket({at}, CAST(:mondays AS timestamptz[]))]"
+_MORNING: Final = "(day::timestamp AT TIME ZONE 'UTC')"
 
 # Each lead counts once per step, by its first entry in the period; it went on if it ever entered the next stage after.
-# Most entries are those of new leads, of which nothing but their number and the few that qualified is asked: they come
-# from an index alone. One that came back to the first stage in the period it began in has entered it before.
+# Most entries are those of new leads, of which hardly any went on: of whole days they are counted already.
 _FUNNEL: Final = """
-WITH moved AS MATERIALIZED (
-    SELECT lead_id, version, to_stage AS stage, owner, occurred_at AS at FROM stages.published_transitions
-    WHERE occurred_at >= :since),
-entered AS (
-    SELECT DISTINCT ON (lead_id, stage) lead_id, version, stage, owner, at AS entered_at FROM moved
-    WHERE at < :until AND NOT (stage = 'lead' AND EXISTS (
-        SELECT FROM scoring.published_first_inputs AS h
-        WHERE h.lead_id = moved.lead_id AND h.received_at >= :since AND h.received_at < :until))
+WITH again AS (
+    SELECT DISTINCT ON (lead_id, stage) * FROM {entries} AS e
+    WHERE NOT is_only AND entered_at >= :since AND entered_at < :until AND NOT (stage = 'lead' AND EXISTS (
+        SELECT FROM {leads} AS l WHERE l.lead_id = e.lead_id AND l.began_at >= :since AND l.began_at < :until))
     ORDER BY lead_id, stage, version),
-went_on AS (
-    SELECT e.stage, e.lead_id, e.owner, e.entered_at, min(n.at) AS left_at FROM entered AS e
-    LEFT JOIN (VALUES {steps}) AS step (stage, next_stage) ON step.stage = e.stage
-    LEFT JOIN moved AS n ON n.lead_id = e.lead_id AND n.stage = step.next_stage AND n.version > e.version
-    GROUP BY 1, 2, 3, 4
-    UNION ALL
-    SELECT 'lead', h.lead_id, NULL, h.received_at, n.at FROM scoring.published_first_inputs AS h
-    LEFT JOIN (SELECT lead_id, min(at) AS at FROM moved WHERE stage = 'mql' GROUP BY lead_id) AS n USING (lead_id)
-    WHERE h.received_at >= :since AND h.received_at < :until),
-timed AS (
-    SELECT stage, {cohort} AS cohort, left_at, extract(epoch FROM left_at - entered_at)::double precision AS seconds
-    FROM went_on{of_lead}),
-of_all AS (SELECT stage, NULL::text AS cohort, true AS is_total, {counted} FROM timed GROUP BY stage)
-SELECT * FROM of_all {of_cohorts}
-ORDER BY is_total DESC, cohort LIMIT :rows"""
-_COUNTED: Final = """count(*) AS entered, count(left_at) AS converted,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE seconds IS NOT NULL) AS median_seconds,
-    percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE seconds IS NOT NULL) AS p90_seconds"""
-_OF_COHORTS: Final = f"UNION ALL SELECT stage, cohort, false, {_COUNTED} FROM timed GROUP BY stage, cohort"
-
-
-@dataclass(frozen=True)
-class Period:
-    """From a time on, until before another; `zone` is what weeks are told in."""
-
-    since: datetime
-    until: datetime
-    zone: str
+entered AS (
+    SELECT 'lead' AS stage, {of_began} AS cohort, 1 AS entered, NULL::double precision AS seconds
+    FROM unnest(CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[])) AS rest (since, until)
+    JOIN {leads} AS l ON l.began_at >= rest.since AND l.began_at < rest.until
+    {of_days}
+    UNION ALL SELECT 'lead', {of_began}, 0, date_part('epoch', left_at - began_at) FROM {leads} AS l
+    WHERE left_at IS NOT NULL AND began_at >= :since AND began_at < :until
+    UNION ALL SELECT stage, {of_entered}, 1, date_part('epoch', left_at - entered_at) FROM {entries} AS e
+    WHERE is_only AND entered_at >= :since AND entered_at < :until
+    UNION ALL SELECT stage, {of_entered}, 1, date_part('epoch', left_at - entered_at) FROM again),
+counted AS (
+    SELECT stage, {grouped} AS is_total, sum(entered)::bigint AS entered, count(seconds) AS converted,
+        percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) AS shares
+    FROM entered GROUP BY GROUPING SETS ({sets}))
+SELECT stage, {cohort} AS cohort, is_total, entered, converted, shares[1] AS median_seconds, shares[2] AS p90_seconds
+FROM counted{named} ORDER BY is_total DESC, 2 LIMIT :rows"""
+_OF_DAYS: Final = """UNION ALL SELECT 'lead', {of_day}, sum(leads), NULL FROM api.report_days
+    WHERE leads > 0 AND day >= :first AND day < :last AND day <> ALL(CAST(:cut AS date[])) GROUP BY 2"""
 
 
 class FunnelStore:
-    """Reads what stages and scoring publish."""
+    """Reads what was rolled up, or while it isn't what stages and scoring publish."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reading: Reading) -> None:
         self._database = database
+        self._reading = reading
 
     async def rows(self, period: Period, by: By | None) -> Sequence[Row]:
         """One row per stage for all, then one per stage and cohort."""
-        steps = ", ".join(f"('{stage}', '{following}')" for stage, following in NEXT.items() if following)
-        of_lead = _OF_LEAD.get(by, "")
-        of_cohorts = _OF_COHORTS if by else ""
-        parts = {"steps": steps, "cohort": _COHORT[by], "of_lead": of_lead, "of_cohorts": of_cohorts}
-        statement = _FUNNEL.format(counted=_COUNTED, **parts)
-        values = {"since": period.since, "until": period.until, "rows": COHORTS_MAX * len(NEXT)}
-        if by == "week":
-            values["zone"] = period.zone
+        statement, values = funnel(await self._reading(), period, by)
         return await self._database.rows(text(statement).bindparams(**values))
+
+
+def funnel(rolled: Rolled, period: Period, by: By | None) -> tuple[str, dict[str, Any]]:
+    """The statement, and what it is filled with."""
+    days = period.days(by_week=by == "week") if rolled.has_days else period.whole
+    values: dict[str, Any] = {"since": period.since, "until": period.until, "rows": COHORTS_MAX * len(NEXT)}
+    values |= {"froms": [span.since for span in days.rest], "untils": [span.until for span in days.rest]}
+    if rolled.has_days:
+        values |= {"first": days.first, "last": days.last, "cut": days.cut}
+    if by == "week":
+        values |= {"weeks": [week.name for week in period.weeks], "mondays": [week.begins_at for week in period.weeks]}
+    is_named = by in ("source", "campaign", "owner")
+    of_days = _OF_DAYS.format(of_day=_cohort(by, _MORNING, rolled)) if rolled.has_days else ""
+    statement = _FUNNEL.format(
+        **rolled._asdict(),
+        of_began=_cohort(by, "began_at", rolled),
+        of_entered=by if is_named else _cohort(by, "entered_at", rolled),
+        of_days=of_days,
+        grouped="cohort, grouping(cohort) = 1" if by else "NULL::text AS cohort, true",
+        sets="(stage), (stage, cohort)" if by else "(stage)",
+        cohort="coalesce(n.name, cohort::text)" if is_named else "cohort",
+        named=f" LEFT JOIN {rolled.names} AS n ON n.name_id = cohort" if is_named else "",
+    )
+    return statement, values
+
+
+def _cohort(by: By | None, at: str, rolled: Rolled) -> str:
+    """Of a lead that begins. It has no owner yet."""
+    if by == "week":
+        return _WEEK.format(at=at)
+    return by if by in ("source", "campaign") else f"CAST(NULL AS {rolled.name if by else 'text'})"

@@ -1,11 +1,11 @@
-"""What lists filter and sort by: brought after the services' leads, a bounded number of leads at a time.
+"""What lists filter and sort by, and what reports count: brought after the services' leads, some leads at a time.
 
 What is written of a lead is read from what the services publish of it now; the log only says which leads to look at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.model import RUNNING_STATES, UNASSIGNED, WORKED_ON
 from services.api.store.database import Database, Row
+from services.api.store.rollup import TABLES
 
 # One process at a time follows the log; the others look again when it has ended.
 _LOCK: Final = 0x6163635F6C7374
@@ -23,8 +24,13 @@ LEADS_MAX: Final = 500
 REFRESHED_MAX: Final = 100
 REFRESHED_SECONDS: Final = 600
 
-_PLACES: Final = """SELECT p.place, p.number, p.partition, p.first, p.end, l.next FROM stream.published_places AS p
-LEFT JOIN api.list_places AS l USING (place, number, partition)"""
+# A place that is new here is followed from where it begins: offsets from 0, rows of the outbox from 1.
+_PLACES: Final = """SELECT place, number, partition, p.first, p.end, l.next,
+    coalesce(l.next, CASE place WHEN 'log' THEN 0 ELSE 1 END) AS follows_from
+FROM stream.published_places AS p LEFT JOIN api.list_places AS l USING (place, number, partition)"""
+_STANDING: Final = f"""SELECT place, number, partition, p.end, follows_from, follows_from < first AS is_lost
+FROM ({_PLACES}) AS p
+UNION ALL SELECT 'walk', 0, 0, 0, 0, walked_through IS NOT NULL FROM api.list_state"""
 _TOLD: Final = f"""SELECT DISTINCT told.of_lead FROM unnest(CAST(:numbers AS integer[]), CAST(:partitions AS integer[]),
     CAST(:starts AS bigint[]), CAST(:ends AS bigint[])) AS place (number, partition, starts, ends)
 CROSS JOIN LATERAL ({{rows}}) AS told LIMIT {EVENTS_MAX * 1_000}"""
@@ -79,9 +85,26 @@ FROM unnest(CAST(:lead_ids AS uuid[]), CAST(:engagements AS double precision[]),
 _WALKED: Final = "SELECT walked_through FROM api.list_state"
 _BEGIN_WALK: Final = """INSERT INTO api.list_state (walked_through) VALUES ('00000000-0000-0000-0000-000000000000')
 ON CONFLICT (is_only) DO UPDATE SET walked_through = excluded.walked_through"""
-_NEXT_LEADS: Final = f"""SELECT lead_id FROM scoring.published_leads WHERE lead_id > :walked
-ORDER BY lead_id LIMIT {LEADS_MAX}"""
+_NEXT_LEADS: Final = (
+    " UNION ".join(
+        f"(SELECT lead_id FROM {leads} WHERE lead_id > :walked ORDER BY lead_id LIMIT {LEADS_MAX})"
+        for leads in ("scoring.published_leads", "stages.published_leads")
+    )
+    + f" ORDER BY lead_id LIMIT {LEADS_MAX}"
+)
 _WALK: Final = "UPDATE api.list_state SET walked_through = :walked"
+
+
+class Standing(NamedTuple):
+    """By place where something may have been said about a lead. `is_lost`: a walk over all leads is on, or must be."""
+
+    is_lost: bool
+    reached: Mapping[tuple[str, int, int], int]
+    ends: Mapping[tuple[str, int, int], int]
+
+    def is_past(self, ends: Mapping[tuple[str, int, int], int]) -> bool:
+        """Whether all leads stand here as the services had them when the places reached so far, or later."""
+        return not self.is_lost and all(self.reached.get(place, end) >= end for place, end in ends.items())
 
 
 class ListStore:
@@ -102,10 +125,10 @@ class ListStore:
         """Leads of which something was said since the last look, which moves on. What was trimmed unseen, as at the
         first start, begins a walk over all leads."""
         places = [dict(row) for row in (await connection.execute(text(_PLACES))).mappings()]
-        if any(place["next"] is None or place["next"] < place["first"] for place in places):
+        if any(place["follows_from"] < place["first"] for place in places):
             await connection.execute(text(_BEGIN_WALK))
         for place in places:
-            begins = max(place["next"] if place["next"] is not None else place["end"], place["first"])
+            begins = max(place["follows_from"], place["first"])
             place |= {"begins": begins, "ends": min(place["end"], begins + EVENTS_MAX)}
         moved = [place for place in places if place["ends"] != place["next"]]
         lead_ids: list[UUID] = []
@@ -118,9 +141,20 @@ class ListStore:
         return lead_ids
 
     async def bring(self, connection: AsyncConnection, lead_ids: Sequence[UUID]) -> None:
-        """Has these leads stand in the lists as the services have them now."""
-        for statement in (_INDEX, _WORDS, _GONE.format(table="lead_index"), _GONE.format(table="lead_words")):
+        """Has these leads stand in the lists and reports as the services have them now."""
+        listed = (_INDEX, _WORDS, _GONE.format(table="lead_index"), _GONE.format(table="lead_words"))
+        for statement in (*listed, *(table.statement for table in TABLES)):
             await connection.execute(text(statement), {"lead_ids": list(lead_ids)})
+
+    async def standing(self) -> Standing:
+        """How far the log is followed, and how far it reaches."""
+        places = await self.database.rows(text(_STANDING))
+        known = {(row["place"], row["number"], row["partition"]): row for row in places}
+        return Standing(
+            is_lost=any(row["is_lost"] for row in places),
+            reached={place: row["follows_from"] for place, row in known.items()},
+            ends={place: row["end"] for place, row in known.items()},
+        )
 
     async def next_of_walk(self, connection: AsyncConnection) -> list[UUID]:
         """The next leads of a walk over all; none when there is no walk, or it is over."""

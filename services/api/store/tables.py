@@ -136,6 +136,7 @@ LEAD_INDEX = _table(
     source text, first_source text, refresh_at time""",
 )
 LEAD_WORDS = _table("api.lead_words", "lead_id uuid, words text")
+ROLLED_UP = tuple(_table(f"api.report_{rows}", "lead_id uuid") for rows in ("leads", "entries", "touches"))
 ERASURES = _table("api.erasures", "lead_id uuid, requested_at time, requested_by text")
 ERASURE_WISHES = _table("ingest.published_erasure_wishes", "lead_id uuid, source_id uuid, source text, asked_at time")
 ERASED_BY_INGEST = _table("ingest.published_erased", "lead_id uuid, erased_at time")

@@ -1,7 +1,8 @@
-"""Keeps the lists of leads up with the log, and their engagement up with the time, at its own bounded pace.
+"""Keeps lists and reports up with the log, and engagements in lists up with the time, at its own bounded pace.
 
-A pass is followed by a rest nine times as long, so that lists never take more than a tenth of a backend from the line;
-who asks for a list has the pass made at once, and waits for it a moment. One process at a time does it.
+A pass is followed by a rest nine times as long, so that it never takes more than a tenth of a backend from the line;
+who asks for a list has the pass made at once and waits for it a moment, who asks for a report waits until it is whole.
+One process at a time does it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import structlog
 from services.api.metrics import Metrics
 from services.api.model import live_totals
 from services.api.store.lists import LEADS_MAX, REFRESHED_MAX, REFRESHED_SECONDS, ListStore
+from services.api.store.rolled import KEPT, PUBLISHED, Rolled
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at, worth
 from shared.agreement.versions import Accords
@@ -25,6 +27,9 @@ REST_SECONDS_MAX: Final = 5.0
 REST_SHARE: Final = 9.0
 STANDBY_SECONDS: Final = 1.0
 CATCH_UP_SECONDS: Final = 0.5
+REACH_SECONDS: Final = 10.0
+# While another process makes a pass, this one looks again so soon.
+LOOK_SECONDS: Final = 0.02
 # What all grants of a lead together are worth less than no longer moves it in a list.
 NEGLIGIBLE: Final = 0.0005
 
@@ -47,14 +52,36 @@ class Lists:
 
     async def catch_up(self) -> None:
         """Returns once a pass that begins now has ended, or after half a second: a list may then lag."""
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                await self._next_pass()
+        except TimeoutError:
+            self._metrics.reach("list_wait")
+
+    async def reading(self) -> Rolled:
+        """What a report may read, so that it has all that was committed before now: what was rolled up, once that has
+        come so far, or what the services publish if it hasn't for ten seconds, or walks over all leads."""
+        standing = await self._store.standing()
+        ends = standing.ends
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                while not standing.is_past(ends):
+                    if standing.is_lost:
+                        return PUBLISHED
+                    await self._next_pass()
+                    standing = await self._store.standing()
+                    if not standing.is_past(ends):
+                        await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            self._metrics.reach("report_wait")
+            return PUBLISHED
+        return KEPT
+
+    async def _next_pass(self) -> None:
         wanted = self._begun + 1  # one that is under way may have looked already
         self._asked.set()
         async with self._passed:
-            try:
-                async with asyncio.timeout(CATCH_UP_SECONDS):
-                    await self._passed.wait_for(lambda: self._ended >= wanted)
-            except TimeoutError:
-                self._metrics.limits_reached.labels("list_wait").inc()
+            await self._passed.wait_for(lambda: self._ended >= wanted)
 
     async def run(self) -> None:
         time = asyncio.get_running_loop().time

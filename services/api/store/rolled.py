@@ -1,0 +1,114 @@
+"""What reports are counted from, in two shapes: as kept in tables of the api's own, and as it follows from what the
+services publish. The tables hold what these queries give (ADR 18); while they don't yet, reports read the queries.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+# Where each step leads to. A lead enters the first one by being there.
+NEXT: Final = {
+    "lead": "mql",
+    "mql": "sal",
+    "sal": "sql",
+    "sql": "opportunity",
+    "opportunity": "customer",
+    "customer": None,
+}
+OUTCOMES: Final = ("mql", "opportunity", "customer")
+
+_STEPS: Final = ", ".join(f"('{stage}', '{to}')" if to else f"('{stage}', NULL)" for stage, to in NEXT.items())
+_OUTCOMES: Final = ", ".join(f"'{stage}'" for stage in OUTCOMES)
+_KNOWN: Final = "(SELECT lead_id, first_source AS source, campaign FROM scoring.published_leads {which})"
+
+# Of each lead that scoring knows, when it began: with its first input, or with what sales did before that came in.
+LEADS: Final = f"""SELECT known.lead_id, least(first.at, moved.first_at) AS began_at, moved.left_at, known.source,
+    known.campaign
+FROM {_KNOWN} AS known
+JOIN LATERAL (SELECT coalesce({{began}}, (
+    SELECT received_at FROM scoring.published_first_inputs AS i WHERE i.lead_id = known.lead_id)) AS at) AS first
+    ON first.at IS NOT NULL
+CROSS JOIN LATERAL (
+    SELECT min(occurred_at) AS first_at, min(occurred_at) FILTER (WHERE to_stage = 'mql') AS left_at
+    FROM stages.published_transitions AS t WHERE t.lead_id = known.lead_id) AS moved"""
+
+# Each later entry: when it led to the next stage, whether it is the lead's only one of this stage, and when sales made
+# contact after it.
+ENTRIES: Final = f"""SELECT t.lead_id, t.version, t.to_stage COLLATE "C" AS stage, t.occurred_at AS entered_at,
+    others.left_at, others.is_only, t.implied AS is_implied, contact.contacted_at, t.owner, known.source, known.campaign
+FROM (SELECT * FROM stages.published_transitions {{which}}) AS t
+JOIN (VALUES {_STEPS}) AS step (stage, following) ON step.stage = t.to_stage
+LEFT JOIN {_KNOWN} AS known USING (lead_id)
+CROSS JOIN LATERAL (
+    SELECT min(o.occurred_at) FILTER (WHERE o.to_stage = step.following AND o.version > t.version) AS left_at,
+        step.stage <> 'lead' AND count(*) FILTER (WHERE o.to_stage = step.stage) = 1 AS is_only
+    FROM stages.published_transitions AS o WHERE o.lead_id = t.lead_id) AS others
+CROSS JOIN LATERAL (
+    SELECT min(a.occurred_at) AS contacted_at FROM stages.published_actions AS a
+    WHERE step.stage = 'mql' AND a.lead_id = t.lead_id AND a.action = 'contacted' AND a.ignored IS NULL
+        AND a.occurred_at >= t.occurred_at) AS contact"""
+
+# An outcome is a stage entered by itself and not implied; its amount is that of the action that made it. A touch is an
+# activity that happened by then and bears a source (or campaign). A row has all touches of one key; without any the key
+# is null. Looked up lead by lead (hence OFFSET): the planner would rather open the whole history.
+TOUCHES: Final = f"""WITH outcomes AS MATERIALIZED (
+    SELECT t.lead_id, t.version, t.to_stage AS stage, t.occurred_at AS entered_at, a.amount, a.currency
+    FROM (SELECT * FROM stages.published_transitions {{which}}) AS t
+    LEFT JOIN LATERAL (
+        SELECT amount, currency FROM stages.published_actions AS one
+        WHERE one.lead_id = t.lead_id AND one.event_id = t.cause_id OFFSET 0) AS a ON true
+    WHERE t.to_stage IN ({_OUTCOMES}) AND NOT t.implied),
+done AS MATERIALIZED (
+    SELECT o.lead_id, h.number, least(h.occurred_at, h.received_at) AS at, h.source, h.campaign
+    FROM (SELECT DISTINCT lead_id FROM outcomes) AS o CROSS JOIN LATERAL (
+        SELECT * FROM scoring.published_history AS one
+        WHERE one.lead_id = o.lead_id AND one.kind = 'activity' OFFSET 0) AS h),
+touched AS (
+    SELECT o.*, of.kind, of.key, row_number() OVER in_order AS place, count(of.key) OVER of_outcome AS of_all
+    FROM outcomes AS o CROSS JOIN (VALUES ('source'), ('campaign')) AS wanted (kind)
+    LEFT JOIN LATERAL (
+        SELECT d.at, d.number, CASE wanted.kind WHEN 'source' THEN d.source ELSE d.campaign END AS key
+        FROM done AS d WHERE d.lead_id = o.lead_id AND d.at <= o.entered_at) AS d ON d.key IS NOT NULL
+    CROSS JOIN LATERAL (SELECT wanted.kind, d.key) AS of
+    WINDOW of_outcome AS (PARTITION BY o.lead_id, o.version, of.kind),
+        in_order AS (PARTITION BY o.lead_id, o.version, of.kind ORDER BY d.at, d.number))
+SELECT lead_id, version, kind COLLATE "C" AS kind, key, stage COLLATE "C" AS stage, entered_at, amount, currency,
+    count(*)::integer AS touches, greatest(of_all, 1)::integer AS touches_of_all, bool_or(place = 1) AS is_first,
+    bool_or(place = greatest(of_all, 1)) AS is_last
+FROM touched GROUP BY lead_id, version, kind, key, stage, entered_at, amount, currency, of_all"""
+
+
+class Rolled(NamedTuple):
+    """What a report puts after FROM; `name` is the type of names there, which `names` tells as text."""
+
+    leads: str
+    entries: str
+    touches: str
+    names: str
+    name: str
+    has_days: bool
+
+    def named(self, parameter: str) -> str:
+        """The name that is filled in as this parameter, as it stands there."""
+        return f"md5(:{parameter})::uuid" if self.name == "uuid" else f":{parameter}"
+
+
+# Which of the two a report reads now.
+Reading = Callable[[], Awaitable["Rolled"]]
+
+KEPT: Final = Rolled(
+    "api.report_leads",
+    "api.report_entries",
+    "api.report_touches",
+    "api.report_names",
+    "uuid",
+    has_days=True,
+)
+# Slow in a large house, and exact.
+PUBLISHED: Final = Rolled(
+    f"({LEADS.format(which='', began='NULL')})",
+    f"({ENTRIES.format(which='')})",
+    f"({TOUCHES.format(which='')})",
+    "(SELECT NULL::text AS name_id, NULL::text AS name WHERE false)",
+    "text",
+    has_days=False,
+)
