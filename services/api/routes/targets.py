@@ -24,6 +24,8 @@ def check_url(url: str, format: str) -> None:
         parsed = _HTTP_URL.validate_python(url)
     except ValidationError:
         raise invalid("url", "must be an address that begins with https:// or http://") from None
+    if not urlsplit(url).netloc:  # browsers take http:///x for http://x; who delivers does not
+        raise invalid("url", "must name a host after https:// or http://")
     if parsed.username or parsed.password:
         raise invalid("url", "must not carry a user or a password: everybody who may read subscriptions would see it")
     if parsed.fragment is not None:
