@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
+from time import monotonic
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -47,7 +48,7 @@ class SourceBook:
 
     async def sender(self, principal: Principal) -> Sender:
         """Who this key's events come from."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if now - self._read_at >= REFRESH_SECONDS:
             self._read_at = now
             rows = await self._pool.fetch(READ, SOURCES_MAX)
@@ -83,8 +84,7 @@ class ConfiguredBook:
     async def get(self, source_id: str) -> SourceConfig | None:
         """The source with this id as it stands in an address; None if there is none. Raises Unavailable."""
         held = self._held.get(source_id)
-        now = asyncio.get_running_loop().time()
-        if held is not None and now - held.read_at < REFRESH_SECONDS:
+        if held is not None and monotonic() - held.read_at < REFRESH_SECONDS:
             return held.config
         # A busy source's requests share the look of the first of them.
         reading = self._under_way.get(source_id)
@@ -96,7 +96,7 @@ class ConfiguredBook:
     async def newer(self, config: SourceConfig) -> SourceConfig | None:
         """The source if it is another than this now, as it is when its secret was just rotated; else None. Raises
         Unavailable."""
-        source_id, asked_at = str(config.id), asyncio.get_running_loop().time()
+        source_id, asked_at = str(config.id), monotonic()
         if (held := self._held.get(source_id)) is not None:
             await asyncio.sleep(held.read_at + SURPRISED_SECONDS - asked_at)
         async with self._reading:
@@ -106,7 +106,7 @@ class ConfiguredBook:
         return None if found == config else found
 
     async def _read_one(self, source_id: str, held: _Held | None) -> SourceConfig | None:
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         try:
             id = UUID(source_id)
         except ValueError:
@@ -123,19 +123,18 @@ class ConfiguredBook:
 
     async def with_secret(self, kind: str, secret: str) -> SourceConfig | None:
         """The source of this kind that has this secret now. Raises Unavailable."""
-        time = asyncio.get_running_loop().time
-        asked_at, digest = time(), _sha256(secret)
+        asked_at, digest = monotonic(), _sha256(secret)
         if asked_at - self._kind_read_at >= REFRESH_SECONDS:
             await self._read_kind(kind, asked_at)
         if digest not in self._by_secret and self._kind_read_at < asked_at:
-            await asyncio.sleep(self._kind_read_at + SURPRISED_SECONDS - time())
+            await asyncio.sleep(self._kind_read_at + SURPRISED_SECONDS - monotonic())
             await self._read_kind(kind, asked_at)
         return self._by_secret.get(digest)
 
     async def _read_kind(self, kind: str, asked_at: float) -> None:
         """Reads all sources of a kind, unless somebody did since this was asked."""
         async with self._reading:
-            now = asyncio.get_running_loop().time()
+            now = monotonic()
             if self._kind_read_at >= asked_at:
                 return
             by_secret: dict[bytes, SourceConfig] = {}

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Final
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope
+from starlette.types import Receive, Scope
 
 from shared.http.problems import Problem
 
@@ -31,48 +31,37 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int, on_limit:
     never sees the answer. For a Starlette request: `read_body(request.scope, request.receive, …)`.
     """
     headers = dict(scope["headers"])
-    body = _Body(receive)
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > bytes_max:
         if b"expect" not in headers:  # who waits for a 100 Continue has not begun to send
-            await body.drop()
+            await _drop(receive)
         raise _too_large(bytes_max, on_limit)
     chunks: list[bytes] = []
     size = 0
-    while not body.is_over:
-        message = await body.receive()
+    is_more = True
+    while is_more:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
+        is_more = message.get("more_body", False)
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
         if size > bytes_max:
-            await body.drop()
+            if is_more:
+                await _drop(receive)
             raise _too_large(bytes_max, on_limit)
-        if body.is_over and not chunks:
-            return chunk
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-class _Body:
-    """A body that is being received."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.is_over = False
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self.is_over = not message.get("more_body", False)
-        return message
-
-    async def drop(self) -> None:
-        """Receives the rest, within bounds of bytes and time, and keeps nothing of it."""
-        dropped = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DROP_SECONDS_MAX):
-                while not self.is_over and dropped < DROP_BYTES_MAX:
-                    dropped += len((await self.receive()).get("body", b""))
+async def _drop(receive: Receive) -> None:
+    """Receives the rest of a body, within bounds of bytes and time, and keeps nothing of it."""
+    dropped, is_more = 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DROP_SECONDS_MAX):
+            while is_more and dropped < DROP_BYTES_MAX:
+                message = await receive()
+                dropped += len(message.get("body", b""))
+                is_more = message.get("more_body", False)
 
 
 class RateLimiter:

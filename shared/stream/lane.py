@@ -59,6 +59,7 @@ class LanePublisher(Generic[Item, Result]):
         self._queued_events = 0
         self._arrived = asyncio.Event()
         self._claim: Claim | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # asking which one runs is a system call
         self._pace = Pace()
         self._log = log.bind(service=service)
         metrics.begin(service)
@@ -78,11 +79,11 @@ class LanePublisher(Generic[Item, Result]):
         if self._queued_events and self._queued_events + weight > QUEUE_EVENTS_MAX:
             self._metrics.lane_queue_full.labels(self._service).inc()
             raise Unavailable("too many requests are waiting")
-        if self._claim is None:
+        if self._claim is None or self._loop is None:
             raise Unavailable
         if self._carrier.is_full:
             raise Unavailable("the log is full; it must be read first", retry_after_seconds=5)
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._queue.append((item, future))
         self._queued_events += weight
         self._arrived.set()
@@ -90,6 +91,7 @@ class LanePublisher(Generic[Item, Result]):
 
     async def run(self) -> None:
         """Holds a lane and commits what is published, until cancelled; then gives the lane back."""
+        self._loop = asyncio.get_running_loop()
         try:
             while True:
                 try:

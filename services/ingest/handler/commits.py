@@ -81,7 +81,7 @@ class IngestHandler:
             repeated: list[UUID] = []
             for event in submission.events:
                 try:
-                    unseen.remove(event.id)
+                    unseen.remove(event.id.int)
                 except KeyError:
                     repeated.append(event.id)
                 else:
@@ -152,16 +152,17 @@ class IngestHandler:
 
     async def _unseen(
         self, transaction: Transaction, submissions: Sequence[Submission], writes: list[Write]
-    ) -> set[UUID]:
-        """The ids that count. Unless the step is open, all are taken for new, and one that isn't refuses the commit."""
-        ids = {event.id for submission in submissions for event in submission.events}
+    ) -> set[int]:
+        """The numbers of the ids that count (to hash a UUID is Python, to hash its number isn't). Unless the step is
+        open, all are taken for new, and one that isn't refuses the commit."""
+        ids = {event.id.int: event.id for submission in submissions for event in submission.events}
         if not ids:
-            return ids
+            return set()
         received_at = max(one.events[0].received_at for one in submissions if one.events)
         if transaction.is_open:
-            return await self._store.see(transaction.connection, ids, received_at)
-        writes.append(self._store.see_all(ids, received_at))
-        return ids
+            return {id.int for id in await self._store.see(transaction.connection, ids.values(), received_at)}
+        writes.append(self._store.see_all(ids.values(), received_at))
+        return set(ids)
 
     async def _resolve(self, transaction: Transaction, posted: Sequence[Posted], writes: list[Write]) -> Resolution:
         """Finds or makes the leads. Who is first to write an identifier decides; who was slower runs the commit again.

@@ -123,16 +123,12 @@ class Intake:
                 conditional.append(fit)
         if config.settings.historical:
             events = [event._replace(historical=True) for event in events]
-        settled = {Standing.IGNORED, Standing.ERASURE} if _erases(config) else {Standing.IGNORED}
-        wanting += [item for item in judged.kept if item.standing not in settled]
         submission = Submission(events, traceparent)
-        if _erases(config):
-            asked = [
-                ErasureAsked(whom(item), config.id, config.name, sent.received_at)
-                for item in judged.kept
-                if item.standing is Standing.ERASURE
-            ]
+        if judged.kept:
+            erased = [item for item in judged.kept if _is_erased(item, config)]
+            asked = [ErasureAsked(whom(item), config.id, config.name, sent.received_at) for item in erased]
             submission = submission._replace(erasures=asked)
+            wanting += [item for item in judged.kept if not _is_settled(item, config)]
         if wanting or judged.bad:
             receipt = self._receipt(sent, config, limits, _story(judged.bad, wanting))
             submission = submission._replace(receipt=receipt)
@@ -162,19 +158,24 @@ class Intake:
             note = _note_of(fit, repeated, outcome.left_out, received_at)
             notes.add(source_id, note, is_listed=note.standing != Standing.INCOMPLETE)
         for item in judged.kept:
-            is_erased = item.standing is Standing.ERASURE and _erases(config)
-            why = _why_erased(item, outcome.erased) if is_erased else item.why
+            why = _why_erased(item, outcome.erased) if _is_erased(item, config) else item.why
             note = Note(received_at, _standing(item), item.kind, reason=why)
-            notes.add(source_id, note, is_listed=is_erased or item.standing is Standing.IGNORED)
+            notes.add(source_id, note, is_listed=_is_settled(item, config))
         for _ in judged.bad:
             notes.add(source_id, Note(received_at, REJECTED, REJECTED), is_listed=False)
         if judged.bad:
             self._metrics.rejected.inc(len(judged.bad))
 
 
-def _erases(config: SourceConfig) -> bool:
-    """Whether whom this source asks to forget is erased, and not only listed."""
-    return isinstance(config.settings, ErasingOptions) and config.settings.erases
+def _is_erased(item: Item, config: SourceConfig) -> bool:
+    """Whether whom this item asks to forget is erased, and not only listed."""
+    may_erase = isinstance(config.settings, ErasingOptions) and config.settings.erases
+    return may_erase and item.standing is Standing.ERASURE
+
+
+def _is_settled(item: Item, config: SourceConfig) -> bool:
+    """Whether nothing of an item without an event is left for somebody to see to."""
+    return item.standing is Standing.IGNORED or _is_erased(item, config)
 
 
 def _why_erased(item: Item, erased: frozenset[Identifier]) -> str:

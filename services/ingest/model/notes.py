@@ -72,8 +72,7 @@ class Notes:
             key = (OTHER_KINDS, note.standing)
             before = source.kinds.get(key)
         at = note.received_at
-        one = Counted(1, at, at)
-        source.kinds[key] = before.then(one) if before else one
+        source.kinds[key] = Counted(1, at, at) if before is None else Counted(before.events + 1, before.first_at, at)
 
     def take(self) -> Mapping[UUID, Gathered]:
         """Everything since the last time."""

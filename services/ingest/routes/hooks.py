@@ -117,7 +117,8 @@ class HooksRoute:
         if refusal is not None:
             self._parts.intake.refuse(config, refusal, sent.received_at)
             return vendor.refuse(refusal, sent)
-        return await self._parts.intake.take(sent, config, self._limits, traceparent_of(request.scope))
+        traceparent = traceparent_of(request.scope) if "traceparent" in sent.headers else None
+        return await self._parts.intake.take(sent, config, self._limits, traceparent)
 
 
 def headers_of(request: Request) -> dict[str, str]:

@@ -46,7 +46,9 @@ def judge(
             fit.append(Fit(item, read_event(item.event, reading)))
         except Refused as refused:
             bad.append(Bad(item.position, _shown((item.event or {}).get("id")), refused.faults))
-    return Judged(fit, kept, sorted(bad, key=lambda fault: fault.position))
+    if len(bad) > 1:
+        bad.sort(key=lambda fault: fault.position)
+    return Judged(fit, kept, bad)
 
 
 @lru_cache(maxsize=10_000)
