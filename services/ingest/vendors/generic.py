@@ -132,7 +132,7 @@ def read(sent: Sent, source: SourceConfig) -> Read | Refusal:
 def read_plain(body: Any, source: SourceConfig) -> Read:
     """Plain events, their types folded and mapped."""
     try:
-        raw = split({"events": body} if isinstance(body, list) and body else body)
+        raw = body if isinstance(body, list) else split(body)
     except Refused as refused:
         return Read((), (Bad(0, None, refused.faults),))
     items: list[Item] = []

@@ -174,7 +174,7 @@ def test_an_association_that_was_removed_is_told_from_one_that_concerns_nobody()
     assert read_of("hubspot", change) == ["ignored: an association that was removed"]
 
 
-@pytest.mark.parametrize("kind", ["hubspot", "segment"])
+@pytest.mark.parametrize("kind", ["generic", "hubspot", "segment"])
 def test_an_empty_batch_is_nothing_and_no_fault(kind: str) -> None:
     assert read_of(kind, []) == []
 
