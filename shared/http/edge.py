@@ -5,6 +5,7 @@ second for all connections together, so that a request costs next to nothing mor
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -22,6 +23,10 @@ BODY_GRACE_SECONDS: Final = 10.0
 BODY_BYTES_PER_SECOND_MIN: Final = 1_024
 LOOK_SECONDS: Final = 1.0
 STALLED_SECONDS_MAX: Final = 20.0
+
+# The parser takes what follows a wish to upgrade for another protocol's, and a body would be lost: clients of Java wish
+# for h2c with their first POST. A server may ignore the wish (RFC 9110 7.8), and there is nothing here to upgrade to.
+_UPGRADE: Final = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*", re.IGNORECASE)
 
 _ANSWER: Final = "HTTP/1.1 {0}\r\n{1}content-length: 0\r\nconnection: close\r\n\r\n"
 _BUSY: Final = _ANSWER.format("503 Service Unavailable", "retry-after: 1\r\n").encode()
@@ -52,6 +57,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._head_began is not None:
             self._head_received += len(data)
+        if self._body_began is None and b"pgrade" in data:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = _UPGRADE.sub(b"", head) + end + rest
         super().data_received(data)
         if self._head_began is not None and self._head_received > HEAD_BYTES_MAX and not self.transport.is_closing():
             self._end("head_bytes", _LARGE)

@@ -82,6 +82,20 @@ async def test_a_body_that_comes_with_its_head_may_be_larger_than_a_head(served:
     assert (await served.sent(head + b"x" * 200_000)).endswith(b"200000")
 
 
+@pytest.mark.parametrize("wish", [b"Upgrade: h2c", b"upgrade:websocket", b"UpGrade : h2c"])
+async def test_who_wishes_to_upgrade_keeps_the_body(served: Served, wish: bytes) -> None:
+    """As Java's client does with its first request over plain HTTP."""
+    head = (
+        b"POST / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings, close\r\n"
+        + wish
+        + b"\r\nHTTP2-Settings: AA"
+    )
+    body = b"\r\nupgrade: this is what was said"
+    end = b"\r\ncontent-length: %d\r\n\r\n" % len(body)
+    for parts in ((head + end + body,), (head + end, body)):
+        assert (await served.sent(*parts)).endswith(b"\r\n\r\n%d" % len(body))
+
+
 @pytest.mark.parametrize(
     "head",
     [
