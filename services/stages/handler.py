@@ -1,8 +1,8 @@
 """One batch of scores and sales actions: load the leads, decide event by event, save, tell every transition.
 
-Turns, loads and sticky values are rows that all partitions share. A first pass, on no rows at all, learns which leads
-are routed; a second one, on what stands there unlocked, which rows that takes; those are locked for the pass that
-counts. A batch that routes nobody, as most do, is one statement."""
+Turns, loads and sticky values are rows that all partitions share. A first pass, on no rows, learns who is routed; a
+second, on what stands there unlocked, which rows that takes; those are locked for the pass that counts. Others wait for
+them until the commit, so most of a batch is written before. Most batches route nobody: they are one statement."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from services.stages.model import (
 )
 from shared.agreement.versions import Accords
 from shared.clock import Clock
-from shared.db.statement import Write
+from shared.db.statement import Write, write_all
 from shared.errors import Poison
 from shared.events.codec import decode, describe
 from shared.events.codec import event as make_event
@@ -91,7 +91,11 @@ class StagesHandler:
         deciding = _Deciding(inputs, accords, states)
         deciding.decide()
         if deciding.routes_leads:
-            await self._route(deciding, await transaction.open())
+            connection = await transaction.open()
+            if quiet := deciding.set_aside_quiet():
+                await write_all(connection, self._store.save(quiet))
+                self._hot.keep(transaction, quiet.states)
+            await self._route(deciding, connection)
         batch, outgoing = deciding.result()
         transaction.add(*self._store.save(batch))
         self._hot.keep(transaction, batch.states)
@@ -167,22 +171,40 @@ class _Deciding:
         states[lead_id], self._routing = decision.state, decision.routing
         return decision
 
+    def set_aside_quiet(self) -> Batch | None:
+        """What is saved of leads of whom nothing is told, most of a batch: they are decided. The others are left."""
+        told = {decision.state.lead_id for decision in self._decisions if decision.payloads}
+        quiet, rest = Batch({}, [], [], Routing(), [], {}), []
+        for (event, item), decision in zip(self._inputs, self._decisions, strict=True):
+            if event.key in told:
+                rest.append(((event, item), decision))
+            else:
+                quiet.states[event.key] = decision.state
+                quiet.history.append(_line(event, item, decision))
+        self._inputs, self._decisions = [input for input, _ in rest], [decision for _, decision in rest]
+        return quiet if quiet.history else None
+
     def result(self) -> tuple[Batch, list[Outgoing]]:
         """What is saved, and what is told."""
         given = Counter(decision.given for decision in self._decisions if decision.given is not None)
         batch = Batch({}, [], [], self._routing, [], given)
         outgoing: list[Outgoing] = []
-        for (event, item), (state, payloads, _, stamp, ignored, _) in zip(self._inputs, self._decisions, strict=True):
-            lead_id, body = event.key, event.value if isinstance(item, SalesAction) else None
-            batch.states[lead_id] = state
-            batch.history.append(HistoryLine(lead_id, event.id, state.number, event.received_at, body, stamp, ignored))
-            for payload in payloads:
-                told = _event(event, payload, state.accord)
+        for (event, item), decision in zip(self._inputs, self._decisions, strict=True):
+            batch.states[event.key] = decision.state
+            batch.history.append(_line(event, item, decision))
+            for payload in decision.payloads:
+                told = _event(event, payload, decision.state.accord)
                 outgoing.append(Outgoing(LIFECYCLE, told))
                 if isinstance(payload, StageChanged):
                     batch.transitions.append(TransitionLine(told.id, event.id, payload))
-            batch.told.extend(payloads)
+            batch.told.extend(decision.payloads)
         return batch, outgoing
+
+
+def _line(event: Event, item: Input, decision: Decision) -> HistoryLine:
+    body = event.value if isinstance(item, SalesAction) else None
+    number, stamp, ignored = decision.state.number, decision.stamp, decision.ignored
+    return HistoryLine(event.key, event.id, number, event.received_at, body, stamp, ignored)
 
 
 def _log(payload: Told) -> None:

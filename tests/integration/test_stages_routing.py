@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 import pytest
+from builders import eventually
 from line_builders import (
     ADA,
     after,
     lead,
+    profile,
     sales_action,
 )
 from stages_line import Line, owners_of, refolded
@@ -19,8 +21,14 @@ from stages_line import Line, owners_of, refolded
 from services.stages.store import PostgresStore
 from shared.errors import AlreadyApplied
 from shared.events.envelope import Event
-from shared.events.lifecycle import LeadAssigned, PassedOver, PassedOverReason
+from shared.events.lifecycle import LeadAssigned, LeadQualified, PassedOver, PassedOverReason, StageChanged
 from shared.events.sales import SalesAction
+
+# A backend that waits for a row's lock, and has inserted into the history.
+WAITS_WITH_HISTORY_WRITTEN = """SELECT EXISTS (
+    SELECT FROM pg_locks AS waiting JOIN pg_locks AS held USING (pid)
+    WHERE NOT waiting.granted AND waiting.locktype = 'transactionid'
+        AND held.relation = 'stages.history'::regclass AND held.mode = 'RowExclusiveLock')"""
 
 
 @pytest.fixture
@@ -131,3 +139,27 @@ async def test_a_sticky_owner_of_another_team_brings_in_that_team_s_turns(line: 
     turns = {row["team"]: row["turn"] for row in await pool.fetch("SELECT * FROM stages.turns")}
     assert turns["commercial"] == 2
     assert turns.get("enterprise", 0) == 0
+
+
+async def test_while_a_step_waits_for_its_turn_the_leads_that_are_not_routed_are_written(
+    line: Line, pool: asyncpg.Pool
+) -> None:
+    """So that those who wait for this step in turn don't wait for most of its work."""
+    await line.step(await line.qualify("first", "x@first.example"))
+    quiet = [await line.score(profile(after(), lead_id=lead(f"quiet/{n}"), title="Student")) for n in range(3)]
+    loud = await line.qualify("loud", "x@loud.example")
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM stages.turns FOR UPDATE")
+        step = asyncio.create_task(line.step(*(event for events in quiet for event in events), loud))
+        await eventually(lambda: pool.fetchval(WAITS_WITH_HISTORY_WRITTEN))
+        assert len(await owners_of(pool)) == 1
+    assert {event.type for _, event in await step} == {StageChanged.TYPE, LeadAssigned.TYPE, LeadQualified.TYPE}
+    assert len(await owners_of(pool)) == 5
+
+
+async def test_of_a_batch_that_is_routed_in_part_every_event_applied_before_is_named(line: Line) -> None:
+    quiet = await line.score(profile(after(), lead_id=lead("quiet"), title="Student"))
+    await line.step(*quiet)
+    with pytest.raises(AlreadyApplied) as found:
+        await line.step(*quiet, await line.qualify("loud", "x@loud.example"))
+    assert set(found.value.event_ids) == {event.id for event in quiet}
