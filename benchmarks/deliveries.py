@@ -1,7 +1,8 @@
-"""`python -m benchmarks.deliveries`: what delivery reaches beside the HTTP client alone, and whether bad endpoints
-delay good ones. Postgres is the embedded one with durable settings; the receiver is a process on the same CPUs.
+"""`python -m benchmarks.deliveries`: deliveries beside the HTTP client alone, and good endpoints beside bad ones.
 
-Prints JSON. Timings are noisy on a busy machine: compare within one run only.
+`share`: deliveries a second (claimed, signed, posted, recorded in a durable Postgres) over bare posts a second of the
+same client: as many at once, bodies of the same length, to the same receiver, which has the same CPUs, as Postgres has.
+`cpu_us`: this process's own for each. Prints JSON. A busy machine makes noise: compare within one run only.
 """
 
 import argparse
@@ -14,8 +15,9 @@ import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import aiohttp
@@ -37,6 +39,8 @@ from shared.telemetry.logging import configure_logging
 
 SECRET = "whsec_" + "QUJD" * 8
 AT_ONCE = 16
+BODIES = 2_000
+LOOK_SECONDS = 0.1
 PADDING = "x" * 350
 
 _SUBSCRIBE = """INSERT INTO api.subscriptions (subscription_id, name, url, types, secret)
@@ -52,6 +56,13 @@ FROM unnest($1::uuid[], $2::uuid[], $4::uuid[]) AS d(lead_id, event_id, subscrip
 JOIN told USING (lead_id, event_id)"""
 
 
+class Pace(NamedTuple):
+    """How many a second, and this process's CPU for each."""
+
+    per_second: float
+    cpu_us: float
+
+
 class Bench:
     """One database, one receiver, one sender."""
 
@@ -59,30 +70,31 @@ class Bench:
         self._pool = pool
         self._address = f"http://127.0.0.1:{port}"
 
-    async def client_alone(self, seconds: float) -> float:
-        """Posts a second of the client that delivery uses, as many at once as one subscription may have."""
-        count, end = 0, time.monotonic() + seconds
+    async def client_alone(self, seconds: float) -> Pace:
+        """Bare posts, as many at once as one subscription may have."""
+        count, bodies = 0, cycle([_body().encode() for _ in range(BODIES)])
+        began, end = _seconds(), time.monotonic() + seconds
         async with session(Settings(allowed_networks="127.0.0.0/8")) as client:
 
             async def post() -> None:
                 nonlocal count
                 while time.monotonic() < end:
-                    async with client.post(f"{self._address}/good", data=_body()) as response:
+                    async with client.post(f"{self._address}/good", data=next(bodies)) as response:
                         await response.read()
                     count += 1
 
             await asyncio.gather(*(post() for _ in range(AT_ONCE)))
-        return count / seconds
+        return _pace(count, began)
 
-    async def deliveries(self, count: int) -> float:
-        """Deliveries a second, claimed, signed, posted and recorded, of one subscription with a backlog."""
+    async def deliveries(self, count: int) -> Pace:
+        """Deliveries of one subscription with a backlog."""
         (subscription,) = await self._subscribe(["/good"])
-        for start in range(0, count, 2_000):
-            await self._fill([subscription] * min(2_000, count - start))
-        began = time.monotonic()
+        for start in range(0, count, BODIES):
+            await self._fill([subscription] * min(BODIES, count - start))
+        began = _seconds()
         async with self._sending():
             await self._until_delivered()
-        return count / (time.monotonic() - began)
+        return _pace(count, began)
 
     async def others(self, *, bad: int, good: int, per_second: float, seconds: float) -> dict[str, float]:
         """Latencies, from the commit to the receiver, of the good ones among so many endpoints; half of the bad ones
@@ -139,12 +151,22 @@ class Bench:
         statement = """SELECT EXISTS (SELECT FROM delivery.deliveries
             WHERE state = 'pending' AND (cardinality($1::uuid[]) = 0 OR subscription_id = ANY($1)))"""
         while await self._pool.fetchval(statement, subscriptions):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _report(self) -> list[float]:
         async with aiohttp.ClientSession() as client, client.get(f"{self._address}/report") as response:
             found: list[float] = json.loads(await response.read())
             return found
+
+
+def _seconds() -> tuple[float, float]:
+    """Of the wall's clock, and of this process's CPU."""
+    return time.monotonic(), time.process_time()
+
+
+def _pace(count: int, began: tuple[float, float]) -> Pace:
+    seconds, cpu = (now - then for now, then in zip(_seconds(), began, strict=True))
+    return Pace(round(count / seconds), round(cpu / count * 1e6, 1))
 
 
 def _body() -> str:
@@ -163,7 +185,8 @@ async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, 
         rounds = []
         for _ in range(options.rounds):
             alone, delivered = await bench.client_alone(options.seconds), await bench.deliveries(options.count)
-            rounds.append({"client_alone": round(alone), "deliveries": round(delivered), "share": delivered / alone})
+            share = round(delivered.per_second / alone.per_second, 3)
+            rounds.append({"client_alone": alone._asdict(), "deliveries": delivered._asdict(), "share": share})
         load = {"good": 80, "per_second": options.per_second, "seconds": options.seconds}
         without = await bench.others(bad=-20, **load)
         beside = await bench.others(bad=20, **load)

@@ -12,8 +12,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.attempts = Counter("accord_delivery_attempts_total", "Tries made", ("outcome",), registry=registry)
-        for outcome in Outcome:  # Prometheus sees a first failure only if it knows the 0 before
-            self.attempts.labels(outcome)
+        # All of them from the start: Prometheus sees a first failure only if it knows the 0 before.
+        self.attempts_of = {outcome: self.attempts.labels(outcome) for outcome in Outcome}
         self.latency = Histogram(
             "accord_delivery_latency_seconds",
             "From the root event's receipt to the 2xx of the receiver",

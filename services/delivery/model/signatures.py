@@ -27,12 +27,15 @@ def headers(message_id: str, timestamp: int, body: bytes, secrets: Iterable[str]
 def _signature(signed: bytes, secret: str) -> str:
     if secret.startswith(PRIVATE):
         return "v1a," + base64.b64encode(_private_key(secret).sign(signed)).decode()
-    return "v1," + base64.b64encode(hmac.digest(_symmetric_key(secret), signed, hashlib.sha256)).decode()
+    keyed = _keyed(secret).copy()
+    keyed.update(signed)
+    return "v1," + base64.b64encode(keyed.digest()).decode()
 
 
 @lru_cache(maxsize=_KEYS_MAX)
-def _symmetric_key(secret: str) -> bytes:
-    return raw_key(secret)
+def _keyed(secret: str) -> hmac.HMAC:
+    """An HMAC that has read its key and nothing else; a copy of it costs half of what keying does."""
+    return hmac.new(raw_key(secret), digestmod=hashlib.sha256)
 
 
 @lru_cache(maxsize=_KEYS_MAX)

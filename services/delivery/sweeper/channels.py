@@ -133,7 +133,7 @@ class Channels:
         try:
             tried = await self._send(subscription, due)
             now = self._clock.now()
-            self._metrics.attempts.labels(tried.outcome).inc(len(due))
+            self._metrics.attempts_of[tried.outcome].inc(len(due))
             self._metrics.messages.labels(subscription.format).inc()
             is_told, roll = tried.outcome is Outcome.DELIVERED, self._roll()
             for delivery, is_due in claimed:

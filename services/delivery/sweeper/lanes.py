@@ -1,6 +1,5 @@
 """One lane per subscription: what waits for it here, what is under way, and how much of it there may be."""
 
-import asyncio
 from collections import deque
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,13 +18,15 @@ _WEIGHT: Final = 0.2  # of the newest answer in the mean
 
 
 class Lane:
-    """Counts and queues of one subscription in this process. Times are the event loop's, but for `rests_until`."""
+    """Counts and queues of one subscription in this process. Times are monotonic, but for `rests_until`."""
 
     def __init__(self, subscription: Subscription, in_flight_max: int) -> None:
         self.queue: deque[Claimed] = deque()
         self.is_hungry = True
         self.rests_until: datetime | None = None
-        self._started: dict[asyncio.Task[None], float] = {}
+        self.is_doubtful = False  # as `Budgets` last judged it
+        self._tries = 0
+        self._started: dict[int, float] = {}  # by the number of the try, so the oldest stands first
         self._bucket: Bucket | None = None
         self._seconds = AHEAD_SECONDS
         self.window = Window(in_flight_max)
@@ -64,9 +65,11 @@ class Lane:
         # Few large claims cost less than many small ones.
         return most - len(self.queue) if len(self.queue) <= most // 2 else 0
 
-    def is_doubtful(self, time: float) -> bool:
+    def looks_doubtful(self, time: float) -> bool:
         """Whether its endpoint fails, or doesn't answer."""
-        return self.window.is_failing or any(time - started > SLOW_SECONDS for started in self._started.values())
+        if self.window.is_failing:
+            return True
+        return bool(self._started) and time - next(iter(self._started.values())) > SLOW_SECONDS
 
     def may_start(self, now: datetime) -> bool:
         is_resting = self.rests_until is not None and now < self.rests_until
@@ -76,11 +79,14 @@ class Lane:
         """Takes a token for one try; or how long until there is one."""
         return 0.0 if self._bucket is None else self._bucket.wait_seconds(time)
 
-    def started(self, task: asyncio.Task[None], time: float) -> None:
-        self._started[task] = time
+    def begin(self, time: float) -> int:
+        """The number of the try that begins."""
+        self._tries += 1
+        self._started[self._tries] = time
+        return self._tries
 
-    def ended(self, task: asyncio.Task[None]) -> None:
-        del self._started[task]
+    def end(self, number: int) -> None:
+        del self._started[number]
 
     def note(self, tried: Try, now: datetime) -> None:
         """What a try says about the endpoint. One that asks to wait is left alone as long as it asks for."""
@@ -88,3 +94,31 @@ class Lane:
         self._seconds += _WEIGHT * (tried.latency_seconds - self._seconds)
         if tried.outcome is Outcome.ASKED_TO_WAIT and tried.retry_after:
             self.rests_until = now + min(tried.retry_after, timedelta(hours=24))
+
+
+class Budgets:
+    """How many tries are under way at endpoints that work, and at doubtful ones: these can't use up the others' room.
+    Who wants to know where a lane stands judges it first: it turns doubtful as time passes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._under_way = {False: 0, True: 0}
+
+    def judge(self, lane: Lane, time: float) -> None:
+        is_doubtful = lane.looks_doubtful(time)
+        if is_doubtful != lane.is_doubtful:
+            self._under_way[lane.is_doubtful] -= lane.in_flight
+            self._under_way[is_doubtful] += lane.in_flight
+            lane.is_doubtful = is_doubtful
+
+    def has_room(self, lane: Lane) -> bool:
+        return self._under_way[lane.is_doubtful] < self._most
+
+    def begin(self, lane: Lane, time: float) -> int:
+        """The number of the try that begins."""
+        self._under_way[lane.is_doubtful] += 1
+        return lane.begin(time)
+
+    def end(self, lane: Lane, number: int) -> None:
+        self._under_way[lane.is_doubtful] -= 1
+        lane.end(number)

@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -99,11 +100,10 @@ class HttpPost:
     async def send(self, subscription: Subscription, message: Message, url: str | None = None) -> Try:
         """Posts to the subscription's address, or to one below it."""
         started_at = self._clock.now()
-        time = asyncio.get_running_loop().time
-        began = time()
+        began = monotonic()
 
         def tried(outcome: Outcome, **answer: Any) -> Try:
-            return Try(outcome, started_at, time() - began, **answer)
+            return Try(outcome, started_at, monotonic() - began, **answer)
 
         seconds = subscription.timeout_seconds
         timeout = self._default if seconds is None else self._timeout(seconds, self._settings)
@@ -149,6 +149,8 @@ async def _first_bytes(content: aiohttp.StreamReader) -> bytes:
     """As much as is kept and comes soon: the status has said what counts. A connection with more on it is closed."""
     answer = b""
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        if content.is_eof():  # it came with the status, as most do: no need of a timer
+            return content.read_nowait(ANSWER_BYTES_MAX)
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             while len(answer) < ANSWER_BYTES_MAX and (chunk := await content.read(ANSWER_BYTES_MAX - len(answer))):
                 answer += chunk

@@ -6,6 +6,7 @@ A process killed between sending and recording sends those again after their lea
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from services.delivery.store import claims
 from services.delivery.store.claims import Claimed
 from services.delivery.store.records import Tried
 from services.delivery.store.subscriptions import SubscriptionBook
-from services.delivery.sweeper.lanes import Lane
+from services.delivery.sweeper.lanes import Budgets, Lane
 from services.delivery.sweeper.recorder import Recorder
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
@@ -68,8 +69,8 @@ class Sender:
         self._looked_at = float("-inf")
         self._lanes: dict[UUID, Lane] = {}
         self._late: list[Claimed] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._sound = self._doubtful = 0
+        self._workers: set[asyncio.Task[None]] = set()
+        self._budgets = Budgets(settings.in_flight)
         self.recorder = Recorder(
             pool=pool,
             clock=clock,
@@ -82,7 +83,7 @@ class Sender:
     @property
     def in_flight(self) -> int:
         """Tries under way."""
-        return len(self._tasks)
+        return sum(lane.in_flight for lane in self._lanes.values())
 
     async def run(self) -> None:
         """Until cancelled; what is in flight then gets a moment to end."""
@@ -90,7 +91,7 @@ class Sender:
         try:
             while True:
                 try:
-                    await self.turn(is_full=self._time() - self._looked_at >= LOOK_SECONDS)
+                    await self.turn(is_full=monotonic() - self._looked_at >= LOOK_SECONDS)
                 except DATABASE_ERRORS as error:
                     log.warning("deliveries_not_claimed", kind=type(error).__name__)
                     await asyncio.sleep(BACK_OFF_SECONDS)
@@ -114,7 +115,7 @@ class Sender:
         named = self._nudge.take()
         asked = [id_ for id_, lane in self._lanes.items() if is_full or lane.is_hungry or id_ in named]
         if is_full:
-            self._looked_at = self._time()
+            self._looked_at = monotonic()
         room = {id_: free for id_ in asked if (free := self._lanes[id_].room(now)) > 0}
         self._metrics.in_flight_limit_reached.inc(len(asked) - len(room))
         claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
@@ -124,8 +125,10 @@ class Sender:
             lane = self._lanes[delivery.subscription_id]
             lane.queue.append(delivery)
             lane.is_hungry = True
-        self._count()
-        for lane in sorted(self._lanes.values(), key=lambda lane: lane.in_flight):
+        time = monotonic()
+        for lane in self._lanes.values():
+            self._budgets.judge(lane, time)
+        for lane in sorted((lane for lane in self._lanes.values() if lane.queue), key=lambda lane: lane.in_flight):
             self._pump(lane)
         return len(claimed)
 
@@ -134,8 +137,8 @@ class Sender:
         waiting = [*self._late, *(delivery for lane in self._lanes.values() for delivery in lane.queue)]
         for lane in self._lanes.values():
             lane.queue.clear()
-        if self._tasks:
-            _, left = await asyncio.wait(self._tasks, timeout=timeout_seconds)
+        if self._workers:
+            _, left = await asyncio.wait(self._workers, timeout=timeout_seconds)
             for task in left:
                 task.cancel()
         await self.recorder.flush()
@@ -172,23 +175,21 @@ class Sender:
         longest = max(self._settings.timeout_seconds, *timeouts)
         return timedelta(seconds=longest + self._settings.lease_margin_seconds)
 
-    def _count(self) -> None:
-        """What draws on which budget, anew: a lane turns doubtful as time passes."""
-        time, self._sound, self._doubtful = self._time(), 0, 0
-        for lane in self._lanes.values():
-            if lane.is_doubtful(time):
-                self._doubtful += lane.in_flight
-            else:
-                self._sound += lane.in_flight
-
     def _pump(self, lane: Lane) -> None:
         """Starts what this lane may start now."""
-        now, time = self._clock.now(), self._time()
-        is_doubtful = lane.is_doubtful(time)
+        while (delivery := self._next(lane)) is not None:
+            worker = asyncio.create_task(self._work(lane, delivery, self._budgets.begin(lane, monotonic())))
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    def _next(self, lane: Lane) -> Claimed | None:
+        """Takes the next delivery that this lane may send now; None if there is none."""
+        now, time = self._clock.now(), monotonic()
+        self._budgets.judge(lane, time)
         while lane.may_start(now):
-            if (self._doubtful if is_doubtful else self._sound) >= self._settings.in_flight:
-                self._metrics.limits_reached.labels("doubtful" if is_doubtful else "in_flight").inc()
-                return
+            if not self._budgets.has_room(lane):
+                self._metrics.limits_reached.labels("doubtful" if lane.is_doubtful else "in_flight").inc()
+                return None
             if not self._has_time(lane.queue[0], lane.subscription, now):
                 self._metrics.limits_reached.labels("lease").inc()
                 self._late.append(lane.queue.popleft())
@@ -196,32 +197,28 @@ class Sender:
             if wait := lane.wait_seconds(time):
                 self._metrics.limits_reached.labels("rate").inc()
                 asyncio.get_running_loop().call_later(wait, self._pump, lane)
-                return
-            if is_doubtful:
-                self._doubtful += 1
-            else:
-                self._sound += 1
-            self._start(lane, lane.queue.popleft())
+                return None
+            return lane.queue.popleft()
+        return None
 
     def _has_time(self, delivery: Claimed, subscription: Subscription, now: datetime) -> bool:
         """Whether its try will be over before another process may make it."""
         timeout = subscription.timeout_seconds or self._settings.timeout_seconds
         return now + timedelta(seconds=timeout) <= delivery.claimed_until
 
-    def _start(self, lane: Lane, delivery: Claimed) -> None:
-        task = asyncio.create_task(self._deliver(lane, delivery))
-        self._tasks.add(task)
-        lane.started(task, self._time())
-
-        def end(ended: asyncio.Task[None]) -> None:
-            self._tasks.discard(ended)
-            lane.ended(ended)
-            self._count()
-            self._pump(lane)
+    async def _work(self, lane: Lane, first: Claimed, number: int) -> None:
+        """One delivery after the other, as long as the lane has some that it may send."""
+        delivery: Claimed | None = first
+        while delivery is not None:
+            try:
+                await self._deliver(lane, delivery)
+            finally:
+                self._budgets.end(lane, number)
+            if (delivery := self._next(lane)) is not None:
+                number = self._budgets.begin(lane, monotonic())
+                self._pump(lane)  # its window may have grown
             if not lane.queue:
                 self._nudge.give((lane.subscription.subscription_id,))
-
-        task.add_done_callback(end)
 
     async def _deliver(self, lane: Lane, delivery: Claimed) -> None:
         subscription = lane.subscription
@@ -230,7 +227,7 @@ class Sender:
         lane.note(tried, now)
         verdict = judge(tried, attempts=delivery.attempts + 1, now=now, roll=self._roll())
         self.recorder.add(subscription, Tried(delivery, tried, verdict, now))
-        self._metrics.attempts.labels(tried.outcome).inc()
+        self._metrics.attempts_of[tried.outcome].inc()
         self._metrics.response.observe(tried.latency_seconds)
         if tried.outcome is Outcome.DELIVERED:
             self._metrics.latency.observe(max(0.0, (now - delivery.received_at).total_seconds()))
@@ -243,9 +240,6 @@ class Sender:
 
     def _read_again(self) -> None:
         self._read_at = None
-
-    def _time(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 async def watch_pending(pool: Any, metrics: Metrics, interval_seconds: float) -> None:
