@@ -5,8 +5,8 @@ is due, for each row that a claim looked at. Its predicate now holds a condition
 
 from alembic import op
 
-revision = "0031"
-down_revision = "0030"
+revision = "0033"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
