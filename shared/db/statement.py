@@ -15,7 +15,7 @@ from shared.errors import Surroundings
 
 Connection = Any  # asyncpg ships no types
 
-# What stream.refuse raises (migration 0011), with the write's place in its message.
+# What stream.refuse raises (migration 0034), with the write's place in its detail.
 _REFUSED: Final = "AC001"
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 _STATEMENTS_MAX: Final = 200
@@ -63,7 +63,7 @@ async def write_all(connection: Connection, writes: Sequence[Write], answer: str
     except asyncpg.PostgresError as error:
         if error.sqlstate != _REFUSED:
             raise
-        raise Refused(writes[int(error.args[0])]) from None
+        raise Refused(writes[int(error.detail)]) from None
 
 
 @lru_cache(maxsize=_STATEMENTS_MAX)

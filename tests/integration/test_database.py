@@ -60,3 +60,9 @@ def test_an_address_may_be_written_in_any_of_the_usual_ways(scheme: str) -> None
 def test_an_address_of_another_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="postgresql://"):
         dsn("sqlite:///x")
+
+
+async def test_who_reads_the_log_of_postgres_is_told_what_a_refused_statement_means(pool: asyncpg.Pool) -> None:
+    with pytest.raises(asyncpg.PostgresError, match="changed nothing, and begins again") as refused:
+        await pool.execute("SELECT stream.refuse('3')")
+    assert (refused.value.sqlstate, refused.value.detail) == ("AC001", "3")
