@@ -21,7 +21,7 @@ _MODELS: Final[dict[Model, tuple[str, str]]] = {
 }
 
 _ATTRIBUTED: Final = """
-WITH weighed AS (
+WITH {head}weighed AS (
     SELECT key, stage, currency, sum({weight})::double precision AS outcomes,
         sum({weight} * amount)::double precision AS amount
     FROM {touches} AS t WHERE kind = :kind AND {chosen} AND entered_at >= :since AND entered_at < :until
@@ -34,7 +34,7 @@ LEFT JOIN {names} AS of_currency ON of_currency.name_id = currency ORDER BY 1 NU
 # From entering mql to the first touch after it; business hours are not considered here, as they are in attainment. A
 # lead counts by its first entry in the period.
 _FIRST_CONTACT: Final = """
-WITH qualified AS (
+WITH {head}qualified AS (
     SELECT lead_id, version, is_only, entered_at, contacted_at FROM {entries} AS e
     WHERE stage = 'mql' AND NOT is_implied AND entered_at >= :since AND entered_at < :until{of_owner}),
 contacted AS (

@@ -12,13 +12,15 @@ from services.api.store.rolled import NEXT, Reading, Rolled
 By = Literal["source", "campaign", "owner", "week"]
 
 COHORTS_MAX: Final = 1_000
-_WEEK: Final = "(CAST(:weeks AS text[]))[width_bucket({at}, CAST(:mondays AS timestamptz[]))]"
+# Which week of the period, counted from 1.
+_WEEK: Final = "width_bucket({at}, CAST(:mondays AS timestamptz[]))"
+_NAMED: Final[dict[By | None, str]] = {None: "cohort", "week": "(CAST(:weeks AS text[]))[cohort]"}
 _MORNING: Final = "(day::timestamp AT TIME ZONE 'UTC')"
 
 # Each lead counts once per step, by its first entry in the period; it went on if it ever entered the next stage after.
 # Most entries are those of new leads, of which hardly any went on: of whole days they are counted already.
 _FUNNEL: Final = """
-WITH again AS (
+WITH {head}again AS (
     SELECT DISTINCT ON (lead_id, stage) * FROM {entries} AS e
     WHERE NOT is_only AND entered_at >= :since AND entered_at < :until AND NOT (stage = 'lead' AND EXISTS (
         SELECT FROM {leads} AS l WHERE l.lead_id = e.lead_id AND l.began_at >= :since AND l.began_at < :until))
@@ -74,7 +76,7 @@ def funnel(rolled: Rolled, period: Period, by: By | None) -> tuple[str, dict[str
         of_days=of_days,
         grouped="cohort, grouping(cohort) = 1" if by else "NULL::text AS cohort, true",
         sets="(stage), (stage, cohort)" if by else "(stage)",
-        cohort="coalesce(n.name, cohort::text)" if is_named else "cohort",
+        cohort=_NAMED.get(by, "coalesce(n.name, cohort::text)"),
         named=f" LEFT JOIN {rolled.names} AS n ON n.name_id = cohort" if is_named else "",
     )
     return statement, values

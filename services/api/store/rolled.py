@@ -1,5 +1,7 @@
 """What reports are counted from, in two shapes: as kept in tables of the api's own, and as it follows from what the
 services publish. The tables hold what these queries give (ADR 18); while they don't yet, reports read the queries.
+
+Each query is of all leads, or of those that `leads` and `moves` choose: conditions on leads, and on transitions.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +20,8 @@ OUTCOMES: Final = ("mql", "opportunity", "customer")
 
 _STEPS: Final = ", ".join(f"('{stage}', '{to}')" if to else f"('{stage}', NULL)" for stage, to in NEXT.items())
 _OUTCOMES: Final = ", ".join(f"'{stage}'" for stage in OUTCOMES)
-_KNOWN: Final = "(SELECT lead_id, first_source AS source, campaign FROM scoring.published_leads {which})"
+_KNOWN: Final = "(SELECT lead_id, first_source AS source, campaign FROM scoring.published_leads WHERE {leads})"
+_MOVES: Final = "(SELECT * FROM stages.published_transitions WHERE {moves})"
 
 # Of each lead that scoring knows, when it began: with its first input, or with what sales did before that came in.
 LEADS: Final = f"""SELECT known.lead_id, least(first.at, moved.first_at) AS began_at, moved.left_at, known.source,
@@ -35,8 +38,7 @@ CROSS JOIN LATERAL (
 # contact after it.
 ENTRIES: Final = f"""SELECT t.lead_id, t.version, t.to_stage COLLATE "C" AS stage, t.occurred_at AS entered_at,
     others.left_at, others.is_only, t.implied AS is_implied, contact.contacted_at, t.owner, known.source, known.campaign
-FROM (SELECT * FROM stages.published_transitions {{which}}) AS t
-JOIN (VALUES {_STEPS}) AS step (stage, following) ON step.stage = t.to_stage
+FROM {_MOVES} AS t JOIN (VALUES {_STEPS}) AS step (stage, following) ON step.stage = t.to_stage
 LEFT JOIN {_KNOWN} AS known USING (lead_id)
 CROSS JOIN LATERAL (
     SELECT min(o.occurred_at) FILTER (WHERE o.to_stage = step.following AND o.version > t.version) AS left_at,
@@ -52,25 +54,23 @@ CROSS JOIN LATERAL (
 # is null. Looked up lead by lead (hence OFFSET): the planner would rather open the whole history.
 TOUCHES: Final = f"""WITH outcomes AS MATERIALIZED (
     SELECT t.lead_id, t.version, t.to_stage AS stage, t.occurred_at AS entered_at, a.amount, a.currency
-    FROM (SELECT * FROM stages.published_transitions {{which}}) AS t
-    LEFT JOIN LATERAL (
+    FROM {_MOVES} AS t LEFT JOIN LATERAL (
         SELECT amount, currency FROM stages.published_actions AS one
         WHERE one.lead_id = t.lead_id AND one.event_id = t.cause_id OFFSET 0) AS a ON true
     WHERE t.to_stage IN ({_OUTCOMES}) AND NOT t.implied),
 done AS MATERIALIZED (
-    SELECT o.lead_id, h.number, least(h.occurred_at, h.received_at) AS at, h.source, h.campaign
-    FROM (SELECT DISTINCT lead_id FROM outcomes) AS o CROSS JOIN LATERAL (
-        SELECT * FROM scoring.published_history AS one
-        WHERE one.lead_id = o.lead_id AND one.kind = 'activity' OFFSET 0) AS h),
+    SELECT o.lead_id, h.number, h.at, of.kind, of.key FROM (SELECT DISTINCT lead_id FROM outcomes) AS o
+    CROSS JOIN LATERAL (
+        SELECT number, least(occurred_at, received_at) AS at, source, campaign FROM scoring.published_history AS one
+        WHERE one.lead_id = o.lead_id AND one.kind = 'activity' OFFSET 0) AS h
+    CROSS JOIN LATERAL (VALUES ('source', h.source), ('campaign', h.campaign)) AS of (kind, key)
+    WHERE of.key IS NOT NULL),
 touched AS (
-    SELECT o.*, of.kind, of.key, row_number() OVER in_order AS place, count(of.key) OVER of_outcome AS of_all
+    SELECT o.*, wanted.kind, d.key, row_number() OVER in_order AS place, count(d.key) OVER of_outcome AS of_all
     FROM outcomes AS o CROSS JOIN (VALUES ('source'), ('campaign')) AS wanted (kind)
-    LEFT JOIN LATERAL (
-        SELECT d.at, d.number, CASE wanted.kind WHEN 'source' THEN d.source ELSE d.campaign END AS key
-        FROM done AS d WHERE d.lead_id = o.lead_id AND d.at <= o.entered_at) AS d ON d.key IS NOT NULL
-    CROSS JOIN LATERAL (SELECT wanted.kind, d.key) AS of
-    WINDOW of_outcome AS (PARTITION BY o.lead_id, o.version, of.kind),
-        in_order AS (PARTITION BY o.lead_id, o.version, of.kind ORDER BY d.at, d.number))
+    LEFT JOIN done AS d ON d.lead_id = o.lead_id AND d.kind = wanted.kind AND d.at <= o.entered_at
+    WINDOW of_outcome AS (PARTITION BY o.lead_id, o.version, wanted.kind),
+        in_order AS (PARTITION BY o.lead_id, o.version, wanted.kind ORDER BY d.at, d.number))
 SELECT lead_id, version, kind COLLATE "C" AS kind, key, stage COLLATE "C" AS stage, entered_at, amount, currency,
     count(*)::integer AS touches, greatest(of_all, 1)::integer AS touches_of_all, bool_or(place = 1) AS is_first,
     bool_or(place = greatest(of_all, 1)) AS is_last
@@ -78,8 +78,9 @@ FROM touched GROUP BY lead_id, version, kind, key, stage, entered_at, amount, cu
 
 
 class Rolled(NamedTuple):
-    """What a report puts after FROM; `name` is the type of names there, which `names` tells as text."""
+    """What a report puts after WITH and after FROM; `name` is the type of names there, which `names` tells as text."""
 
+    head: str
     leads: str
     entries: str
     touches: str
@@ -93,9 +94,10 @@ class Rolled(NamedTuple):
 
 
 # Which of the two a report reads now.
-Reading = Callable[[], Awaitable["Rolled"]]
+Reading = Callable[[], Awaitable[Rolled]]
 
 KEPT: Final = Rolled(
+    "",
     "api.report_leads",
     "api.report_entries",
     "api.report_touches",
@@ -103,11 +105,23 @@ KEPT: Final = Rolled(
     "uuid",
     has_days=True,
 )
-# Slow in a large house, and exact.
+
+# All that began in the period, or may have: by the first input, or by the first transition.
+_BEGAN: Final = """lead_id IN (
+    SELECT lead_id FROM scoring.published_first_inputs WHERE received_at >= :since AND received_at < :until
+    UNION SELECT lead_id FROM stages.published_transitions
+    WHERE version = 1 AND occurred_at >= :since AND occurred_at < :until)"""
+_MOVED: Final = "occurred_at >= :since AND occurred_at < :until"
+_MOVED_LEADS: Final = f"lead_id IN (SELECT lead_id FROM stages.published_transitions WHERE {_MOVED})"
+# Exact, and slow in a large house.
 PUBLISHED: Final = Rolled(
-    f"({LEADS.format(which='', began='NULL')})",
-    f"({ENTRIES.format(which='')})",
-    f"({TOUCHES.format(which='')})",
+    f"""leads AS MATERIALIZED ({LEADS.format(leads=_BEGAN, began="NULL")}),
+entries AS MATERIALIZED ({ENTRIES.format(leads=_MOVED_LEADS, moves=_MOVED)}),
+touches AS MATERIALIZED ({TOUCHES.format(moves=_MOVED)}),
+""",
+    "leads",
+    "entries",
+    "touches",
     "(SELECT NULL::text AS name_id, NULL::text AS name WHERE false)",
     "text",
     has_days=False,

@@ -26,25 +26,26 @@ class RolledTable(NamedTuple):
     @property
     def published(self) -> str:
         """What should stand in it of all leads."""
-        return f"SELECT {self._hashed} FROM ({self.rows.format(which='', began='NULL')}) AS told"
+        return f"SELECT {self._hashed} FROM ({self.rows.format(leads='true', moves='true', began='NULL')}) AS told"
 
     @property
     def statement(self) -> str:
         """Brings it up to date, of the leads `lead_ids`."""
         columns = ", ".join(self.columns)
         named = ", ".join(f"({one})" for one in self.names)
-        return f"""WITH told AS MATERIALIZED ({self.rows.format(which=f"WHERE {_OF}", began=_BEGAN)}),
+        return f"""WITH told AS MATERIALIZED ({self.rows.format(leads=_OF, moves=_OF, began=_BEGAN)}),
 named AS (INSERT INTO api.report_names (name_id, name)
     SELECT DISTINCT md5(of.name)::uuid, of.name FROM told CROSS JOIN LATERAL (VALUES {named}) AS of (name)
     WHERE of.name IS NOT NULL AND NOT EXISTS (
         SELECT FROM api.report_names AS n WHERE n.name_id = md5(of.name)::uuid) ORDER BY 1
     ON CONFLICT (name_id) DO NOTHING),
 now AS MATERIALIZED (SELECT {self._hashed} FROM told),
+before AS MATERIALIZED (SELECT {columns} FROM api.{self.name} WHERE {_OF}),
 gone AS (DELETE FROM api.{self.name} AS kept WHERE {_OF} AND NOT EXISTS (
     SELECT FROM now WHERE now.lead_id = kept.lead_id AND ROW(now.*) IS NOT DISTINCT FROM ROW(kept.*)) RETURNING *),
 come AS (INSERT INTO api.{self.name} ({columns}) SELECT {columns} FROM now WHERE NOT EXISTS (
-    SELECT FROM api.{self.name} AS kept
-    WHERE kept.lead_id = now.lead_id AND ROW(kept.*) IS NOT DISTINCT FROM ROW(now.*)) RETURNING *){self.also}
+    SELECT FROM before WHERE before.lead_id = now.lead_id AND ROW(before.*) IS NOT DISTINCT FROM ROW(now.*))
+    RETURNING *){self.also}
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM come)"""
 
     @property
