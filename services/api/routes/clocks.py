@@ -40,7 +40,7 @@ def _filter(
 
 
 class AttainmentQuery(PeriodQuery):
-    by: By
+    by: By = "clock"
     limit: Limit = 50
     cursor: Cursor = None
 
