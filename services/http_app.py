@@ -15,6 +15,7 @@ from services.composition import House
 from shared.http.direct import Direct
 from shared.http.health import health_routes
 from shared.http.openapi_document import openapi_document
+from shared.http.paths import EncodedSlashes
 from shared.http.problems import install_problem_handlers
 from shared.http.spans import ServerSpans
 from shared.http.telemetry import NO_TELEMETRY
@@ -38,6 +39,7 @@ def build_app(house: House, registry: CollectorRegistry, services: Sequence[Serv
     app.openapi = cache(lambda: openapi_document(app.routes))  # type: ignore[method-assign]
     install_problem_handlers(app)
     app.add_middleware(Traceparent)
+    app.add_middleware(EncodedSlashes)
     direct_routes = [route for service in services for route in service.direct_routes]
     direct = Direct(app, direct_routes)
     spans = house.resources.spans

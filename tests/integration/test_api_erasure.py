@@ -118,10 +118,10 @@ async def test_events_of_an_erased_lead_are_dropped_wherever_they_surface(
 
 
 async def test_who_is_known_by_a_vendor_s_number_alone_is_erased_by_it(caller: Caller) -> None:
-    lead = {"email": EMAIL, "ids": {"hubspot": "101", "user_id": "u:1"}}
+    lead = {"email": EMAIL, "ids": {"hubspot": "101", "user_id": "u:1", "shop": "7/1"}}
     assert (await caller.post("/v1/events", {"type": "page.viewed", "lead": lead})).status == 202
     lead_id = (await caller.lead_in_stage(EMAIL, "lead"))["id"]
-    for name in ("user_id:u:1", "hubspot:101"):
+    for name in ("user_id:u:1", "hubspot:101", "shop:7%2F1"):
         assert (await caller.get(f"/v1/leads/{name}")).json["id"] == lead_id
     for name in ("hubspot:102", "pipedrive:101", "hubspot:", ":101", "email:"):
         assert (await caller.delete(f"/v1/leads/{name}")).status == 404

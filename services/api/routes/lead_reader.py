@@ -23,6 +23,7 @@ from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords
 from shared.email_address import normalise_email
+from shared.http.paths import with_slashes
 
 _IDENTIFIER = re.compile(r"([^:\0]{1,100}):([^\0]{1,200})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -39,6 +40,7 @@ class LeadReader:
         is not looked up here."""
         if _UUID.fullmatch(lead):
             return UUID(lead)
+        lead = with_slashes(lead)
         found = None
         if not lead.isprintable():
             raise no_such_lead()
