@@ -63,25 +63,27 @@ class Sweeper:
         self._metrics = metrics
         self._patience = timedelta(seconds=settings.announce_patience_seconds)
         self._limit = settings.sweep_clocks_max
+        # A wait for stages, and one that waits for this service alone: while it does, the next can begin.
         self._gate: Gate | None = None
+        self._passed: Gate | None = None
         self._looked_at: datetime | None = None
         self._clearance: Clearance | None = None
         self._swept_at: datetime | None = None
         next_due.forget()
 
     async def seconds_to_next(self, now: datetime) -> float | None:
-        if self._gate is not None and self._looked_at is not None:
-            pause = LOOK_AGAIN_SECONDS if now - self._gate.began_at < self._patience else LAGGING_LOOK_SECONDS
+        first = self._passed or self._gate
+        if first is not None and self._looked_at is not None:
+            pause = LOOK_AGAIN_SECONDS if now - first.began_at < self._patience else LAGGING_LOOK_SECONDS
             looked = (now - self._looked_at).total_seconds()
             if 0 <= looked < pause:
                 return pause - looked
         due = self._next_due
         if not due.is_known or (due.first is not None and due.first <= now):
             due.learn(*await store.earliest_due(self._pool, self._partition))
-        if due.first is None:
-            return None
-        if due.first > now:
-            return (due.first - now).total_seconds()
+        if due.first is None or due.first > now:
+            self._gate = self._passed = None  # nobody waits for them
+            return None if due.first is None else (due.first - now).total_seconds()
         if self._swept_at is not None and 0 <= (paced := (now - self._swept_at).total_seconds()) < SWEEP_PACE_SECONDS:
             return SWEEP_PACE_SECONDS - paced
         self._clearance = await self._clear(now)
@@ -140,20 +142,34 @@ class Sweeper:
         return any(moment is not None and moment <= clearance.until for moment in (at, then_at))
 
     async def _look(self, now: datetime) -> Clearance | None:
-        partition, began = self._partition, self._gate is None
-        if began and await self._line.have_read_all(READ_FIRST, partition):
-            return Clearance(now)
-        gate = self._gate or Gate(now, await self._line.end(topics.SALES, partition))
-        if gate.lifecycle_end is None and await self._line.has_read("stages", topics.SALES, partition, gate.sales_end):
-            gate = gate._replace(lifecycle_end=await self._line.end(topics.LIFECYCLE, partition))
-        end = gate.lifecycle_end
-        if end is not None and await self._line.has_read(SERVICE, topics.LIFECYCLE, partition, end):
-            self._gate = self._looked_at = None
-            return gate.clearance()
-        if began:
+        if self._gate is None and self._passed is None:
+            if await self._line.have_read_all(READ_FIRST, self._partition):
+                return Clearance(now)
             self._metrics.gate_waits.inc()
-        self._gate, self._looked_at = gate, now
-        return gate.out_of_patience(now, self._patience)
+        if self._passed is None:
+            await self._look_at_stages(now)
+        passed = self._passed
+        if passed is not None and await self._has_read(passed.lifecycle_end):
+            self._passed = self._looked_at = None
+            return passed.clearance()
+        gate = self._gate = self._gate or await self._begin(now)
+        self._looked_at = now
+        return (passed or gate).out_of_patience(now, self._patience)
+
+    async def _begin(self, now: datetime) -> Gate:
+        return Gate(now, await self._line.end(topics.SALES, self._partition))
+
+    async def _look_at_stages(self, now: datetime) -> None:
+        """Whether stages has come as far as the wait for it asks; then what this service must read is known."""
+        gate = self._gate = self._gate or await self._begin(now)
+        if await self._line.has_read("stages", topics.SALES, self._partition, gate.sales_end):
+            lifecycle_end = await self._line.end(topics.LIFECYCLE, self._partition)
+            self._gate, self._passed = None, gate._replace(lifecycle_end=lifecycle_end)
+
+    async def _has_read(self, lifecycle_end: End | None) -> bool:
+        return lifecycle_end is not None and await self._line.has_read(
+            SERVICE, topics.LIFECYCLE, self._partition, lifecycle_end
+        )
 
 
 async def watch_open_clocks(pool: Any, metrics: Metrics, interval_seconds: float) -> None:

@@ -148,6 +148,47 @@ async def test_an_announcement_waits_until_the_line_was_read_to_the_end_seen_at_
     assert desk.metrics.gate_waits._value.get() == 1
 
 
+async def test_while_one_wait_is_for_this_service_alone_the_next_begins(desk: Desk) -> None:
+    """So that what is due a moment later is announced a moment later, and not a whole wait."""
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    later = stage_changed(clock_time("10:00") + timedelta(milliseconds=30), lead_id=lead_in(0, 1))
+    await desk.handle(desk.record(later))
+    now = clock_time("10:45")
+    await move_end(desk.pool, SALES, 5)
+    assert await desk.sweeper.seconds_to_next(now) == 0.02
+    await move_position(desk.pool, "stages", SALES, 5)
+    await move_end(desk.pool, LIFECYCLE, 3)
+    await move_end(desk.pool, SALES, 9)
+    assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=40)) == 0.02
+    await move_position(desk.pool, SERVICE, LIFECYCLE, 3)
+    await desk.claim.reload()
+    assert await desk.sweep(now + timedelta(milliseconds=60))
+    assert await desk.announced() == ["started", "started", "warned"]
+    await move_end(desk.pool, SALES, 12)  # after the second wait began, at 40 ms
+    assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=80)) == 0.02
+    await move_position(desk.pool, "stages", SALES, 9)
+    await move_end(desk.pool, LIFECYCLE, 4)
+    assert not await desk.sweep(now + timedelta(milliseconds=100))
+    await move_position(desk.pool, SERVICE, LIFECYCLE, 4)
+    await desk.claim.reload()
+    assert await desk.sweep(now + timedelta(milliseconds=120))
+    assert await desk.announced() == ["started", "started", "warned", "warned"]
+    assert desk.metrics.gate_waits._value.get() == 1
+
+
+async def test_a_wait_that_nobody_waits_for_any_more_is_forgotten(desk: Desk) -> None:
+    await desk.handle(desk.record(stage_changed(clock_time("10:00"), lead_id=LEAD)))
+    now = clock_time("10:45")
+    await move_end(desk.pool, SALES, 5)
+    assert await desk.sweeper.seconds_to_next(now) == 0.02
+    await desk.handle(desk.record(sales_recorded(clock_time("10:44"), lead_id=LEAD)))  # met
+    assert await desk.sweeper.seconds_to_next(now + timedelta(milliseconds=20)) is None
+    await desk.handle(desk.record(stage_changed(clock_time("12:00"), lead_id=lead_in(0, 1))))
+    await desk.read_by_stages()
+    assert await desk.sweeper.seconds_to_next(clock_time("12:45")) == 0
+    assert desk.metrics.gate_waits._value.get() == 1
+
+
 async def test_after_its_patience_a_lagging_line_is_announced_past_and_marked(
     pool: asyncpg.Pool, database_url: str
 ) -> None:
