@@ -71,9 +71,13 @@ class Lane:
             return True
         return bool(self._started) and time - next(iter(self._started.values())) > SLOW_SECONDS
 
-    def may_start(self, now: datetime) -> bool:
-        is_resting = self.rests_until is not None and now < self.rests_until
-        return bool(self.queue) and self.in_flight < self.window.size and not is_resting
+    @property
+    def has_room(self) -> bool:
+        """Whether one more try may be under way."""
+        return len(self._started) < self.window.size
+
+    def is_resting(self, now: datetime) -> bool:
+        return self.rests_until is not None and now < self.rests_until
 
     def wait_seconds(self, time: float) -> float:
         """Takes a token for one try; or how long until there is one."""

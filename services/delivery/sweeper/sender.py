@@ -184,9 +184,11 @@ class Sender:
 
     def _next(self, lane: Lane) -> Claimed | None:
         """Takes the next delivery that this lane may send now; None if there is none."""
+        if not lane.has_room:
+            return None
         now, time = self._clock.now(), monotonic()
         self._budgets.judge(lane, time)
-        while lane.may_start(now):
+        while lane.queue and not lane.is_resting(now):
             if not self._budgets.has_room(lane):
                 self._metrics.limits_reached.labels("doubtful" if lane.is_doubtful else "in_flight").inc()
                 return None
