@@ -59,11 +59,12 @@ def named_id(namespace: UUID, name: str) -> UUID:
     number = int.from_bytes(hashed.digest()[:16], "big") & _ID_BITS | _VERSION_5
     id = _new(UUID)
     _set(id, "int", number)
-    _set(id, "is_safe", SafeUUID.unknown)
+    _set(id, "is_safe", _UNKNOWN)
     return id
 
 
 _new, _set = object.__new__, object.__setattr__
+_UNKNOWN = SafeUUID.unknown  # to look up a member of an enum is Python
 # To copy it takes half the time of making one.
 _NOTHING_HASHED = sha1(usedforsecurity=False)
 _VERSION_5 = 5 << 76 | 0b10 << 62  # version and variant

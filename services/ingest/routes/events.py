@@ -20,6 +20,7 @@ from services.ingest.schemas import Answer, CloudEvent, PostedEvent, PostedEvent
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import SourceBook
 from services.ingest.vendors import cloudevents, plain
+from services.ingest.vendors.bodies import text_of
 from services.ingest.vendors.plain import Reading
 from shared.clock import Clock
 from shared.errors import Unavailable
@@ -154,7 +155,7 @@ class _Judged(NamedTuple):
 
 def _text_of(body: bytes) -> str:
     try:
-        return body.decode("utf-8-sig")
+        return text_of(body)
     except UnicodeDecodeError as error:
         raise _unreadable(f"not UTF-8 at byte {error.start}") from None
 

@@ -12,12 +12,17 @@ FORM_FIELDS_MAX = 2_000
 def json_of(body: bytes) -> Any | Refusal:
     """The value of a JSON body."""
     try:
-        return read_json(body.decode("utf-8-sig"))
+        return read_json(text_of(body))
     except UnicodeDecodeError as error:
         return unreadable(f"not UTF-8 at byte {error.start}")
     except ValueError as error:
         line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
         return unreadable(f"malformed JSON at line {line}, column {column}" if line else "malformed JSON")
+
+
+def text_of(body: bytes) -> str:
+    """UTF-8, with or without a byte order mark. Raises UnicodeDecodeError. The codec `utf-8-sig` is Python."""
+    return body.decode().removeprefix("\ufeff")
 
 
 def object_of(body: bytes) -> dict[str, Any] | Refusal:
