@@ -110,7 +110,7 @@ def wire(resources: Resources) -> Service:
     return Service(
         NAME,
         routes=(*registrar.router.routes, *pages),
-        background=(publisher.run, parts.keys.run, lists.run, lists.keep_fresh, feed.run, pulse.run, wishes.run),
+        background=(publisher.run, parts.keys.run, *lists.loops, feed.run, pulse.run, wishes.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,
     )

@@ -20,6 +20,8 @@ _LOCK: Final = 0x6163635F6C7374
 _REFRESH_LOCK: Final = 0x6163635F6C7375
 EVENTS_MAX: Final = 2_000
 LEADS_MAX: Final = 500
+# So few that a pass that somebody waits for hardly waits for a step of a walk.
+WALKED_MAX: Final = 100
 # So few that requests of this process hardly wait for them: a millisecond or two of its time.
 REFRESHED_MAX: Final = 100
 REFRESHED_SECONDS: Final = 600
@@ -87,10 +89,10 @@ _BEGIN_WALK: Final = """INSERT INTO api.list_state (walked_through) VALUES ('000
 ON CONFLICT (is_only) DO UPDATE SET walked_through = excluded.walked_through"""
 _NEXT_LEADS: Final = (
     " UNION ".join(
-        f"(SELECT lead_id FROM {leads} WHERE lead_id > :walked ORDER BY lead_id LIMIT {LEADS_MAX})"
+        f"(SELECT lead_id FROM {leads} WHERE lead_id > :walked ORDER BY lead_id LIMIT {WALKED_MAX})"
         for leads in ("scoring.published_leads", "stages.published_leads")
     )
-    + f" ORDER BY lead_id LIMIT {LEADS_MAX}"
+    + f" ORDER BY lead_id LIMIT {WALKED_MAX}"
 )
 _WALK: Final = "UPDATE api.list_state SET walked_through = :walked"
 

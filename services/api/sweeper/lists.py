@@ -2,7 +2,7 @@
 
 A pass is followed by a rest nine times as long, so that it never takes more than a tenth of a backend from the line;
 who asks for a list has the pass made at once and waits for it a moment, who asks for a report waits until it is whole.
-One process at a time does it.
+A walk over all leads, when the thread was lost, goes on beside that in small steps. One process at a time does it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ log = structlog.get_logger(component="lists")
 
 
 class Lists:
-    """`run` and `keep_fresh` run until cancelled."""
+    """`loops` run until cancelled."""
 
     def __init__(
         self, store: ListStore, accords: Callable[[], Awaitable[Accords]], clock: Clock, metrics: Metrics
@@ -49,6 +49,8 @@ class Lists:
         self._asked = asyncio.Event()
         self._passed = asyncio.Condition()
         self._begun = self._ended = 0
+        self._one = asyncio.Lock()  # passes and steps of a walk bring the same rows
+        self.loops = (self.run, self.walk, self.keep_fresh)
 
     async def catch_up(self) -> None:
         """Returns once a pass that begins now has ended, or after half a second: a list may then lag."""
@@ -99,15 +101,37 @@ class Lists:
 
     async def go(self) -> bool:
         """One pass, a transaction; False if another process is at it."""
-        async with self._store.database.transaction() as connection:
+        async with self._one, self._store.database.transaction() as connection:
             if not await self._store.is_mine(connection):
                 return False
             lead_ids = await self._store.told_of(connection)
-            lead_ids += await self._store.next_of_walk(connection)
             for start in range(0, len(lead_ids), LEADS_MAX):
                 await self._store.bring(connection, lead_ids[start : start + LEADS_MAX])
         self._metrics.listed.inc(len(lead_ids))
         return True
+
+    async def walk(self) -> None:
+        """Runs until cancelled. A step is followed by a rest as long: until the walk has ended, reports are slow."""
+        time = asyncio.get_running_loop().time
+        while True:
+            began = time()
+            try:
+                is_more = await self.step()
+            except (Unavailable, Surroundings) as error:
+                log.warning("walk_retried", kind=type(error).__name__)
+                is_more = False
+            await asyncio.sleep(time() - began if is_more else STANDBY_SECONDS)
+
+    async def step(self) -> bool:
+        """The next leads of a walk over all, a transaction; False if there is no walk, or another process is at it."""
+        async with self._one, self._store.database.transaction() as connection:
+            if not await self._store.is_mine(connection):
+                return False
+            lead_ids = await self._store.next_of_walk(connection)
+            if lead_ids:
+                await self._store.bring(connection, lead_ids)
+        self._metrics.listed.inc(len(lead_ids))
+        return bool(lead_ids)
 
     async def keep_fresh(self) -> None:
         """Runs until cancelled: engagements are worked out anew beside the passes that people wait for."""
