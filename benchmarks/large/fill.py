@@ -180,7 +180,7 @@ async def _list(connection: asyncpg.Connection, database_url: str) -> None:
     await connection.execute(_WALK)
     try:
         while await connection.fetchval(_IS_WALKING):
-            await lists.go()
+            await lists.step()
         while await lists.refresh():
             pass
     finally:
