@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import field
 
-from shared.events.base import Instant, Payload, Profile
+from shared.events.base import Instant, Name, Payload, Profile
 
 Team = Literal["marketing", "sales"]
 # The source of an event that names none, sent with a key that belongs to none.
@@ -20,9 +20,9 @@ class ProfileUpdated(Payload, frozen=True, kw_only=True):
     id: UUID
     occurred_at: Instant
     received_at: Instant
-    source: str
+    source: Name
     team: Team | None = None
-    campaign: str | None = None
+    campaign: Name | None = None
     historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     fields: Profile = field(default_factory=dict)
@@ -37,9 +37,9 @@ class Activity(Payload, frozen=True, kw_only=True):
     type: str
     occurred_at: Instant
     received_at: Instant
-    source: str
+    source: Name
     team: Team | None = None
-    campaign: str | None = None
+    campaign: Name | None = None
     historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from msgspec import Meta, Struct
 
 Instant = Annotated[datetime, Meta(tz=True)]
 Profile = dict[str, Any]
+# Of a source, a campaign or a person. Anybody may publish on Kafka, and a key of an index holds 2,704 bytes at most.
+Name = Annotated[str, Meta(max_length=500)]
 
 
 class Payload(Struct, frozen=True, kw_only=True):

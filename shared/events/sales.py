@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import field
 
-from shared.events.base import Instant, Payload
+from shared.events.base import Instant, Name, Payload
 
 
 class Action(StrEnum):
@@ -37,8 +37,8 @@ class SalesAction(Payload, frozen=True, kw_only=True):
     action: Action
     occurred_at: Instant
     received_at: Instant
-    source: str
-    actor: str | None = None
+    source: Name
+    actor: Name | None = None
     historical: bool = False
     identifiers: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
@@ -46,7 +46,7 @@ class SalesAction(Payload, frozen=True, kw_only=True):
     until: Instant | None = None
     amount: float | None = None
     currency: str | None = None
-    owner: str | None = None
+    owner: Name | None = None
     note: str | None = None
     if_stage_version: int | None = None
     if_owner: str | None = None

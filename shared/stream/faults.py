@@ -16,7 +16,8 @@ from shared.errors import (
 )
 from shared.stream.breaker import Stopped
 
-_POISON_CLASSES = ("22", "23")  # data exception, integrity constraint violation
+# Data exception, integrity constraint violation, and more than a row or an index can hold.
+_POISON_CLASSES = ("22", "23", "54")
 _NOT_THE_EVENT = (
     *(Surroundings, Unavailable, Raced, OwnershipLost, PositionsMoved, Gap, OutOfRange, AlreadyApplied, TooMuch),
     Stopped,

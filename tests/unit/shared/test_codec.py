@@ -42,6 +42,7 @@ def test_a_type_of_a_later_release_is_nothing() -> None:
     [
         ("occurred_at", b'"2026-11-22T09:30:00"'),  # without an offset
         ("lead_id", b'"Jane Doe"'),
+        ("owner", b'"%s"' % (b"Jane" * 126)),  # longer than an index can hold
         ("identifiers", b'{"jane@example.com": 7}'),
         ("action", b'"jane@example.com - at `$.note`"'),
         ("action", b'["Jane Doe"]'),

@@ -21,6 +21,7 @@ POISON: list[Exception] = [
     asyncpg.UniqueViolationError(),
     asyncpg.CheckViolationError(),
     asyncpg.NotNullViolationError(),
+    asyncpg.ProgramLimitExceededError(),  # such as a text that is too long for an index
     _base.DataError("a value that asyncpg can't send"),
 ]
 SURROUNDINGS: list[Exception] = [
