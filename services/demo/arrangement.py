@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from services.demo.client import AccordClient, Hook
 from services.demo.receiver import Receiver
-from services.demo.settings import ALARMING, MARKETING_SOURCES, ONLOOKING, SALES_SOURCE, SUBSCRIBED
+from services.demo.settings import ALARMING, ALERTING, MARKETING_SOURCES, ONLOOKING, SALES_SOURCE, SUBSCRIBED
 
 
 class Keys(NamedTuple):
@@ -51,3 +51,8 @@ async def arrange(admin: AccordClient, receiver: Receiver) -> Keys:
         sales_signer=await key_of(sam),
         hooks={name: Hook(made["url"], made["secret"]) for name, made in sources.items()},
     )
+
+
+async def subscribe_alertmanager(admin: AccordClient, url: str) -> None:
+    alerts = {"name": "on call", "url": url, "types": list(ALERTING), "format": "alertmanager"}
+    await admin.create("subscriptions", alerts)

@@ -98,6 +98,9 @@ class Board:
     clocks: list[RunningClock] = field(default_factory=list)
     breaches: deque[Breach] = field(default_factory=lambda: deque(maxlen=BREACHES_SHOWN))
     change: str = ""
+    alertmanager: str = ""
+    alerts: dict[str, str] = field(default_factory=dict)
+    alerts_seen: set[str] = field(default_factory=set)
     news: deque[str] = field(default_factory=lambda: deque(maxlen=1_000))
 
     @property
@@ -116,6 +119,14 @@ class Board:
         """What people read in their chat."""
         self.news.append(f"chat: {text}")
 
+    def tell_alerts(self, firing: dict[str, str]) -> None:
+        """The summaries of what fires in Alertmanager now, by their fingerprints."""
+        self.alerts = firing
+        for fingerprint, summary in firing.items():
+            if fingerprint not in self.alerts_seen:
+                self.alerts_seen.add(fingerprint)
+                self.news.append(f"firing in Alertmanager: {summary}")
+
     def tell_change(self, words: str) -> None:
         """What happens to the accord itself."""
         self.change = words
@@ -125,8 +136,10 @@ class Board:
         """What to look at while it runs."""
         lead = self.first.lead_id if self.first else "{id}"
         curl = f"curl -s -H 'Authorization: Bearer {self.key}' '{self.url}"
+        alertmanager = [("Alertmanager", self.alertmanager)] if self.alertmanager else []
         return [
             ("Today", self.today),
+            *alertmanager,
             ("API documentation", f"{self.url}/docs"),
             ("metrics", f"{self.url}/metrics"),
             ("qualified leads", f"{curl}/v1/leads?stage=mql'"),

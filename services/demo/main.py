@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 from rich.console import Console
 
-from services.demo.arrangement import Keys, arrange
+from services.demo.alertmanager import Alertmanager, AlertmanagerUnusable, find_alertmanager
+from services.demo.arrangement import Keys, arrange, subscribe_alertmanager
 from services.demo.board import Board, Qualified
 from services.demo.change import AccordChange
 from services.demo.client import AccordClient
@@ -56,7 +57,8 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
         board = Board(url="", key="")
         heard: list[Traffic] = []
         receiver = await stack.enter_async_context(Receiver(lambda event: _hear(event, board, heard), board.tell_chat))
-        # Ended before the receiver is, so that what is under way still reaches it.
+        alertmanager = _start_alertmanager(stack, session)
+        # Ended before its receivers are, so that what is under way still reaches them.
         stack.push_async_callback(asyncio.to_thread, accord.stop)
         accord.start()
         console.print("Starting Accord …", markup=False)
@@ -66,15 +68,10 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
         admin = AccordClient(session, url, key)
         keys = await arrange(admin, receiver)
         board.url, board.key = url, keys.onlooker
+        if alertmanager is not None and not await _connect(alertmanager, admin, board, console):
+            alertmanager = None
         console.print(f"Today: {board.today}  (the link signs you in)", markup=False, soft_wrap=True)
-        traffic = Traffic(
-            marketing=admin.with_key(keys.marketing),
-            sales=admin.with_key(keys.sales),
-            hooks=keys.hooks,
-            board=board,
-            clock=clock,
-            seed=seed,
-        )
+        traffic = _traffic(admin, keys, board, clock=clock, seed=seed)
         heard.append(traffic)
         stack.push_async_callback(traffic.stop)
         view = make_view(console)
@@ -83,7 +80,7 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
             board=board,
             traffic=traffic,
             change=_change(admin, keys, board, clock),
-            onlooker=Onlooker(admin.with_key(keys.onlooker), receiver, board),
+            onlooker=Onlooker(admin.with_key(keys.onlooker), receiver, board, alertmanager=alertmanager),
             view=view,
             clock=clock,
             check=accord.check,
@@ -93,6 +90,39 @@ async def _run(console: Console, folder: Path, *, once: bool, seed: int) -> tupl
             return None, []
         differences = await show.once(stopped, seed)
         return board.counts.as_dict(), differences
+
+
+def _start_alertmanager(stack: AsyncExitStack, session: aiohttp.ClientSession) -> Alertmanager | None:
+    """None where none is installed. It gets ready beside Accord."""
+    if (binary := find_alertmanager()) is None:
+        return None
+    alertmanager = Alertmanager(session, binary)
+    stack.push_async_callback(asyncio.to_thread, alertmanager.stop)
+    alertmanager.start()
+    return alertmanager
+
+
+async def _connect(alertmanager: Alertmanager, admin: AccordClient, board: Board, console: Console) -> bool:
+    """Subscribes it. False, and said, where an installed one does not start: that is no reason to show nothing."""
+    try:
+        await alertmanager.wait_until_ready()
+    except AlertmanagerUnusable as error:
+        console.print(f"The demo goes on without Alertmanager: {error}", markup=False, soft_wrap=True)
+        return False
+    await subscribe_alertmanager(admin, alertmanager.url)
+    board.alertmanager = alertmanager.url
+    return True
+
+
+def _traffic(admin: AccordClient, keys: Keys, board: Board, *, clock: Clock, seed: int) -> Traffic:
+    return Traffic(
+        marketing=admin.with_key(keys.marketing),
+        sales=admin.with_key(keys.sales),
+        hooks=keys.hooks,
+        board=board,
+        clock=clock,
+        seed=seed,
+    )
 
 
 def _change(admin: AccordClient, keys: Keys, board: Board, clock: Clock) -> AccordChange:

@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.demo.alertmanager import Alertmanager
 from services.demo.board import Board, RunningClock
 from services.demo.client import AccordClient
 from services.demo.receiver import Receiver
@@ -24,10 +25,14 @@ TROUBLES = (
 class Onlooker:
     """Reads with a key that may do nothing else."""
 
-    def __init__(self, client: AccordClient, receiver: Receiver, board: Board) -> None:
+    def __init__(
+        self, client: AccordClient, receiver: Receiver, board: Board, *, alertmanager: Alertmanager | None = None
+    ) -> None:
         self._client = client
+        self._alertmanager = alertmanager
         self._receiver = receiver
         self._board = board
+        self._standing = 0
         self._troubles: dict[str, float] = {}
 
     async def look(self) -> None:
@@ -35,6 +40,9 @@ class Onlooker:
         clocks = await self._client.all("/v1/clocks", state=RUNNING, sort="deadline")
         self._board.clocks = [_running(clock) for clock in clocks]
         self._board.counts.delivered = self._receiver.delivered
+        if self._alertmanager is not None:
+            firing = await self._alertmanager.firing()
+            self._board.tell_alerts({alert["fingerprint"]: alert["annotations"]["summary"] for alert in firing})
 
     async def count(self) -> None:
         """Counts everything, page by page. Nobody in a season is qualified twice, or leaves before being qualified."""
@@ -44,13 +52,14 @@ class Onlooker:
         counts.qualified = sum(1 for lead in leads if lead["stage"] != "lead")
         counts.met = len(await self._client.all("/v1/clocks", state="met"))
         counts.breached = len(await self._client.all("/v1/breaches"))
+        self._standing = len(await self._client.all("/v1/clocks", state="breached"))
         self._troubles = _sums(await self._client.metrics(), TROUBLES)
 
     def differences(self, *, people: int, duplicates: int, bad: int) -> list[str]:
         """What doesn't add up, in sentences; empty when everything does."""
         counts, receiver = self._board.counts, self._receiver
         answered = counts.accepted + counts.duplicates + counts.rejected
-        pairs = (
+        pairs = [
             ("events posted and answered", counts.posted, answered),
             ("duplicates made and found", duplicates, counts.duplicates),
             ("bad events made and rejected", bad, counts.rejected),
@@ -60,7 +69,9 @@ class Onlooker:
             ("breaches by the API and by webhook", counts.breached, receiver.breached),
             ("running clocks and none", len(self._board.clocks), 0),
             ("signatures refused and none", receiver.failed, 0),
-        )
+        ]
+        if self._alertmanager is not None:
+            pairs.append(("broken promises that stand and alerts that fire", self._standing, len(self._board.alerts)))
         found = [f"{what}: {one} and {other}" for what, one, other in pairs if one != other]
         happened = {"qualified": counts.qualified, "met": counts.met, "breached": counts.breached}
         found += [f"nothing was {what}" for what, count in happened.items() if not count]

@@ -45,7 +45,7 @@ class AccordProcess:
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [*_ends_with_parent(), sys.executable, "-m", "services.cli", *self._arguments],
+                [*ends_with_parent(), sys.executable, "-m", "services.cli", *self._arguments],
                 env={**inherited, "PYTHONUNBUFFERED": "1", **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -88,6 +88,7 @@ class AccordProcess:
         self._process.wait()
 
 
-def _ends_with_parent() -> Sequence[str]:
+def ends_with_parent() -> Sequence[str]:
+    """What goes before a command so that it ends with the demo; nothing where the kernel or the tool for it lacks."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "INT", "--") if setpriv else ()

@@ -37,8 +37,9 @@ ONLOOKING: Final = (
     "subscriptions:read",
 )
 
-# What people are told in their chat.
+# What people are told in their chat, and what Alertmanager picks from: an alert's beginnings and ends.
 ALARMING: Final = ("accord.clock.breached",)
+ALERTING: Final = ("accord.clock.*",)
 
 # What the receiver subscribes to. The lead's own events come to about 8 for each qualified lead.
 SUBSCRIBED: Final = (

@@ -82,6 +82,8 @@ def _status(board: Board, now: datetime) -> str:
     if board.clocks:
         nearest = board.clocks[0]
         line += f"; next: {nearest.rule} of {nearest.owner} in {_seconds_left(nearest, now):.1f} s"
+    if board.alertmanager:
+        line += f"; {len(board.alerts)} firing in Alertmanager"
     return line
 
 
@@ -94,7 +96,10 @@ def _page(board: Board, now: datetime) -> Group:
     grid.add_row(numbers, clocks)
     first = Panel(_first(board.first), title="the first qualified lead, and why", box=box.ROUNDED)
     breaches = Panel(
-        _breaches(list(board.breaches)), title="breaches, as the webhook receiver got them", box=box.ROUNDED
+        _breaches(list(board.breaches)),
+        title="breaches, as the webhook receiver got them",
+        subtitle=f"{len(board.alerts)} firing in Alertmanager" if board.alertmanager else None,
+        box=box.ROUNDED,
     )
     title = Text("Accord — a season in a minute", style="bold")
     change = Panel(Text(board.change or "version 1, as it was started with"), title="the accord", box=box.ROUNDED)

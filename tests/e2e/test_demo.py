@@ -1,4 +1,6 @@
-"""`accord demo` as people run it: it ends by itself with counts that add up, or in order when somebody stops it."""
+"""`accord demo` as people run it: it ends by itself with counts that add up, or in order when somebody stops it.
+
+The first run has Alertmanager on its path wherever one is unpacked, the second only where one is installed."""
 
 import asyncio
 import json
@@ -8,6 +10,11 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
+
+import pytest
+from alertmanager_tools import find
+
+from services.demo.alertmanager import find_alertmanager
 
 ONCE_SECONDS = 240
 START_SECONDS = 120
@@ -19,7 +26,9 @@ FIELDS = (
 
 
 async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) -> None:
-    process = await demo(open_folder, "--once")
+    alertmanager = find("prometheus-alertmanager")
+    folders = [str(Path(alertmanager).parent)] if alertmanager else []
+    process = await demo(open_folder, "--once", path=os.pathsep.join((*folders, os.environ["PATH"])))
     output, _ = await asyncio.wait_for(process.communicate(), ONCE_SECONDS)
     lines = output.decode().splitlines()
     assert process.returncode == 0, "\n".join(lines[-40:])
@@ -37,6 +46,7 @@ async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) 
     assert counts["delivered"] >= counts["qualified"] + counts["met"] + counts["breached"]
     for news in ("warning: ", "breach: ", "escalation 2: ", "reassigned: ", "breach taken back: "):
         assert any(line.startswith(news) for line in lines), news
+    await check_alerts(told, is_installed=alertmanager is not None)
     assert is_empty(open_folder)
 
 
@@ -54,12 +64,26 @@ async def test_the_demo_is_stopped_in_order_and_leaves_nothing_behind(open_folde
     assert process.returncode == 0, output
     assert "because " in output
     assert re.search(r"^Today: http://127\.0\.0\.1:\d+/sign-in#acc_\w+", output, re.MULTILINE)
+    await check_alerts(output, is_installed=find_alertmanager() is not None, breaches=False)
     assert is_empty(open_folder)
 
 
-async def demo(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
-    """Its temporary folder lies in this one."""
-    environment = {**os.environ, "TMPDIR": str(folder)}
+async def check_alerts(told: str, *, is_installed: bool, breaches: bool = True) -> None:
+    """Alertmanager was shown, with what fired there, and is gone; or it was never spoken of. That no alert lacks at the
+    end, and none is too many, belongs to what the demo itself adds up."""
+    if not is_installed:
+        assert "Alertmanager" not in told
+        return
+    address = re.search(r"^Alertmanager: http://(127\.0\.0\.1):(\d+)$", told, re.MULTILINE)
+    assert address is not None
+    assert not breaches or re.search(r"^firing in Alertmanager: Broken promise: ", told, re.MULTILINE)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(address[1], int(address[2]))
+
+
+async def demo(folder: Path, *arguments: str, path: str | None = None) -> asyncio.subprocess.Process:
+    """Its temporary folder lies in this one. `path` is where it looks for commands, if elsewhere than these tests."""
+    environment = {**os.environ, "TMPDIR": str(folder), "PATH": path or os.environ["PATH"]}
     command = (sys.executable, "-m", "services.cli", "demo", *arguments)
     return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
 

@@ -3,8 +3,6 @@ and Debian's Alertmanager where it is installed."""
 
 import asyncio
 import json
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -20,16 +18,13 @@ import asyncpg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from alertmanager_tools import binary
 from builders import eventually, lead_in
 from channel_shapes import check_alerts, check_slack, check_teams
 from delivery_builders import Desk, OpenDesk, Receiver, clock_event, desks, listening
 from own_certificates import own_certificate
 
 from shared.events.sla import ClockBreached, ClockResolved
-
-ROOT = Path(__file__).parents[2]
-TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
-UNPACKED = ROOT / ".tools" / "prometheus" / "usr" / "bin"
 
 
 @pytest.fixture
@@ -195,16 +190,6 @@ async def test_an_alert_fires_and_resolves_even_if_its_beginning_could_not_be_to
     assert first[0]["labels"] == second[0]["labels"]
     assert datetime.fromisoformat(second[0]["endsAt"]) <= desk.clock.now() < datetime.fromisoformat(first[0]["endsAt"])
     assert sorted(await desk.deliveries()) == [("delivered", 1, 200), ("delivered", 2, 200)]
-
-
-def binary(name: str) -> str:
-    found = shutil.which(name) or (str(UNPACKED / name) if (UNPACKED / name).exists() else None)
-    if found is None or not TEMPLATES.exists():
-        why = f"no {name} with its templates: install Debian's package prometheus-alertmanager, or run .ci/run once"
-        if os.environ.get("ACCORD_REQUIRE_ALERTMANAGER") == "1":
-            pytest.fail(why)
-        pytest.skip(why)
-    return found
 
 
 @pytest.fixture
