@@ -69,6 +69,11 @@ async def test_every_service_is_told_with_what_it_has_read(caller: Caller) -> No
 async def test_what_holds_a_service_up_is_told(caller: Caller, pool: asyncpg.Pool) -> None:
     await caller.post_event("demo.requested", "mary@acme.example")
     await caller.lead_in_stage("mary@acme.example", "lead")
+
+    async def is_quiet() -> bool:
+        return not any(one["unread"] for one in (await services_of(caller)).values())
+
+    await eventually(is_quiet)  # a step under way would write its own breaker over the one below
     await pool.execute(GAP, AT)
     await pool.execute(STOPPED)
     found = (await services_of(caller))["stages"]

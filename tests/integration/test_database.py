@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from shared.db.connections import create_pool, dsn
 from shared.db.engine import create_engine
@@ -42,6 +43,24 @@ async def test_json_goes_through_the_engine_and_comes_back(database_url: str) ->
     engine = create_engine(database_url.replace("postgresql://", "postgres://"))
     async with engine.connect() as connection:
         assert await connection.scalar(text("""SELECT '{"a": [1, "ä"]}'::jsonb""")) == {"a": [1, "ä"]}
+    await engine.dispose()
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced_unseen(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    engine = create_engine(database_url, pool_size=1)
+    mine = text("SELECT pg_backend_pid()")
+    async with engine.connect() as connection:
+        former = await connection.scalar(mine)
+        assert await pool.fetchval("SELECT pg_terminate_backend($1, 5000)", former)
+        with pytest.raises(DBAPIError):
+            await connection.scalar(mine)
+    async with engine.connect() as connection:
+        latter = await connection.scalar(mine)
+    assert await pool.fetchval("SELECT pg_terminate_backend($1, 5000)", latter)
+    async with engine.connect() as connection:
+        assert await connection.scalar(mine) not in (former, latter)
     await engine.dispose()
 
 

