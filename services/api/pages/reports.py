@@ -14,7 +14,7 @@ from services.api.pages.calls import Refused, path
 from services.api.pages.visit import Visit
 
 SCOPE: Final = "reports:read"
-QUICK_SECONDS: Final = 0.1
+QUICK_SECONDS: Final = 0.05
 KEPT_SHARE: Final = 9.0
 # How old a report may be when it is shown; who comes after a long while rather waits, unless that takes seconds.
 SHOWN_SECONDS: Final = 60.0

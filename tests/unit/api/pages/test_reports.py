@@ -36,7 +36,7 @@ async def settled(reports: Reports, make: Callable[[], Awaitable[int]]) -> Shown
 
 
 async def test_what_is_quick_is_always_made_anew() -> None:
-    database = Database(0.05)
+    database = Database(0.04)
     reports = Reports(database.time)
     for number in (1, 2, 3):
         assert await reports.get("x", database.make) == (number, False)
