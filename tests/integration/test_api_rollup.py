@@ -1,7 +1,8 @@
 """What reports are counted from is, after any changes, what the services publish, and what a plain model says."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ from report_world import World
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.api.store.attainment import AttainmentStore
-from services.api.store.attribution import AttributionStore
+from services.api.store.attribution import AttributionStore, Model, Touch
 from services.api.store.clocks import ClockFilter
 from services.api.store.database import Database
 from services.api.store.funnel import FunnelStore
@@ -40,8 +41,8 @@ async def check(world: World, database: Database, rolled: Rolled) -> None:
         rows = await funnel.rows(period, by)
         found = {(row["stage"], row["cohort"], row["is_total"]): tuple(row.values())[3:] for row in rows}
         assert found == expected_funnel(leads, period, by), (period, by)
-    for kind, model in ((kind, model) for kind in ("source", "campaign") for model in ("first", "last", "linear")):
-        rows = await attribution.attributed(period, kind, model)  # type: ignore[arg-type]
+    for kind, model in product(get_args(Touch), get_args(Model)):
+        rows = await attribution.attributed(period, kind, model)
         shares: dict[Any, float] = {(row["key"], row["to_stage"]): row["outcomes"] for row in rows}
         shares |= {(row["key"], row["to_stage"], "amount"): row["amount"] for row in rows if row["amount"]}
         assert shares == pytest.approx(expected_attribution(leads, period, kind, model)), (period, kind, model)

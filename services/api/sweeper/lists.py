@@ -112,15 +112,7 @@ class Lists:
 
     async def walk(self) -> None:
         """Runs until cancelled. A step is followed by a rest as long: until the walk has ended, reports are slow."""
-        time = asyncio.get_running_loop().time
-        while True:
-            began = time()
-            try:
-                is_more = await self.step()
-            except (Unavailable, Surroundings) as error:
-                log.warning("walk_retried", kind=type(error).__name__)
-                is_more = False
-            await asyncio.sleep(time() - began if is_more else STANDBY_SECONDS)
+        await self._go_on(self.step, rest_share=1.0)
 
     async def step(self) -> bool:
         """The next leads of a walk over all, a transaction; False if there is no walk, or another process is at it."""
@@ -135,15 +127,19 @@ class Lists:
 
     async def keep_fresh(self) -> None:
         """Runs until cancelled: engagements are worked out anew beside the passes that people wait for."""
+        await self._go_on(self.refresh, rest_share=REST_SHARE)
+
+    async def _go_on(self, turn: Callable[[], Awaitable[bool]], *, rest_share: float) -> None:
+        """Takes turns for as long as one says that there is more, with rests between them; then looks again."""
         time = asyncio.get_running_loop().time
         while True:
             began = time()
             try:
-                is_more = await self.refresh()
+                is_more = await turn()
             except (Unavailable, Surroundings) as error:
                 log.warning("lists_retried", kind=type(error).__name__)
                 is_more = False
-            rest = min(REST_SECONDS_MAX, REST_SHARE * (time() - began))
+            rest = min(REST_SECONDS_MAX, rest_share * (time() - began))
             await asyncio.sleep(rest if is_more else STANDBY_SECONDS)
 
     async def refresh(self) -> bool:
