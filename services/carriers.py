@@ -11,7 +11,7 @@ import structlog
 from pydantic import Field
 
 from shared.clock import Clock
-from shared.db.connections import connect_options, dsn
+from shared.db.connections import Connect, connect_options, dsn
 from shared.errors import Surroundings
 from shared.events.topics import READERS, TOPICS
 from shared.secret_box import SecretBox
@@ -66,11 +66,13 @@ class Site:
 
 @dataclass(frozen=True)
 class Log:
-    """The open log; `assignment` says which partitions of a service this process holds."""
+    """The open log; `assignment` says which partitions of a service this process holds; `held_up` names the services
+    that read nothing because the log is silent, with the reason."""
 
     carrier: PostgresCarrier
     assignment: Callable[[str], Assignment]
     upkeep: Sequence[Loop]
+    held_up: Callable[[], Sequence[str]] = lambda: ()
 
 
 async def prepare_log(connection: Any, kafka: KafkaSettings) -> tuple[int, Names]:
@@ -93,18 +95,25 @@ async def make_log(connection: Any) -> None:
 
 
 async def open_log(
-    names: Sequence[str], site: Site, pool: asyncpg.Pool, *, clock: Clock, metrics: Metrics, stack: AsyncExitStack
+    names: Sequence[str],
+    site: Site,
+    pool: asyncpg.Pool,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    connect: Connect = asyncpg.connect,
 ) -> Log:
     """For a process with these services; `stack` closes it again."""
     kafka = KafkaSettings()
     async with pool.acquire() as connection:
         partitions, topic_names = await prepare_log(connection, kafka)
 
-    async def connect() -> asyncpg.Connection:
+    async def connect_owner() -> asyncpg.Connection:
         options = connect_options("accord-owner")
-        return await asyncpg.connect(dsn(site.database_url), command_timeout=STATEMENT_SECONDS_MAX, **options)
+        return await connect(dsn(site.database_url), command_timeout=STATEMENT_SECONDS_MAX, **options)
 
-    opening = _Opening(names, site, pool, connect, partitions, topic_names, clock, metrics)
+    opening = _Opening(names, site, pool, connect_owner, partitions, topic_names, clock, metrics)
     return await opening.on_kafka(KafkaClients(kafka), stack) if kafka.kafka else opening.in_postgres()
 
 
@@ -177,7 +186,12 @@ class _Opening:
             check = partial(check_topics, clients, self.partitions)
             return Group(service, topics, clients=clients, feed=feed_of(service), metrics=self.metrics, check=check)
 
-        return Log(carrier, assignment, upkeep)
+        def held_up() -> list[str]:
+            now = self.clock.now()
+            readers = [feed for service, feed in feeds.items() if service in READERS]
+            return [f"{feed.service}: {trouble}" for feed in readers if (trouble := feed.trouble(now))]
+
+        return Log(carrier, assignment, upkeep, held_up)
 
 
 def _shipping_abandoned(carrier: KafkaCarrier, service: str) -> Loop:

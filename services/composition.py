@@ -28,6 +28,7 @@ from shared.db.connections import create_pool
 from shared.db.engine import create_engine
 from shared.db.faults import DATABASE_ERRORS
 from shared.db.pool_metrics import watch_pool
+from shared.db.watch import DatabaseWatch
 from shared.errors import AccordError, Surroundings
 from shared.events.topics import READERS
 from shared.http.issuer import open_issuer
@@ -68,6 +69,8 @@ class House:
     services: Sequence[Service]
     crews: Sequence[tuple[Crew, Assignment]]
     upkeep: Sequence[Loop]
+    database: DatabaseWatch
+    held_up: Callable[[], Sequence[str]]
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Runs everything until `stopped` is set: first the loops that publish end, then the readers."""
@@ -88,13 +91,16 @@ class House:
                 task.cancel()
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
-        """Ready when HTTP work can be done and an accord is held. Partitions that don't run stand in the body, and only
-        a process with nothing but their service is not ready for them (HTTP.md)."""
+        """Ready when HTTP work can be done and an accord is held. Partitions that don't run, or wait for a silent
+        Kafka, stand in the body, and only a process with nothing but their service is not ready for them (HTTP.md)."""
         waiting = [service.name for service in self.services if not service.is_ready()]
         if self.resources.accords.is_empty:
             waiting.append("accord")
+        if self.database.trouble is not None:
+            waiting.append(f"database: {self.database.trouble}")
         runners = [runner for crew, _ in self.crews for runner in crew.runners.values()]
         held_up = [f"{runner.slot.emitter}: {runner.state}" for runner in runners if runner.state != "running"]
+        held_up += self.held_up()
         is_ready = not waiting and not (held_up and len(self.services) == 1)
         return is_ready, {"ready": is_ready, "waiting_for": waiting, "partitions_not_running": held_up}
 
@@ -107,14 +113,17 @@ async def _for_ever(loop: Loop) -> None:
 async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry, stack: AsyncExitStack) -> House:
     """Opens what the named services need; `stack` closes it again."""
     spans = open_spans(f"accord-{names[0]}" if len(names) == 1 else "accord", stack)
-    pool = await create_pool(site.database_url, max_size=site.pool_size)
+    watch = DatabaseWatch(site.database_url)
+    pool = await create_pool(site.database_url, max_size=site.pool_size, connect=watch.connect)
     stack.push_async_callback(_close_pool, pool)
     watch_pool(pool, registry)
-    engine = create_engine(site.database_url, application_name="accord-api", init=take_on_api_role)
+    engine = create_engine(
+        site.database_url, application_name="accord-api", init=take_on_api_role, connect=watch.connect
+    )
     stack.push_async_callback(engine.dispose)
     metrics = Metrics(registry)
     clock = SystemClock()
-    opened = await open_log(names, site, pool, clock=clock, metrics=metrics, stack=stack)
+    opened = await open_log(names, site, pool, connect=watch.connect, clock=clock, metrics=metrics, stack=stack)
     accords = AccordBook()
     with suppress(NoAccord):
         await accords.refresh(pool)
@@ -135,8 +144,8 @@ async def build(names: Sequence[str], site: Site, *, registry: CollectorRegistry
     )
     services = [SERVICES[name](resources) for name in names]
     crews = [(crew, opened.assignment(crew.service)) for crew in _crews(services, resources)]
-    upkeep: list[Loop] = [*opened.upkeep, partial(_wait_for_accord, pool, accords)]
-    house = House(resources, services, crews, upkeep)
+    upkeep: list[Loop] = [*opened.upkeep, partial(_wait_for_accord, pool, accords), watch.run]
+    house = House(resources, services, crews, upkeep, watch, opened.held_up)
     watch_readiness(lambda: house.readiness()[0], registry)
     return house
 

@@ -2,11 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Another Accord, as far as Postgres can tell: starts it, says where, and stays.
@@ -38,6 +40,29 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].strip().startswith("Z")
+
+
+@contextmanager
+def frozen(postmaster: int) -> Iterator[None]:
+    """This Postgres stands still with all its processes; connections to it open, and stay silent."""
+    processes = [postmaster]
+    os.kill(postmaster, signal.SIGSTOP)
+    try:
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            if _parent_of(stat) == postmaster:
+                processes.append(int(stat.parent.name))
+                os.kill(processes[-1], signal.SIGSTOP)
+        yield
+    finally:
+        for process in reversed(processes):
+            os.kill(process, signal.SIGCONT)
+
+
+def _parent_of(stat: Path) -> int | None:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:  # it has ended meanwhile
+        return None
 
 
 def user_of(pid: int) -> int:

@@ -15,6 +15,8 @@ _IDLE_IN_TRANSACTION_SECONDS: Final = 10
 _TCP_USER_TIMEOUT_SECONDS: Final = 10
 _CONNECT_SECONDS: Final = 10.0
 
+Connect = Callable[..., Awaitable[asyncpg.Connection]]  # `asyncpg.connect`, or what is called as it is
+
 
 class CannotConnect(AccordError):
     """The database can't be reached, or doesn't let this process in."""
@@ -56,7 +58,10 @@ async def create_pool(
     min_size: int = 1,
     max_size: int = 10,
     init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+    connect: Connect = asyncpg.connect,
 ) -> asyncpg.Pool:
     """An open asyncpg pool; close it with `await pool.close()`."""
     options = connect_options(application_name)
-    return await asyncpg.create_pool(dsn(database_url), min_size=min_size, max_size=max_size, init=init, **options)
+    return await asyncpg.create_pool(
+        dsn(database_url), min_size=min_size, max_size=max_size, init=init, connect=connect, **options
+    )

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from shared.db.connections import connect_options, dsn
+from shared.db.connections import Connect, connect_options, dsn
 
 
 def create_engine(
@@ -18,19 +18,20 @@ def create_engine(
     application_name: str = "accord",
     pool_size: int = 5,
     init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
+    connect: Connect = asyncpg.connect,
 ) -> AsyncEngine:
     """A SQLAlchemy engine over asyncpg; nothing is connected before its first use. `init` is given each new one."""
     address, options = dsn(database_url), connect_options(application_name)
 
-    async def connect() -> asyncpg.Connection:
-        connection = await asyncpg.connect(address, **options)
+    async def create() -> asyncpg.Connection:
+        connection = await connect(address, **options)
         if init is not None:
             await init(connection)
         return connection
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=create,
         pool_size=pool_size,
         max_overflow=0,
         json_serializer=lambda value: to_json(value).decode(),

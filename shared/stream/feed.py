@@ -7,6 +7,7 @@ out of the next read; the broker keeps what comes meanwhile.
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -31,6 +32,8 @@ RECORDS_PER_READ = 500
 READ_SECONDS = 0.25
 # While a mailbox is full, the others are waited for only so long.
 SHORT_READ_SECONDS = 0.02
+# A broker answers every fetch within a quarter of a second (kafka_client.FETCH_WAIT_SECONDS), with nothing if need be.
+SILENCE_SECONDS_MAX = 5.0
 NOTHING = TopicPartition("", 0)
 
 
@@ -97,6 +100,17 @@ class Feed:
                 self._metrics.kafka_out_of_range.labels(self.service, str(place.partition)).set(0)
         self._boxes = {place: Mailbox(place.topic.removeprefix(self.topic_prefix), place.partition) for place in places}
         self.positions = {}
+
+    def trouble(self, now: datetime) -> str | None:
+        """Why nothing comes from Kafka, if that is so: a broker that has nothing new answers all the same."""
+        if self._consumer is None:
+            return "not a member of its group on Kafka"
+        assigned = self._consumer.assignment()
+        answered = [self._consumer.last_poll_timestamp(place) for place in self._wanted() if place in assigned]
+        latest = max(filter(None, answered), default=None)
+        if latest is None or now.timestamp() - latest / 1_000 <= SILENCE_SECONDS_MAX:
+            return None
+        return f"Kafka has not answered for more than {SILENCE_SECONDS_MAX:g} s"
 
     async def fetch(self, partition: int, topics: Sequence[str], positions: Positions, limit: int) -> list[Record]:
         """At most `limit` records per topic from the positions on.

@@ -160,6 +160,27 @@ async def test_posts_are_accepted_while_all_brokers_are_away(
         await house.goes_on(20)
 
 
+async def test_readers_say_that_kafka_is_silent_and_who_takes_posts_is_ready_all_the_same(
+    house: KafkaHouse, session: aiohttp.ClientSession, random: Random
+) -> None:
+    reader, (ingest, *_) = random.choice(house.of("scoring")), house.of("ingest")
+    said = "scoring: Kafka has not answered for more than 5 s"
+    async with house.loaded(session, random.randrange(10**9)) as load:
+        for node in house.rig.nodes:
+            node.pause()
+        await eventually(lambda: _says(session, reader, said), within=START_SECONDS)
+        assert await readiness_of(session, ingest) == (200, [])
+        await load.goes_on(5)
+        for node in house.rig.nodes:
+            node.resume()
+
+        async def is_ready() -> bool:
+            return await readiness_of(session, reader) == (200, [])
+
+        await eventually(is_ready, within=START_SECONDS)
+        await house.goes_on(20)
+
+
 async def test_one_broker_of_three_is_killed_or_frozen_again_and_again(
     house: KafkaHouse, session: aiohttp.ClientSession, random: Random
 ) -> None:

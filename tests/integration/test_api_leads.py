@@ -269,6 +269,9 @@ async def test_what_is_no_lead_is_not_found_and_nonsense_is_never_an_internal_er
         "limit=501",
         "cursor=abc",
         "min_engagement=nan",
+        "min_engagement=1_0",
+        "limit=01",
+        "trend_days=07",
         "sort=colour",
         "owner=%00",
     ):

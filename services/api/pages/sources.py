@@ -88,7 +88,7 @@ class Sources:
 def _done(visit: Visit) -> str | None:
     """What was just done here: so many kept requests taken once more."""
     asked = visit.query.get("done", "")
-    if not asked.isdecimal() or len(asked) > _DIGITS_MAX:
+    if not asked.isascii() or not asked.isdecimal() or len(asked) > _DIGITS_MAX:
         return None
     words = "1 kept request is" if asked == "1" else f"{int(asked):,} kept requests are"
     return f"{words} taken once more, within seconds."

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query
 
+from services.api.routes.numbers import is_whole
 from services.api.routes.parts import Cursor, Limit, Parts, Registrar, invalid, keys_of
 from services.api.schemas.accords import (
     EXAMPLE,
@@ -115,7 +116,7 @@ class AccordRoutes:
 
 def number_of(version: str) -> int | None:
     """The number that a path or a query spells; None if it can't be one."""
-    is_number = version.isascii() and version.isdecimal() and len(version) <= 10
+    is_number = is_whole(version) and len(version) <= 10
     return int(version) if is_number and 0 < int(version) <= VERSION_MAX else None
 
 

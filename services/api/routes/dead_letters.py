@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.routes.idempotency import Created, create_once, idempotent_call
+from services.api.routes.numbers import WholeNumber
 from services.api.routes.parts import PAGE_MAX, IdempotencyKey, Parts, Registrar, keys_of
 from services.api.schemas.dead_letters import DeadLetter, DeadLetterItem, State
 from services.api.schemas.lists import Page
@@ -31,7 +32,7 @@ class LetterQuery(BaseModel):
     service: str | None = Field(None, max_length=64)
     kind: str | None = Field(None, max_length=200)
     lead_id: UUID | None = None
-    limit: int = Field(50, ge=1, le=PAGE_MAX)
+    limit: WholeNumber = Field(50, ge=1, le=PAGE_MAX)
     cursor: str | None = Field(None, max_length=2_000)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.api.metrics import Metrics
+from services.api.routes.numbers import WholeNumber
 from services.api.routes.scopes import LIMITED, SCOPES
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore
@@ -61,7 +62,7 @@ class Parts:
 # Says in the OpenAPI document how to send a key; the guard reads it.
 _BEARER: Final = HTTPBearer(scheme_name="key", bearerFormat="acc_<id>_<secret>", auto_error=False)
 
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many items at most.")]
+Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_MAX, description="How many items at most.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before.")]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255, pattern=r"^[\x20-\x7e]+$")]
 

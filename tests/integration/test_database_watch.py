@@ -1,0 +1,59 @@
+"""A Postgres that stands still says nothing and refuses nothing: the process says so and still answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from api_builders import ADMIN_KEY, Caller, running_line
+from asgi_client import Answer, ask
+from builders import eventually
+from postgres_processes import frozen
+from pydantic import SecretStr
+
+from services.first_start import prepare
+from shared.db.embedded import EmbeddedPostgres
+
+
+@pytest.fixture
+async def line(postgres: EmbeddedPostgres) -> AsyncIterator[Caller]:
+    await prepare(postgres.dsn, None, SecretStr(ADMIN_KEY))
+    async with running_line(postgres.dsn) as caller:
+        yield caller
+
+
+async def readiness(line: Caller) -> tuple[int, Any]:
+    answer = await ask(line.app, "/readyz")
+    return answer.status, answer.json["waiting_for"]
+
+
+async def post(line: Caller, email: str) -> Answer:
+    return await line.post(
+        "/v1/events", {"type": "demo.requested", "lead": {"email": email}, "profile": {"title": "CTO"}}
+    )
+
+
+async def test_a_frozen_postgres_makes_it_not_ready_and_is_not_waited_for(
+    line: Caller, postgres: EmbeddedPostgres
+) -> None:
+    assert (await post(line, "before@a.example")).status == 202
+    with frozen(postgres.pid):
+        waiting = asyncio.create_task(post(line, "meanwhile@a.example"))
+
+        async def is_named() -> bool:
+            status, waiting_for = await readiness(line)
+            return status == 503 and "database: no answer within 3 s" in waiting_for
+
+        await eventually(is_named, within=15)
+        assert (await ask(line.app, "/healthz")).status == 200
+        for refused in (await waiting, await post(line, "later@a.example"), await line.get("/v1/leads")):
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+
+    async def is_back() -> bool:
+        return await readiness(line) == (200, [])
+
+    await eventually(is_back, within=30)
+    # Senders try again what was answered with 503.
+    for email in ("meanwhile@a.example", "later@a.example"):
+        assert (await post(line, email)).status == 202
+        await line.lead_in_stage(email, "mql")
