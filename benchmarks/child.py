@@ -1,7 +1,6 @@
 """A process that the benchmark starts, watches and ends by its id."""
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.broken import Broken
+from shared.children import end, ending_with_us
 
 STOP_SECONDS = 60
 _SAID_BYTES = 2_000
@@ -46,8 +46,9 @@ class Child:
             if not name.startswith("ACCORD_") or name == "ACCORD_POSTGRES_BIN"
         }
         with self._log.open("ab") as said:
+            # SIGKILL: one that was paused would sleep through anything gentler.
             self._process = subprocess.Popen(
-                [*_ends_with_us(), *self._command],
+                [*ending_with_us(signal.SIGKILL), *self._command],
                 env={**inherited, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -62,14 +63,8 @@ class Child:
     def stop(self) -> None:
         """As an administrator would; by force when it takes too long."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process, STOP_SECONDS)
 
     def kill(self) -> None:
         """kill -9, and returns when it is gone."""
@@ -94,9 +89,3 @@ class Child:
     def said(self) -> str:
         """The end of its log."""
         return self._log.read_text(errors="replace")[-_SAID_BYTES:]
-
-
-def _ends_with_us() -> Sequence[str]:
-    """However the benchmark ends. SIGKILL, because one that was stopped would sleep through anything gentler."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()

@@ -22,7 +22,7 @@ from pydantic_core import from_json, to_json
 from benchmarks.large.copying import POSTGRES, copy, make_staging, settle
 from benchmarks.large.counters import set_counters
 from benchmarks.large.house import configure
-from benchmarks.large.line import NUMBERS_PER_CROWD, Crowds, House
+from benchmarks.large.line import NUMBERS_PER_CROWD, CrowdSetting, House
 from benchmarks.large.prospects import Prospects
 from benchmarks.large.rows import Crowd, Subscribed, rows_of
 from services.api.metrics import Metrics
@@ -64,7 +64,7 @@ class Job(NamedTuple):
     """One crowd, for a process that has nothing but this."""
 
     database_url: str
-    crowd: Crowds
+    crowd: CrowdSetting
     leads: int
     subscribed: Sequence[tuple[str, tuple[str, ...]]]
 
@@ -96,7 +96,7 @@ def _jobs(
     database_url: str, leads: int, until: datetime, subscribed: list[tuple[str, tuple[str, ...]]]
 ) -> Iterator[Job]:
     for number, first in enumerate(range(0, leads, LEADS_PER_CROWD)):
-        crowd = Crowds(number, SEED, DEFAULT_PARTITIONS, until)
+        crowd = CrowdSetting(number, SEED, DEFAULT_PARTITIONS, until)
         yield Job(database_url, crowd, min(LEADS_PER_CROWD, leads - first), subscribed)
 
 

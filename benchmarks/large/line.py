@@ -44,8 +44,8 @@ class Told(NamedTuple):
     partition: int
 
 
-class Crowds(NamedTuple):
-    """Which crowd of how many it is, and until when its lives are told."""
+class CrowdSetting(NamedTuple):
+    """Which crowd it is, what its lives are drawn from, and until when they are told."""
 
     number: int
     seed: int
@@ -56,7 +56,7 @@ class Crowds(NamedTuple):
 class House:
     """What all services keep of one crowd."""
 
-    def __init__(self, accords: Accords, crowd: Crowds) -> None:
+    def __init__(self, accords: Accords, crowd: CrowdSetting) -> None:
         self.scoring = Scoring(accords, {}, {})
         self.staged: dict[UUID, stages.State] = {}
         self.stages_history: list[stages.HistoryLine] = []

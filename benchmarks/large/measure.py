@@ -96,7 +96,7 @@ class Asked:
         return _measured(question, api, sql)
 
     async def at_a_rate(self, question: Question) -> Measured:
-        """200 calls a second on a fixed schedule, whatever the answers take; from when each was due."""
+        """200 calls a second on a fixed schedule, whatever the answers take; each takes from when it was due."""
         idle: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(_CONNECTIONS):
             idle.put_nowait(await Connection.open(self._target.host, self._target.port))

@@ -42,21 +42,21 @@ class Reps:
         if random.random() < _ATTENTIVE_SHARE:
             yield from self._work(at)
         elif random.random() < 0.6:
-            yield self.contact(self._after(at, _HOUR * random.uniform(2, 20)))
-
-    def contact(self, at: datetime) -> Deed:
-        """A touch; now and then the CRM tells it a day later."""
-        return self._deed(at, Action.CONTACTED, channel=self._random.choice(CHANNELS))
+            yield self._contact(self._after(at, _HOUR * random.uniform(2, 20)))
 
     def take_over(self, at: datetime) -> Iterator[Deed]:
         """What the next owner does about a lead that an escalation took from the last one."""
         if self._random.random() < 0.8:
-            yield self.contact(self._after(at, _HOUR * self._random.expovariate(2.0)))
+            yield self._contact(self._after(at, _HOUR * self._random.expovariate(2.0)))
+
+    def _contact(self, at: datetime) -> Deed:
+        """A touch; now and then the CRM tells it a day later."""
+        return self._deed(at, Action.CONTACTED, channel=self._random.choice(CHANNELS))
 
     def _work(self, at: datetime) -> Iterator[Deed]:
         random = self._random
         at = self._after(at, _HOUR * random.expovariate(3.0))
-        yield self.contact(at)
+        yield self._contact(at)
         at = self._after(at, _DAY * random.expovariate(1.5))
         if random.random() < 0.25:
             yield self._deed(at, Action.REJECTED, reason=random.choice(REJECTIONS))
@@ -73,7 +73,7 @@ class Reps:
         at = self._after(at, _DAY * random.expovariate(0.2))
         deal = {"amount": float(random.randrange(4_000, 90_000, 500)), "currency": "USD"}
         yield self._deed(at, Action.OPPORTUNITY_OPENED, **deal)
-        yield self.contact(self._after(at, _DAY * 3))
+        yield self._contact(self._after(at, _DAY * 3))
         ending = random.random()
         at = self._after(at, _DAY * random.expovariate(0.05))
         if ending < 0.35:

@@ -174,7 +174,7 @@ def _events(crowd: Crowd) -> Iterator[Row]:
 def _deliveries(crowd: Crowd) -> Iterator[tuple[Row, list[Row]]]:
     """Each with its tries: most came through at once."""
     random = Random(f"{crowd.until}/{len(crowd.house.told)}")
-    recent = [one for one in crowd.house.told if one.event.received_at >= crowd.until - timedelta(days=29)]
+    recent = [one for one in crowd.house.told if one.event.received_at >= crowd.until - KEPT]
     for subscribed in crowd.subscribed:
         for told in recent:
             if told.event.type in subscribed.types:

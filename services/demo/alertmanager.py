@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from services.demo.process import ends_with_parent
 from services.demo.settings import HOST, LOG_LINES_SHOWN, REQUEST_SECONDS, STOP_SECONDS
+from shared.children import end, ending_with_us
 from shared.errors import AccordError
 
 _NAMES: Final = ("prometheus-alertmanager", "alertmanager")  # Debian's name, and that of Prometheus' own builds
@@ -45,7 +45,7 @@ class Alertmanager:
         where = [f"--web.listen-address={address}", f"--web.external-url={self.url}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*ends_with_parent(), self._binary, *arguments, *where],
+                [*ending_with_us(signal.SIGINT), self._binary, *arguments, *where],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -87,13 +87,8 @@ class Alertmanager:
     def stop(self) -> None:
         """Ends it, by force when it takes too long, and removes its folder. Blocks."""
         process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        if process is not None:
+            end(process, STOP_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

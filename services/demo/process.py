@@ -5,14 +5,14 @@ Start it from the main thread: where the kernel can, it ends the child when the 
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.demo.settings import HOST, LOG_FILE, LOG_LINES_SHOWN, STOP_SECONDS
+from shared.children import end, ending_with_us
 from shared.errors import AccordError
 
 _ADDRESS = re.compile(r"Accord is up: (http://\S+)")
@@ -45,7 +45,7 @@ class AccordProcess:
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                [*ends_with_parent(), sys.executable, "-m", "services.cli", *self._arguments],
+                [*ending_with_us(signal.SIGINT), sys.executable, "-m", "services.cli", *self._arguments],
                 env={**inherited, "PYTHONUNBUFFERED": "1", **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -73,22 +73,12 @@ class AccordProcess:
         """Ends it as Ctrl-C does, or by force when it takes too long. Returns its exit code. Blocks."""
         if self._process is None:
             return 0
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            return self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AccordError(f"`accord up` did not end within {STOP_SECONDS:g} s:\n{self.last_lines()}") from None
+        if not end(self._process, STOP_SECONDS):
+            raise AccordError(f"`accord up` did not end within {STOP_SECONDS:g} s:\n{self.last_lines()}")
+        return self._process.returncode
 
     def kill(self) -> None:
         """As a crash does; its Postgres ends with it."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
-
-
-def ends_with_parent() -> Sequence[str]:
-    """What goes before a command so that it ends with the demo; nothing where the kernel or the tool for it lacks."""
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "INT", "--") if setpriv else ()
