@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import asdict
 from vendor_builders import RECEIVED_AT, read, sent, source
 
 from services.ingest.vendors.judging import judge
@@ -40,7 +41,7 @@ def meaning(path: Path) -> dict[str, Any]:
     found = read(request, config)
     judged = judge(found, config, received_at=RECEIVED_AT, event_bytes_max=32 * 1024)
     items = [
-        {name: value for name, value in item._asdict().items() if value not in (None, 0, (), False)}
+        {name: value for name, value in asdict(item).items() if value not in (None, 0, (), False)}
         for item in found.items
     ]
     bad = [{"position": bad.position, "faults": [list(fault) for fault in bad.faults]} for bad in judged.bad]

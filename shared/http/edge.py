@@ -46,8 +46,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_began: float | None = self.loop.time()  # None while no head is awaited
-        self._head_received = 0  # while the parser gives nothing of it
-        self._head_bytes = 0
+        self._read_bytes = 0  # of the last read
+        self._bare_bytes = 0  # received since a head ended or a body went on: of a head or a trailer, parsed or not
+        self.url, self.headers = b"", []  # as where a head begins
         self._body_began: float | None = None  # None while no body is awaited
         self._body_bytes = 0
         self._stalled_since: float | None = None  # while the client doesn't take what was written
@@ -55,44 +56,36 @@ class EdgeProtocol(HttpToolsProtocol):
             self._end("connections", _BUSY)
 
     def data_received(self, data: bytes) -> None:
-        if self._head_began is not None:
-            self._head_received += len(data)
+        self._read_bytes = size = len(data)
+        self._bare_bytes += size
         if self._body_began is None and b"pgrade" in data:
             head, end, rest = data.partition(b"\r\n\r\n")
             data = _UPGRADE.sub(b"", head) + end + rest
         super().data_received(data)
-        if self._head_began is not None and self._head_received > HEAD_BYTES_MAX and not self.transport.is_closing():
+        if self._head_began is None and self._body_began is None:
+            return
+        if (self._bare_bytes > HEAD_BYTES_MAX or self._is_head_large()) and not self.transport.is_closing():
             self._end("head_bytes", _LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_began = self.loop.time()
-        self._head_bytes = 0
-
-    def on_url(self, url: bytes) -> None:
-        self._head_bytes += len(url)
-        if self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse_head()
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes = size = self._head_bytes + len(name) + len(value)
-        if size > HEAD_BYTES_MAX or len(self.headers) >= HEADERS_MAX:
-            self._refuse_head()
-        super().on_header(name, value)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.transport = OneWrite(cycle, self.transport)  # type: ignore[arg-type,assignment]
         super()._start_asgi_task(cycle, app)
 
     def on_headers_complete(self) -> None:
-        self._head_began = None
-        self._head_received = 0
+        if self._is_head_large():
+            self._end("head_bytes", _LARGE)
+            raise HeadTooLarge
+        self._head_began, self._bare_bytes = None, 0
         self._body_began, self._body_bytes = self.loop.time(), 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._bare_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -126,9 +119,14 @@ class EdgeProtocol(HttpToolsProtocol):
             if seconds > BODY_GRACE_SECONDS and self._body_bytes < seconds * BODY_BYTES_PER_SECOND_MIN:
                 self._end("body_seconds", _SLOW)
 
-    def _refuse_head(self) -> None:
-        self._end("head_bytes", _LARGE)
-        raise HeadTooLarge
+    def _is_head_large(self) -> bool:
+        """Whether what was parsed of it, or of a trailer, is too much. Looked at once a read and once a head: to look
+        at each header as it comes would cost more than everything else here."""
+        if len(self.headers) > HEADERS_MAX:
+            return True
+        if self._bare_bytes + self._read_bytes <= HEAD_BYTES_MAX:  # it can't be, and mostly isn't
+            return False
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES_MAX
 
     def _end(self, limit: str, answer: bytes) -> None:
         self.on_limit(limit)

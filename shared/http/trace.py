@@ -1,5 +1,7 @@
 """Takes a caller's `traceparent`, gives it back on the answer, and puts its trace id on the request's log lines."""
 
+from collections.abc import Awaitable
+
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,12 +25,13 @@ class Traceparent:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         traceparent = traceparent_of(scope) if scope["type"] == "http" else None
         if traceparent is None:
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._traced(traceparent, scope, receive, send)
 
+    async def _traced(self, traceparent: str, scope: Scope, receive: Receive, send: Send) -> None:
         async def give_back(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"traceparent", traceparent.encode())]}

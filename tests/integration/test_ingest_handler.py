@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 import asyncpg
 import pytest
 from builders import eventually
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from services.ingest.handler.commits import IngestHandler, Outcome, Submission
@@ -34,9 +35,10 @@ Publisher = LanePublisher[Submission, Outcome]
 
 def posted(name: str, *identifiers: Identifier, type: str = "page.viewed", **changes: Any) -> Posted:
     kind: Kind = "sales" if type.startswith("sales.") else "activity"
-    return Posted(
+    plain = Posted(
         uuid5(UUID(int=1), name), kind, type, NOW, NOW, identifiers or (EMAIL,), {}, {}, "web", "marketing", None
-    )._replace(**changes)
+    )
+    return replace(plain, **changes)
 
 
 @pytest.fixture

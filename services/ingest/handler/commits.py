@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from services.ingest.metrics import Metrics
 from services.ingest.model import ErasureAsked, Identifier, Known, Posted, Receipt, Resolution, resolve
@@ -32,7 +35,7 @@ class Identities(Protocol):
     async def tie(self, connection: Any, lead_ids: Iterable[UUID]) -> None: ...
 
 
-class Submission(NamedTuple):
+class Submission(Struct, frozen=True):
     """What is to be committed of one request: its acceptable events, and what is kept of the rest.
 
     `conditional` are ids of events that count only if one of their identifiers is on file; `receipt` is written in any
@@ -46,7 +49,7 @@ class Submission(NamedTuple):
     erasures: Sequence[ErasureAsked] = ()
 
 
-class Outcome(NamedTuple):
+class Outcome(Struct, frozen=True):
     """What became of one submission: how many events are new, the ids of those seen before, and of those left out; and
     who of those to be erased is on file."""
 
@@ -115,7 +118,7 @@ class IngestHandler:
         if leads:
             transaction.add(self._store.wish({lead: asked[identifier] for identifier, lead in leads.items()}))
         return [
-            outcome._replace(erased=frozenset(key for one in each.erasures for key in one.identifiers if key in leads))
+            replace(outcome, erased=frozenset(key for one in each.erasures for key in one.identifiers if key in leads))
             for each, outcome in zip(submissions, outcomes, strict=True)
         ]
 
@@ -208,7 +211,7 @@ def _without(submission: Submission, known: Container[Identifier]) -> tuple[Subm
     if not strangers:
         return submission, strangers
     events = [event for event in submission.events if event.id not in strangers]
-    return submission._replace(events=events, receipt=submission.receipt or submission.receipt_without), strangers
+    return replace(submission, events=events, receipt=submission.receipt or submission.receipt_without), strangers
 
 
 def _outgoing(fresh: Sequence[tuple[Posted, str | None]], resolution: Resolution) -> list[Outgoing]:

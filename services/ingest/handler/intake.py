@@ -5,8 +5,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from services.ingest.handler.commits import Outcome, Submission
 from services.ingest.metrics import Metrics
@@ -122,21 +125,21 @@ class Intake:
             if fit.item.needs_known_lead:
                 conditional.append(fit)
         if config.settings.historical:
-            events = [event._replace(historical=True) for event in events]
+            events = [replace(event, historical=True) for event in events]
         submission = Submission(events, traceparent)
         if judged.kept:
             erased = [item for item in judged.kept if _is_erased(item, config)]
             asked = [ErasureAsked(whom(item), config.id, config.name, sent.received_at) for item in erased]
-            submission = submission._replace(erasures=asked)
+            submission = replace(submission, erasures=asked)
             wanting += [item for item in judged.kept if not _is_settled(item, config)]
         if wanting or judged.bad:
             receipt = self._receipt(sent, config, limits, _story(judged.bad, wanting))
-            submission = submission._replace(receipt=receipt)
+            submission = replace(submission, receipt=receipt)
         if conditional:
-            strangers = [fit.item._replace(standing=Standing.INCOMPLETE, why=NO_PERSON) for fit in conditional]
+            strangers = [replace(fit.item, standing=Standing.INCOMPLETE, why=NO_PERSON) for fit in conditional]
             receipt = self._receipt(sent, config, limits, _story(judged.bad, [*wanting, *strangers]))
             ids = frozenset(fit.posted.id for fit in conditional)
-            submission = submission._replace(conditional=ids, receipt_without=receipt)
+            submission = replace(submission, conditional=ids, receipt_without=receipt)
         return submission
 
     def _receipt(self, sent: Sent, config: SourceConfig, limits: Limits, story: "_Story") -> Receipt:
@@ -189,7 +192,7 @@ def _may_hide_text(sent: Sent) -> bool:
     return not is_json or "ce-specversion" in sent.headers or b"_base64" in body
 
 
-class _Taken(NamedTuple):
+class _Taken(Struct, frozen=True):
     tally: Tally
     is_kept: bool
 
@@ -202,7 +205,7 @@ def _standing(item: Item) -> str:
 
 
 def _note_of(fit: Fit, repeated: frozenset[UUID], left_out: frozenset[UUID], received_at: datetime) -> Note:
-    item, posted = fit
+    item, posted = fit.item, fit.posted
     if left_out and posted.id in left_out:
         return Note(received_at, Standing.INCOMPLETE.value, item.kind, reason=NO_PERSON)
     standing = DUPLICATE if repeated and posted.id in repeated else _standing(item)

@@ -9,6 +9,8 @@ from math import inf, isfinite
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
+
 from shared.events.envelope import named_id
 from shared.rfc3339 import parse_instant
 
@@ -46,7 +48,7 @@ class Oversized(Refused):
     """A posted event is larger than allowed."""
 
 
-class Posted(NamedTuple):
+class Posted(Struct, frozen=True):
     """One event that is fit to be accepted. `identifiers` has at least one; an email, if there is one, stands first."""
 
     id: UUID
@@ -105,6 +107,12 @@ def _loads(text: str, *, parse_int: Callable[[str], float] | None = None) -> Any
     decoder = _DECODER if parse_int is None else _decoder(parse_int)
     if text.startswith("\ufeff"):
         raise json.JSONDecodeError("a byte order mark", text, 0)
+    if text.startswith(("{", "[")):
+        # `decode` looks for the blanks around it with a pattern, which takes half as long as reading an event.
+        text = text.rstrip(_BLANKS)
+        value, end = decoder.raw_decode(text)
+        if end == len(text):
+            return value
     return decoder.decode(text)
 
 
@@ -118,6 +126,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = _decoder(None)
+_BLANKS = " \t\r\n"  # JSON's own; others are none
 
 
 def _whole_number(digits: str) -> float:
@@ -271,7 +280,7 @@ def resolve(posted: Iterable[Posted], known: Mapping[Identifier, Known], new_ids
             fresh.add(lead_id)
         for identifier in event.identifiers:
             before = seen.get(identifier)
-            if before is None or (has_email and before.lead_id != lead_id):
+            if before is None or (has_email and before.lead_id.int != lead_id.int):  # to compare UUIDs is Python
                 written[identifier] = lead_id
                 seen[identifier] = Known(lead_id, has_email)
             elif has_email and not before.is_tied:

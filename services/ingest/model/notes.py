@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
+
 RECENT_MAX = 20
 KINDS_MAX = 500
 SOURCES_MAX = 10_000
@@ -17,7 +19,7 @@ OTHER_KINDS = "(others)"
 ACCEPTED, DUPLICATE, REJECTED, REFUSED = "accepted", "duplicate", "rejected", "refused"
 
 
-class Note(NamedTuple):
+class Note(Struct, frozen=True):
     """One event of a source, as people see it: never who it was about."""
 
     received_at: datetime

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from services.ingest.model import Fault, Posted, Refused, check_value, event_id, read_instant, read_json
@@ -78,4 +79,4 @@ def read_cloud_event(raw: Any, reading: Reading) -> Posted:
     if posted.source == event.source:
         return posted
     # An id is unique within the event's own source, whatever source the key or the data say.
-    return posted._replace(id=event_id(posted.source, f"{event.source} {event.id}", plain, reading.received_at))
+    return replace(posted, id=event_id(posted.source, f"{event.source} {event.id}", plain, reading.received_at))

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from services.ingest.model import Identifier, Posted, Refused, check_value
 from services.ingest.schemas import LeadShape
@@ -13,14 +13,14 @@ from services.ingest.vendors.plain import Reading, Sender, identifiers_of, read_
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
 
 
-class Fit(NamedTuple):
+class Fit(Struct, frozen=True):
     """An item whose event can be committed."""
 
     item: Item
     posted: Posted
 
 
-class Judged(NamedTuple):
+class Judged(Struct, frozen=True):
     """`fit` to be committed; `kept`: items without an event (ignored, incomplete, erasures); `bad`: with faults."""
 
     fit: Sequence[Fit]

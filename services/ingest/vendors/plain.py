@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
 from pydantic import ValidationError
 
 from services.ingest.model import (
@@ -41,7 +42,7 @@ class Sender(NamedTuple):
     historical: frozenset[str] = frozenset()  # names of sources that send what happened long ago
 
 
-class Reading(NamedTuple):
+class Reading(Struct, frozen=True):
     """What surrounds the events of one request."""
 
     sender: Sender

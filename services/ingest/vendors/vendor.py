@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
+from msgspec import Struct
+
 from services.ingest.model import Fault
 from services.ingest.vendors.source_settings import SourceOptions
 
@@ -19,7 +21,7 @@ TOKEN_PARAMETER = "token"  # noqa: S105  (the name of a query parameter)
 Settings = TypeVar("Settings", bound=SourceOptions)
 
 
-class Sent(NamedTuple):
+class Sent(Struct, frozen=True):
     """One request of a sender. `url` is the address as the sender called it (public base, path, query), which some
     sign; `headers` have lower-case names; `body` is raw, or inflated if it was compressed."""
 
@@ -77,7 +79,7 @@ class Standing(StrEnum):
     ERASURE = "erasure"  # the sender asks to forget a person
 
 
-class Item(NamedTuple):
+class Item(Struct, frozen=True):
     """One item of a body. `kind` and `names` are the sender's words; `names` the keys by which the source's settings
     may map it, the most specific first. `event` is a plain event (HTTP.md); an INCOMPLETE item has one or none.
 
@@ -102,14 +104,14 @@ class Bad(NamedTuple):
     faults: tuple[Fault, ...]
 
 
-class Read(NamedTuple):
+class Read(Struct, frozen=True):
     """What a body holds."""
 
     items: Sequence[Item]
     bad: Sequence[Bad] = ()
 
 
-class Tally(NamedTuple):
+class Tally(Struct, frozen=True):
     """What became of a body: events committed now, seen before, items kept or ignored, items refused."""
 
     accepted: int

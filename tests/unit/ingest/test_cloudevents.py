@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from services.ingest.model import Refused
 from services.ingest.vendors.cloudevents import from_headers, read_cloud_event
@@ -58,7 +59,7 @@ def test_a_missing_attribute_is_named(missing: str) -> None:
 
 
 def test_the_same_id_of_two_sources_is_two_events_whatever_source_the_key_or_the_data_say() -> None:
-    bound = READING._replace(sender=Sender("api", "crm", "sales", {}))
+    bound = replace(READING, sender=Sender("api", "crm", "sales", {}))
     for reading, data in ((bound, {"title": "Guide"}), (READING, {"source": "crm", "data": {}})):
         found = [read_cloud_event(cloud_event(source=source, data=data), reading) for source in ("/a", "/b", "/a")]
         assert {event.source for event in found} == {"crm"}

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from services.ingest.model import Oversized, Posted, Refused, read_json
@@ -103,7 +104,7 @@ def test_ids_depend_on_the_source_and_the_senders_id_alone() -> None:
 
 def test_without_a_senders_id_a_repeat_in_the_same_minute_is_the_same_event() -> None:
     anonymous = {name: value for name, value in event().items() if name != "id"}
-    later = READING._replace(received_at=NOW + timedelta(minutes=1))
+    later = replace(READING, received_at=NOW + timedelta(minutes=1))
     assert read(anonymous).id == read(dict(reversed(anonymous.items()))).id
     assert read(anonymous).id != read(anonymous, later).id
     timed = {**anonymous, "occurred_at": "2026-11-22T09:00:00Z"}
@@ -111,7 +112,7 @@ def test_without_a_senders_id_a_repeat_in_the_same_minute_is_the_same_event() ->
 
 
 def test_the_keys_source_wins_over_the_events_and_gives_the_team() -> None:
-    bound = READING._replace(sender=Sender("api", "web", "marketing", {}))
+    bound = replace(READING, sender=Sender("api", "web", "marketing", {}))
     assert read(event(source="crm")).team == "sales"
     assert (read(event(source="crm"), bound).source, read(event(source="crm"), bound).team) == ("web", "marketing")
 

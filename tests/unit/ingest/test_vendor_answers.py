@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 from vendor_builders import sent, source
 
 from services.ingest.model import Fault
@@ -53,7 +54,7 @@ def test_a_refusal_is_a_4xx_that_says_why(kind: str, reason: RefusalReason) -> N
 def test_segments_sdks_get_exactly_what_they_look_for() -> None:
     assert json.loads(VENDORS["segment"].answer(DONE).body) == {"success": True}
     nobody = Bad(0, None, (Fault("userId", "no_user_anon_id: userId or anonymousId is required"),))
-    document = json.loads(VENDORS["segment"].answer(HOPELESS._replace(bad=[nobody])).body)
+    document = json.loads(VENDORS["segment"].answer(replace(HOPELESS, bad=[nobody])).body)
     assert document["code"] == "no_user_anon_id"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import standardwebhooks
+from msgspec.structs import replace
 from vendor_builders import RECEIVED_AT, SECRET, only, read, sent, source, verdict
 
 from services.ingest.vendors.judging import judge
@@ -51,7 +52,7 @@ def test_what_the_standard_webhooks_library_signs_is_accepted_with_an_older_secr
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        (signed()._replace(body=BODY + b" "), RefusalReason.FORGED),
+        (replace(signed(), body=BODY + b" "), RefusalReason.FORGED),
         (signed(secret="whsec_" + base64.b64encode(b"other secret of 24 bytes").decode()), RefusalReason.FORGED),
         (signed(late=timedelta(seconds=301)), RefusalReason.STALE),
         (signed(late=timedelta(seconds=-301)), RefusalReason.STALE),

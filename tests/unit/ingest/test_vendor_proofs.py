@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from vendor_builders import RECEIVED_AT, SECRET, URL, sent, source, verdict
 from vendor_signers import SIGNERS, Sign, hubspot_v1, hubspot_v2, in_address
 
@@ -64,7 +65,7 @@ def test_a_proof_with_another_secret_is_forged_and_nothing_of_it_is_quoted(kind:
 @pytest.mark.parametrize("kind", sorted(SIGNS_THE_BODY))
 @pytest.mark.parametrize("body", [BODY[:-1], BODY + b" ", b"", b'{"a": 2}'])
 def test_a_body_that_was_changed_or_cut_is_forged(kind: str, body: bytes) -> None:
-    assert reason(kind, signed(kind)._replace(body=body)) is RefusalReason.FORGED
+    assert reason(kind, replace(signed(kind), body=body)) is RefusalReason.FORGED
 
 
 @pytest.mark.parametrize("kind", sorted(SIGNS_THE_TIME))
@@ -91,8 +92,8 @@ def test_hubspots_older_signatures_are_known_and_v2_signs_the_address(
 ) -> None:
     genuine = signed("hubspot", sign=sign)
     assert reason("hubspot", genuine) is None
-    assert reason("hubspot", genuine._replace(body=BODY + b" ")) is RefusalReason.FORGED
-    assert reason("hubspot", genuine._replace(url=URL + "/7")) is other_address
+    assert reason("hubspot", replace(genuine, body=BODY + b" ")) is RefusalReason.FORGED
+    assert reason("hubspot", replace(genuine, url=URL + "/7")) is other_address
 
 
 def test_hubspots_v3_counts_before_v1_and_knows_an_address_that_was_encoded() -> None:
@@ -100,9 +101,9 @@ def test_hubspots_v3_counts_before_v1_and_knows_an_address_that_was_encoded() ->
     forged = sent(BODY, {**genuine.headers, **signed("hubspot", secret=OTHER).headers})
     assert reason("hubspot", forged) is RefusalReason.FORGED
     decoded = signed("hubspot", url="https://accord.example/v1/hooks/6?to=a@b:c/d,e")
-    encoded = decoded._replace(url="https://accord.example/v1/hooks/6?to=a%40b%3Ac%2fd%2Ce")
+    encoded = replace(decoded, url="https://accord.example/v1/hooks/6?to=a%40b%3Ac%2fd%2Ce")
     assert reason("hubspot", encoded) is None
-    other = decoded._replace(url="https://accord.example/v1/hooks/6?to=x")
+    other = replace(decoded, url="https://accord.example/v1/hooks/6?to=x")
     assert reason("hubspot", other) is RefusalReason.FORGED
 
 
