@@ -105,15 +105,40 @@ async def test_who_wishes_to_upgrade_keeps_the_body(served: Served, wish: bytes)
     ],
     ids=["one large header", "many headers", "a long address"],
 )
-async def test_a_large_head_is_refused(served: Served, head: bytes) -> None:
-    answer = await served.sent(head)
-    assert not answer or answer.startswith(b"HTTP/1.1 431 ")
+@pytest.mark.parametrize("before", [(), (b"GET / HTTP/1.1\r\nhost: a\r\n\r\n",)], ids=["first", "second"])
+async def test_a_large_head_is_refused(served: Served, head: bytes, before: tuple[bytes, ...]) -> None:
+    answer = await served.sent(*before, head)
+    assert not answer or answer.count(b"HTTP/1.1 200 ") == len(before)
+    assert not answer or answer.count(b"HTTP/1.1 431 ") == 1
     assert served.reached("head_bytes") == 1
 
 
 async def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory(served: Served) -> None:
     await served.sent(b"GET / HTTP/1.1\r\nx: ", *[b"y" * 10_000] * 20)
     assert served.reached("head_bytes") == 1
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("line", [b"y" * 10_000, b"\r\nx: y" * 100, b"\r\nx:" + b"y" * 10_000])
+async def test_a_trailer_that_never_ends_is_refused_too(served: Served, line: bytes) -> None:
+    await served.sent(CHUNKED + b"1\r\na\r\n0\r\nx: y", *[line] * 20)
+    assert served.reached("head_bytes") == 1
+
+
+@pytest.mark.parametrize("chunk", [b"a" * 50_000, b"a"], ids=["large chunks", "small chunks"])
+async def test_a_body_in_chunks_is_no_head_however_it_comes(served: Served, chunk: bytes) -> None:
+    piece = (b"%x\r\n%b\r\n" % (len(chunk), chunk)) * (200_000 // (len(chunk) + 10))
+    answer = await served.sent(CHUNKED, piece, piece, b"0\r\nx: y\r\n\r\n")
+    assert answer.endswith(b"\r\n\r\n%d" % (2 * piece.count(b"a" * len(chunk)) * len(chunk)))
+    assert served.reached("head_bytes") == 0
+
+
+async def test_a_head_that_follows_a_large_body_at_once_is_no_part_of_it(served: Served) -> None:
+    one = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 50000\r\n%s\r\n" + b"x" * 50_000
+    answer = await served.sent(one % b"" + one % b"connection: close\r\n")
+    assert answer.count(b"200 OK") == 2
 
 
 async def test_who_sends_a_head_drop_by_drop_is_ended(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
