@@ -4,12 +4,6 @@ from services.ingest.model.erasing import ErasureAsked
 from services.ingest.model.events import (
     EVENTS_NAMESPACE,
     FIRST_INSTANT,
-    KEY_TWICE,
-    NESTING_LEVELS_MAX,
-    PATH_CHARACTERS_MAX,
-    READ_LEVELS_MAX,
-    WHOLE_NUMBER_DIGITS_MAX,
-    DuplicateKeys,
     Fault,
     Identifier,
     Kind,
@@ -19,13 +13,21 @@ from services.ingest.model.events import (
     Receipt,
     Refused,
     Resolution,
-    check_keys,
-    check_value,
     event_id,
     read_instant,
-    read_json,
     resolve,
     source_namespace,
+)
+from services.ingest.model.values import (
+    KEY_TWICE,
+    NESTING_LEVELS_MAX,
+    PATH_CHARACTERS_MAX,
+    READ_LEVELS_MAX,
+    WHOLE_NUMBER_DIGITS_MAX,
+    DuplicateKeys,
+    check_keys,
+    check_value,
+    read_json,
 )
 
 __all__ = [

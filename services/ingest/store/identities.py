@@ -1,5 +1,6 @@
 """A group commit's ids, identities and receipts in; what is new and who it is about out."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -68,7 +69,8 @@ class IdentityStore:
     email's lead doesn't change, and what a rolled-back transaction wrote is never kept."""
 
     def __init__(self) -> None:
-        self._emails: dict[Identifier, Known] = {}
+        # Ordered, as a dict's first key is found by walking past the places of all that were deleted before it.
+        self._emails: OrderedDict[Identifier, Known] = OrderedDict()
 
     @property
     def cached(self) -> int:
@@ -142,7 +144,8 @@ class IdentityStore:
     def forget_leads(self, lead_ids: Iterable[UUID]) -> None:
         """Drops these leads' addresses from memory."""
         gone = set(lead_ids)
-        self._emails = {email: known for email, known in self._emails.items() if known.lead_id not in gone}
+        for email in [email for email, known in self._emails.items() if known.lead_id in gone]:
+            del self._emails[email]
 
     async def erase(self, pool: Connection, lead_ids: Sequence[UUID]) -> None:
         """Deletes all identifiers of these leads, and notes that they are erased."""
@@ -150,7 +153,7 @@ class IdentityStore:
 
     def _keep(self, email: Identifier, known: Known) -> None:
         if len(self._emails) >= EMAILS_CACHED_MAX:
-            del self._emails[next(iter(self._emails))]
+            self._emails.popitem(last=False)
         self._emails[email] = known
 
 
