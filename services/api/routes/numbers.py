@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator
 
 _WHOLE: Final = re.compile(r"0|-?[1-9][0-9]*")
-_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+# A number of JSON, as OpenAPI promises it.
+_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 def is_whole(text: str) -> bool:
