@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Final
@@ -51,6 +51,12 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int, on_limit:
                 await _drop(receive)
             raise _too_large(bytes_max, on_limit)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def require_uncompressed(headers: Mapping[str, str]) -> None:
+    """Raises Problem 415 for a body that is to be inflated first."""
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Problem(415, "Unsupported content encoding", "Send the body without compression.")
 
 
 async def _drop(receive: Receive) -> None:

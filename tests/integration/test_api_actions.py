@@ -1,5 +1,7 @@
 """Actions of sales over HTTP: what is allowed is named, what is ignored says why, and webhooks go the same way."""
 
+import codecs
+import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -86,3 +88,11 @@ async def test_webhooks_take_the_same_way_and_an_unknown_reason_is_ignored_there
         "opportunity.opened": None,
     }
     assert {action["source"] for action in actions} == {"crm"}
+
+
+async def test_a_body_is_utf_8_and_not_compressed(caller: Caller) -> None:
+    note = b'{"action": "note", "note": "a"}'
+    refused = await caller.post(PATH, gzip.compress(note), content_encoding="gzip")
+    assert (refused.status, refused.json["detail"]) == (415, "Send the body without compression.")
+    assert (await caller.post(PATH, note.decode().encode("utf-16"))).status == 422
+    assert (await caller.post(PATH, codecs.BOM_UTF8 + note)).status == 202

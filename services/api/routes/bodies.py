@@ -32,7 +32,8 @@ async def read_body(
 
 
 async def read_bytes(request: Request, parts: Parts) -> bytes:
-    """The body within its limit. Raises Problem 413."""
+    """The body within its limit. Raises Problem 413 or 415."""
+    limits.require_uncompressed(request.headers)
     return await limits.read_body(
         request.scope, request.receive, bytes_max=parts.settings.body_bytes_max, on_limit=parts.metrics.reach
     )
@@ -40,7 +41,9 @@ async def read_bytes(request: Request, parts: Parts) -> bytes:
 
 def _parse(raw: bytes, parts: Parts) -> Any:
     try:
-        value = json.loads(raw, object_pairs_hook=_without_repeats, parse_constant=_no_constant, parse_float=_finite)
+        # As bytes it would be taken for UTF-16 too, where it looks like that.
+        text = raw.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constant, parse_float=_finite)
     except _Refused as error:
         raise _invalid(str(error)) from None
     except RecursionError:

@@ -25,7 +25,7 @@ from services.ingest.vendors.plain import Reading
 from shared.clock import Clock
 from shared.errors import Unavailable
 from shared.http.auth import KeyRing, Principal
-from shared.http.limits import RateLimiter, read_body
+from shared.http.limits import RateLimiter, read_body, require_uncompressed
 from shared.http.openapi import body_schema, refusals
 from shared.http.problems import FieldError, Problem
 from shared.http.trace import traceparent_of
@@ -166,8 +166,7 @@ def _media_type_of(request: Request) -> str:
         media_type = PLAIN  # as of an event whose datacontenttype isn't told
     if media_type not in MEDIA_TYPES:
         raise Problem(415, "Unsupported media type", f"Allowed: {', '.join(MEDIA_TYPES)}.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "Unsupported content encoding", "Send the body without compression.")
+    require_uncompressed(request.headers)
     return media_type
 
 
