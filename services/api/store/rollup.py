@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 from services.api.store.rolled import ENTRIES, LEADS, TOUCHES
 
 _OF: Final = "lead_id = ANY(CAST(:lead_ids AS uuid[]))"
-# When a lead was first heard of is looked up once: its history may be long.
-_BEGAN: Final = "(SELECT min(kept.began_at) FROM api.report_leads AS kept WHERE kept.lead_id = known.lead_id)"
+# When a lead was first heard of is looked up once: its history may be long. By lead (hence OFFSET): for a least value
+# the planner would rather walk all leads in the order of that value.
+_BEGAN: Final = """(SELECT min(kept.began_at) FROM (
+    SELECT began_at FROM api.report_leads AS r WHERE r.lead_id = known.lead_id OFFSET 0) AS kept)"""
 
 
 class RolledTable(NamedTuple):
