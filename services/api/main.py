@@ -47,6 +47,7 @@ from services.api.store.leads import LeadStore
 from services.api.store.lists import ListStore
 from services.api.store.operations import OperationStore
 from services.api.store.owners import OwnerStore
+from services.api.store.signed import SignedAccords
 from services.api.store.sources import SourceStore
 from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
@@ -55,7 +56,6 @@ from services.api.store.trends import TrendStore
 from services.api.sweeper.erasures import SourceErasures
 from services.api.sweeper.lists import Lists
 from services.api.sweeper.pulse import Pulse
-from shared.agreement.versions import Accords
 from shared.http.auth import KeyRing
 from shared.lifecycle import Resources, Service
 
@@ -119,10 +119,6 @@ def wire(resources: Resources) -> Service:
 def _parts(
     resources: Resources, database: Database, *, settings: ApiSettings, metrics: Metrics, line: ActionLine
 ) -> Parts:
-    async def accords() -> Accords:
-        async with resources.pool.acquire() as connection:
-            return await resources.accords.refresh(connection)
-
     on_full = metrics.limits_reached.labels("key_cache").inc
     return Parts(
         leads=LeadStore(database),
@@ -133,7 +129,7 @@ def _parts(
         audit_log=AuditLogStore(database),
         idempotency=IdempotencyStore(database),
         keys=KeyRing(resources.pool, resources.clock, tokens=resources.tokens, on_full=on_full),
-        accords=accords,
+        accords=SignedAccords(resources.pool, resources.accords),
         publish=line.publish,
         erase=line.erase,
         wait_until_applied=line.wait_until_applied,

@@ -54,10 +54,9 @@ class ErasureRoutes:
         return JSONResponse(body, 200 if is_applied else 202, headers)
 
     async def _is_known(self, lead_id: UUID) -> bool:
-        leads = self._parts.leads
-        if await leads.is_known(lead_id) or await leads.identities(lead_id):
-            return True
-        return await self._store.is_asked(lead_id)
+        held = await self._parts.leads.whole(lead_id)
+        is_held = held is not None and (held.is_known or bool(held.identities))
+        return is_held or await self._store.is_asked(lead_id)
 
     async def _wait(self, erased: LeadErased, seconds: float) -> bool:
         """False at the time-out."""

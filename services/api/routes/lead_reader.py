@@ -19,6 +19,7 @@ from services.api.routes.shown import (
 )
 from services.api.schemas.clocks import Clock
 from services.api.schemas.leads import FitLine, Identity, Lead
+from services.api.store.leads import Identifier, WholeLead
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords
@@ -29,6 +30,19 @@ _IDENTIFIER = re.compile(r"([^:\0]{1,100}):([^\0]{1,200})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
+def named(lead: str) -> UUID | Identifier:
+    """A lead is named by id, by email or, as `hubspot:101`, by another identifier. Raises Problem 404."""
+    if _UUID.fullmatch(lead):
+        return UUID(lead)
+    lead = with_slashes(lead)
+    if lead.isprintable():
+        if (email := normalise_email(lead)) is not None:
+            return Identifier("email", email)
+        if other := _IDENTIFIER.fullmatch(lead):
+            return Identifier(other[1], other[2])
+    raise no_such_lead()
+
+
 class LeadReader:
     """Finds leads and puts them together."""
 
@@ -36,54 +50,42 @@ class LeadReader:
         self._parts = parts
 
     async def resolve(self, lead: str) -> UUID:
-        """The id of a lead named by id, by email or, as `hubspot:101`, by another identifier. Raises Problem 404; an id
-        is not looked up here."""
-        if _UUID.fullmatch(lead):
-            return UUID(lead)
-        lead = with_slashes(lead)
-        found = None
-        if not lead.isprintable():
-            raise no_such_lead()
-        if (email := normalise_email(lead)) is not None:
-            found = await self._parts.leads.id_of("email", email)
-        elif named := _IDENTIFIER.fullmatch(lead):
-            found = await self._parts.leads.id_of(*named.groups())
+        """The id of a lead that is named as `named` says. Raises Problem 404; an id is not looked up here."""
+        asked = named(lead)
+        found = asked if isinstance(asked, UUID) else await self._parts.leads.id_of(asked)
         if found is None:
             raise no_such_lead()
         return found
 
     async def belongs_to(self, lead: str, owner: str) -> bool:
         """Whether this owner has the lead of this id or email. Raises Problem 404."""
-        staged = await self._parts.leads.staged(await self.resolve(lead))
-        return staged is not None and staged["owner"] == owner
+        return await self._parts.leads.owner(await self.resolve(lead)) == owner
 
     async def identifiers(self, lead_id: UUID) -> dict[str, str]:
         """One value of each kind by which the lead is known. Raises Problem 404 for a lead that nobody knows."""
-        rows = await self._parts.leads.identities(lead_id)
-        if not rows and not await self._parts.leads.is_known(lead_id):
+        whole = await self._parts.leads.whole(lead_id)
+        if whole is None or not (whole.identities or whole.is_known):
             raise no_such_lead()
-        return {row["kind"]: row["value"] for row in rows}
+        return {row["kind"]: row["value"] for row in whole.identities}
 
-    async def row(self, lead_id: UUID, accords: Accords, now: datetime) -> Mapping[str, Any]:
-        """What scoring and stages hold of a lead. Raises Problem 404 if neither knows it, or not any more."""
-        row = await self._parts.leads.lead(lead_id)
-        if row is not None:
-            return row
-        staged = await self._parts.leads.staged(lead_id)
-        if staged is None:
-            raise erased_lead() if await self._parts.leads.is_erased(lead_id) else no_such_lead()
-        return unscored_row(staged, accords.at(now))
+    async def whole(self, lead: UUID | Identifier, accords: Accords, now: datetime) -> WholeLead:
+        """Raises Problem 404 if neither scoring nor stages knows the lead, or not any more."""
+        whole = await self._parts.leads.whole(lead)
+        if whole is None:
+            raise no_such_lead()
+        if not whole.is_known:
+            raise erased_lead() if await self._parts.leads.is_erased(whole.row["lead_id"]) else no_such_lead()
+        return whole if whole.is_scored else whole._replace(row=unscored_row(whole.row, accords.at(now)))
 
-    async def now(self, lead_id: UUID, event_id: UUID | None = None) -> Lead:
+    async def now(self, lead: UUID | Identifier, event_id: UUID | None = None) -> Lead:
         """The lead as of now."""
         accords, now = await self._parts.accords(), self._parts.clock.now()
-        row = await self.row(lead_id, accords, now)
+        row, clocks, identities = await self.whole(lead, accords, now)
         item = lead_item(row, accords, now)
         accord = accord_of(accords, row["accord"], now)
-        clocks = await self._parts.clocks.of_lead(lead_id, row["entry"])
         return Lead(
             **dict(item),
-            identities=await self._identities(lead_id),
+            identities=[Identity(**identity) for identity in identities],
             mql=mql_line(item, accord),
             below_threshold_at=below_threshold_at(totals_of(row, accord), accord, facts_of(item, accord), now),
             clocks=[clock_body(clock, accords, now) for clock in clocks],
@@ -93,7 +95,7 @@ class LeadReader:
     async def at(self, lead_id: UUID, moment: Moment) -> Lead:
         """The lead as Accord knew it then, or, with `knows_later`, as it knows now that it was."""
         accords, now = await self._parts.accords(), self._parts.clock.now()
-        row = await self.row(lead_id, accords, now)
+        row, _, identities = await self.whole(lead_id, accords, now)
         accord = accords.reached(moment.at, row["accord"])
         explanation = await self.explain(lead_id, accord, moment)
         profile, about = await self._profile_at(lead_id, moment), await self._parts.leads.about(lead_id, moment)
@@ -117,7 +119,7 @@ class LeadReader:
         )
         return Lead(
             **dict(item),
-            identities=await self._identities(lead_id),
+            identities=[Identity(**identity) for identity in identities],
             mql=mql_line(item, accord),
             below_threshold_at=below_threshold_at(
                 totals_at(explanation, moment.at), accord, facts_of(item, accord), moment.at
@@ -156,6 +158,3 @@ class LeadReader:
             for clock in then
             if clock is not None and (clock["entry"] == entry or clock["state"] in RUNNING_STATES)
         ]
-
-    async def _identities(self, lead_id: UUID) -> list[Identity]:
-        return [Identity(**row) for row in await self._parts.leads.identities(lead_id)]

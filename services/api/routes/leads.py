@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from services.api.model import Explanation, Moment, engagement_by_day
-from services.api.routes.lead_reader import LeadReader
+from services.api.routes.lead_reader import LeadReader, named
 from services.api.routes.numbers import Decimal, WholeNumber
 from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of, owner_of
 from services.api.routes.shown import listed_lead
@@ -111,8 +111,9 @@ class LeadRoutes:
 
     async def show_lead(self, lead: str, at: At = None, known: Known = None) -> Lead:
         moment = _moment(at, known)
-        lead_id = await self._reader.resolve(lead)
-        return await (self._reader.at(lead_id, moment) if moment else self._reader.now(lead_id))
+        if moment is None:
+            return await self._reader.now(named(lead))
+        return await self._reader.at(await self._reader.resolve(lead), moment)
 
     async def show_timeline(
         self,
@@ -126,7 +127,7 @@ class LeadRoutes:
         kind = f"timeline/{'desc' if wanted.is_descending else 'asc'}"
         keys = keys_of(cursor, kind, (datetime, int, str))
         lead_id = await self._reader.resolve(lead)
-        await self._reader.row(lead_id, await self._parts.accords(), self._parts.clock.now())
+        await self._reader.whole(lead_id, await self._parts.accords(), self._parts.clock.now())
         rows = await self._parts.timeline.page(lead_id, keys, limit + 1, wanted)
         following = None
         if len(rows) > limit:
@@ -139,7 +140,7 @@ class LeadRoutes:
         moment = _moment(at, known)
         lead_id = await self._reader.resolve(lead)
         accords, now = await self._parts.accords(), self._parts.clock.now()
-        row = await self._reader.row(lead_id, accords, now)
+        row = (await self._reader.whole(lead_id, accords, now)).row
         when = moment or Moment(now, knows_later=True)
         accord = accords.reached(when.at, row["accord"])
         explanation = await self._reader.explain(lead_id, accord, when)

@@ -67,17 +67,8 @@ def mql_line(lead: LeadItem, accord: CompiledAccord) -> MqlLine:
 
 def unscored_row(row: Mapping[str, Any], accord: CompiledAccord) -> dict[str, Any]:
     """A lead that stages knows and scoring doesn't yet: nothing earned."""
-    nothing = dict.fromkeys(("source", "campaign", "first_source", "first_team", "accord", "updated_at"))
-    grade = accord.fit({}, row["email"]).grade
-    return {
-        **nothing,
-        **{name: row[name] for name in ("lead_id", "email", "stage", "entry", "entered_at", "owner", "team")},
-        "profile": {},
-        "fit": 0,
-        "grade": grade,
-        "rule_totals": {},
-        "staged_at": row["updated_at"],
-    }
+    email = row["staged_email"]
+    return {**row, "email": email, "fit": 0, "grade": accord.fit({}, email).grade}
 
 
 def facts_of(lead: LeadItem, accord: CompiledAccord) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, select, union_all
 
-from services.api.model import RUNNING_STATES
 from services.api.store.cursors import Keys, after
 from services.api.store.database import Database, Row
 from services.api.store.tables import CLOCKS
@@ -65,14 +64,6 @@ class ClockStore:
         if keys is not None:
             statement = statement.where(after(columns, keys))
         return await self._database.rows(statement.order_by(*(column.desc() for column, _ in columns)).limit(limit))
-
-    async def of_lead(self, lead_id: UUID, entry: int | None) -> Sequence[Row]:
-        """Those of this stage entry in any state, and every running one."""
-        wanted: ColumnElement[bool] = CLOCKS.c.state.in_(RUNNING_STATES)
-        if entry is not None:
-            wanted = or_(wanted, CLOCKS.c.entry == entry)
-        statement = select(CLOCKS).where(CLOCKS.c.lead_id == lead_id, wanted)
-        return await self._database.rows(statement.order_by(CLOCKS.c.deadline, CLOCKS.c.clock_id))
 
     async def started_by(self, lead_id: UUID, at: datetime) -> Sequence[Row]:
         """Every clock of the lead that had started by then."""

@@ -4,10 +4,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, Text, func, literal, or_, select, type_coerce
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from services.api.model import RUNNING_STATES, GrantRow, Moment
@@ -31,7 +46,10 @@ from services.api.store.tables import (
 Sort = Literal["engagement", "fit", "updated", "deadline"]
 KEY_TYPES: dict[str, type] = {"engagement": float, "fit": int, "updated": datetime, "deadline": datetime}
 TRIGRAM = 3
-_STAGED_COLUMNS = ("stage", "entry", "entered_at", "owner", "team")
+_STAGED = [
+    *(STAGED.c[name] for name in ("stage", "entry", "entered_at", "owner", "team")),
+    STAGED.c.updated_at.label("staged_at"),
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,31 @@ class LeadFilter:
     min_engagement: float | None = None
     source: str | None = None
     id: tuple[UUID, ...] = ()
+
+
+class Identifier(NamedTuple):
+    """What a lead is known by beside its id."""
+
+    kind: str
+    value: str
+
+
+class WholeLead(NamedTuple):
+    """What scoring and stages hold of a lead; its clocks, those of this stage entry in any state and every running one;
+    and what it is known by. All as of one moment."""
+
+    row: Row
+    clocks: Sequence[Row]
+    identities: Sequence[Row]
+
+    @property
+    def is_scored(self) -> bool:
+        return self.row["grade"] is not None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether scoring or stages holds it."""
+        return self.is_scored or self.row["stage"] is not None
 
 
 class LeadStore:
@@ -71,29 +114,25 @@ class LeadStore:
             statement.order_by(*(column.desc() if down else column.asc() for column, down in shown))
         )
 
-    async def lead(self, lead_id: UUID) -> Row | None:
-        return await self._database.row(_lead_columns().select_from(_JOINED).where(SCORED.c.lead_id == lead_id))
+    async def whole(self, lead: UUID | Identifier) -> WholeLead | None:
+        """None only if no lead has this identifier; of an id that nobody knows it is empty."""
+        if isinstance(lead, UUID):
+            rows = await self._database.rows(_WHOLE_BY_ID, {"lead_id": lead})
+        else:
+            rows = await self._database.rows(_WHOLE_BY_IDENTIFIER, lead._asdict())
+        return _whole_lead(rows) if rows else None
 
-    async def staged(self, lead_id: UUID) -> Row | None:
-        """A lead that stages knows and scoring doesn't yet."""
-        return await self._database.row(select(STAGED).where(STAGED.c.lead_id == lead_id))
-
-    async def is_known(self, lead_id: UUID) -> bool:
-        """Whether scoring or stages holds this lead."""
-        return await self.lead(lead_id) is not None or await self.staged(lead_id) is not None
+    async def owner(self, lead_id: UUID) -> str | None:
+        row = await self._database.row(_OWNER, {"lead_id": lead_id})
+        return row["owner"] if row else None
 
     async def is_erased(self, lead_id: UUID) -> bool:
         """Whether somebody asked for this lead to be forgotten."""
         return await self._database.row(select(ERASURES.c.lead_id).where(ERASURES.c.lead_id == lead_id)) is not None
 
-    async def id_of(self, kind: str, value: str) -> UUID | None:
-        statement = select(IDENTITIES.c.lead_id).where(IDENTITIES.c.kind == kind, IDENTITIES.c.value == value)
-        row = await self._database.row(statement)
+    async def id_of(self, identifier: Identifier) -> UUID | None:
+        row = await self._database.row(_IDENTIFIED, identifier._asdict())
         return row["lead_id"] if row else None
-
-    async def identities(self, lead_id: UUID) -> Sequence[Row]:
-        statement = select(IDENTITIES.c.kind, IDENTITIES.c.value).where(IDENTITIES.c.lead_id == lead_id)
-        return await self._database.rows(statement.order_by(IDENTITIES.c.kind, IDENTITIES.c.value))
 
     async def grants(self, lead_id: UUID, accord: int) -> list[GrantRow]:
         """The lead's ledger under one accord, in the order of the events."""
@@ -160,6 +199,46 @@ def _first(value: ColumnElement[Any], where: ColumnElement[bool], order: ColumnE
 _JOINED: FromClause = SCORED.join(STAGED, STAGED.c.lead_id == SCORED.c.lead_id, isouter=True)
 
 
+_IS_RUNNING = CLOCKS.c.state == any_(literal(RUNNING_STATES, ARRAY(Text)))
+_CLOCK = "clock "
+# Built once: as a lead is looked up most often of all, one statement with a row for each of its clocks.
+_OWNER = select(STAGED.c.owner).where(STAGED.c.lead_id == bindparam("lead_id"))
+_IDENTIFIED = select(IDENTITIES.c.lead_id).where(
+    IDENTITIES.c.kind == bindparam("kind"), IDENTITIES.c.value == bindparam("value")
+)
+
+
+def _whole(asked: Subquery) -> Select[*tuple[Any, ...]]:
+    lead_id, known_by = asked.c.lead_id, func.json_build_object("kind", IDENTITIES.c.kind, "value", IDENTITIES.c.value)
+    identities = select(func.json_agg(aggregate_order_by(known_by, IDENTITIES.c.kind, IDENTITIES.c.value), type_=JSON))
+    clocks = (CLOCKS.c.lead_id == lead_id) & (_IS_RUNNING | (CLOCKS.c.entry == STAGED.c.entry))
+    return (
+        select(
+            lead_id,
+            *(column for column in SCORED.c if column.name != "lead_id"),
+            *_STAGED,
+            STAGED.c.email.label("staged_email"),
+            identities.where(IDENTITIES.c.lead_id == lead_id).scalar_subquery().label("identities"),
+            *(column.label(f"{_CLOCK}{column.name}") for column in CLOCKS.c),
+        )
+        .select_from(asked)
+        .join(SCORED, SCORED.c.lead_id == lead_id, isouter=True)
+        .join(STAGED, STAGED.c.lead_id == lead_id, isouter=True)
+        .join(CLOCKS, clocks, isouter=True)
+        .order_by(CLOCKS.c.deadline, CLOCKS.c.clock_id)
+    )
+
+
+_WHOLE_BY_ID = _whole(select(bindparam("lead_id", type_=Uuid).label("lead_id")).subquery("asked"))
+_WHOLE_BY_IDENTIFIER = _whole(_IDENTIFIED.subquery("asked"))
+
+
+def _whole_lead(rows: Sequence[Row]) -> WholeLead:
+    row = rows[0]
+    clocks = [{column.name: row[f"{_CLOCK}{column.name}"] for column in CLOCKS.c} for row in rows]
+    return WholeLead(row, [clock for clock in clocks if clock["clock_id"] is not None], row["identities"] or ())
+
+
 def _next_clock(lead_id: ColumnElement[UUID]) -> FromClause:
     """The running clock of a lead whose deadline comes first."""
     columns = [CLOCKS.c[name].label(f"due_{name}") for name in ("rule", "state", "deadline")]
@@ -168,8 +247,7 @@ def _next_clock(lead_id: ColumnElement[UUID]) -> FromClause:
 
 
 def _lead_columns(*more: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    staged = [STAGED.c[name] for name in _STAGED_COLUMNS]
-    return select(*SCORED.c, *staged, STAGED.c.updated_at.label("staged_at"), *more)
+    return select(*SCORED.c, *_STAGED, *more)
 
 
 _SORTS: dict[Sort, tuple[ColumnElement[Any], bool]] = {
