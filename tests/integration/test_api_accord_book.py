@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from builders import eventually
 
 from services.api.main import bootstrap_accord
+from services.api.store.signed import SignedAccords
 from shared.agreement.loading import default_accord_text
 from shared.db.accord_book import AccordBook
 from shared.db.statement import Refused, Write, write_all
@@ -55,6 +57,21 @@ async def test_a_new_version_is_seen_by_the_next_refresh_and_a_proposal_is_not(p
     assert accords.at(LATER - timedelta(microseconds=1)).version == 1
     assert accords.at(LATER).version == 3
     assert accords.version(1) is first.version(1)
+
+
+async def test_who_reads_leads_knows_a_new_version_long_before_its_effect(
+    pool: asyncpg.Pool,
+) -> None:
+    signed = SignedAccords(pool, AccordBook())
+    async with pool.acquire() as connection:
+        await bootstrap_accord(connection, default_accord_text())
+        assert [accord.version for accord in (await signed()).all] == [1]
+        await connection.execute(ADD, 2, LATER, "scheduled")
+
+    async def is_known() -> bool:
+        return [accord.version for accord in (await signed()).all] == [1, 2]
+
+    await eventually(is_known, within=5)
 
 
 async def test_a_step_without_an_accord_is_a_fault_of_the_surroundings(pool: asyncpg.Pool) -> None:

@@ -106,3 +106,35 @@ async def test_a_lead_that_was_erased_is_said_to_be(caller: Caller) -> None:
     for rest in ("", "/explanation", "/timeline"):
         answer = await caller.get(f"/v1/leads/{lead['id']}{rest}")
         assert (answer.status, answer.json["title"]) == (404, "This lead was erased"), rest
+
+
+async def test_a_lead_that_only_sales_spoke_of_is_shown_with_nothing_earned_under_each_of_its_names(
+    caller: Caller,
+) -> None:
+    identity = {"kind": "anonymous_id", "value": "shop:7"}
+    given = {"type": "sales.contacted", "lead": {"email": EMAIL, "anonymous_id": "shop:7"}, "source": "crm"}
+    assert (await caller.post("/v1/events", given)).status == 202
+    lead = await caller.lead_in_stage(EMAIL, "lead")
+    assert (lead["engagement"], lead["fit"], lead["grade"], lead["source"]) == (0, 0, "D", None)
+    assert (lead["email"], lead["profile"], lead["clocks"]) == (EMAIL, {}, [])
+    assert lead["identities"] == [identity, {"kind": "email", "value": EMAIL}]
+    for name in (lead["id"], "anonymous_id:shop:7"):
+        assert {**(await caller.get(f"/v1/leads/{name}")).json, "as_of": lead["as_of"]} == lead
+
+
+async def test_a_lead_shows_the_clocks_of_its_stage_and_those_still_running_and_no_others(caller: Caller) -> None:
+    await caller.post_event("demo.requested", EMAIL, profile=HOT)
+    lead = await caller.lead_in_stage(EMAIL, "mql")
+
+    async def shown(states: list[str]) -> bool:
+        clocks = (await caller.get(f"/v1/leads/{EMAIL}")).json["clocks"]
+        assert [clock["deadline"] for clock in clocks] == sorted(clock["deadline"] for clock in clocks)
+        return sorted(clock["state"] for clock in clocks) == states
+
+    async def all_states() -> list[str]:
+        return sorted(clock["state"] for clock in (await caller.get(f"/v1/clocks?lead={lead['id']}")).json["items"])
+
+    await eventually(lambda: shown(["open", "open"]))
+    await caller.post(f"/v1/leads/{lead['id']}/actions", {"action": "accepted"}, prefer="wait=10")
+    assert await shown(["open"])
+    assert await all_states() == ["met", "open"]
