@@ -165,8 +165,9 @@ class Explaining(Database):
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def rows(self, statement: Executable) -> Sequence[Row]:
+    async def rows(self, statement: Executable, values: Row | None = None) -> Sequence[Row]:
         assert isinstance(statement, ClauseElement)
+        assert values is None
         dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
         compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
         return [{"plan": row[0]} for row in await self._pool.fetch(f"EXPLAIN {compiled}")]
