@@ -6,9 +6,12 @@ import msgspec
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+PROFILE_FIELDS_MAX = 200
+FIELD_NAME_CHARACTERS_MAX = 100
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 EventType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
-FieldName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+FieldName = Annotated[str, StringConstraints(min_length=1, max_length=FIELD_NAME_CHARACTERS_MAX)]
 VendorId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -31,14 +34,14 @@ class PostedEvent(BaseModel):
     id: Name | None = None
     occurred_at: str | None = None
     lead: PostedLead | None = None
-    profile: dict[FieldName, Any] | None = Field(None, max_length=200)
+    profile: dict[FieldName, Any] | None = Field(None, max_length=PROFILE_FIELDS_MAX)
     data: dict[str, Any] | None = None
     source: Name | None = None
     campaign: Name | None = None
 
 
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
-_FieldName = Annotated[str, Meta(min_length=1, max_length=100)]
+_FieldName = Annotated[str, Meta(min_length=1, max_length=FIELD_NAME_CHARACTERS_MAX)]
 
 
 class LeadShape(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +59,7 @@ class EventShape(msgspec.Struct, forbid_unknown_fields=True):
     id: _Name | None = None
     occurred_at: str | None = None
     lead: LeadShape | None = None
-    profile: Annotated[dict[_FieldName, Any], Meta(max_length=200)] | None = None
+    profile: Annotated[dict[_FieldName, Any], Meta(max_length=PROFILE_FIELDS_MAX)] | None = None
     data: dict[str, Any] | None = None
     source: _Name | None = None
     campaign: _Name | None = None

@@ -213,6 +213,8 @@ def _words(found: Mapping[str, Any]) -> str:
     """pydantic's message, in words for those who don't know that it is pydantic's."""
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
+    if found["type"] == "too_long":
+        return f"has {found['ctx']['actual_length'] or 'more'}; at most {found['ctx']['max_length']} are allowed"
     return _WORDS.get(found["type"]) or str(found["msg"])
 
 

@@ -7,6 +7,11 @@ from functools import lru_cache
 from shared.events.sales import Action
 
 TYPE_CHARACTERS_MAX = 200
+# What every vendor has a word for: such facts about a person have one name, whoever sends them.
+PLAIN_FIELDS = frozenset(
+    {"title", "company", "employees", "industry", "country", "name", "first_name", "last_name", "phone", "website"}
+    | {"city", "region", "postal_code"}
+)
 PROFILE_UPDATED = "profile.updated"
 ACTIONS = frozenset(action.value for action in Action)
 

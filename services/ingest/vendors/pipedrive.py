@@ -137,9 +137,10 @@ def _activity(change: Change, settings: PipedriveOptions) -> Draft:
     channels = {**CHANNELS, **settings.channels}
     names = (f"{change.kind}/{type_}",)
     channel = channels.get(type_)
-    people = activity.get("participants")
-    first = mapping(people[0]).get("person_id") if isinstance(people, list) and people else None
-    lead = lead_of(ids={KIND: activity.get("person_id") or first})
+    participant = next(
+        (id for one in _primary_first(activity.get("participants")) if (id := one.get("person_id"))), None
+    )
+    lead = lead_of(ids={KIND: activity.get("person_id") or participant})
     data = present({"channel": channel or type_ or None, "note": text(activity.get("subject"))})
     if channel is None:
         return change.draft(lead, names=names, data=data, ignored="no call, email or meeting")
@@ -181,9 +182,12 @@ def _lead_entity(change: Change) -> Draft:
 
 def _primary(given: Any) -> str | None:
     """The primary of several emails or phones, else the first."""
+    return next((value for entry in _primary_first(given) if (value := text(entry.get("value")))), None)
+
+
+def _primary_first(given: Any) -> list[dict[str, Any]]:
     entries = [entry for entry in given if isinstance(entry, dict)] if isinstance(given, list) else []
-    ordered = sorted(entries, key=lambda entry: entry.get("primary") is not True)
-    return next((value for entry in ordered if (value := text(entry.get("value")))), None)
+    return sorted(entries, key=lambda entry: entry.get("primary") is not True)
 
 
 VENDOR = Vendor(kind=KIND, settings=PipedriveOptions, verify=verify, read=read, answer=taken, refuse=problem)

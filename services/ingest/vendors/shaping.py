@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from services.ingest.model import Fault, Refused, check_keys
-from services.ingest.vendors.names import PROFILE_UPDATED, kind_type, shown
+from services.ingest.schemas import FIELD_NAME_CHARACTERS_MAX, PROFILE_FIELDS_MAX
+from services.ingest.vendors.names import PLAIN_FIELDS, PROFILE_UPDATED, kind_type, shown
 from services.ingest.vendors.source_settings import SourceOptions
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
 from shared.email_address import normalise_email
@@ -84,25 +86,26 @@ def item_of(draft: Draft, source: SourceConfig, position: int = 0) -> Item:
     if draft.incomplete is not None:
         standing = Standing.INCOMPLETE
     has_lead = bool(draft.lead) or draft.incomplete is None
+    profile = profile_of(draft.profile, draft.table, settings)
     return Item(
         kind=kind,
         names=names,
         standing=standing,
-        event=_event(draft, type_ or kind_type(source.kind, draft.kind), settings) if has_lead else None,
-        why=draft.incomplete,
+        event=_event(draft, type_ or kind_type(source.kind, draft.kind), profile, settings) if has_lead else None,
+        why=draft.incomplete or _left_out(profile),
         needs_known_lead=draft.needs_known_lead,
         position=position,
     )
 
 
-def _event(draft: Draft, type_: str, settings: SourceOptions) -> dict[str, Any]:
+def _event(draft: Draft, type_: str, profile: Mapping[str, Any], settings: SourceOptions) -> dict[str, Any]:
     event: dict[str, Any] = {"type": type_, "lead": _renamed(draft.lead, settings)}
     if draft.id is not None:
         event["id"] = draft.id
     if draft.occurred_at is not None:
         event["occurred_at"] = text_of(draft.occurred_at)
-    if profile := profile_of(draft.profile, draft.table, settings):
-        event["profile"] = profile
+    if profile:
+        event["profile"] = dict(islice(profile.items(), PROFILE_FIELDS_MAX))
     if draft.data and type_ != PROFILE_UPDATED:
         event["data"] = sales_data(draft.data) if type_.startswith("sales.") else dict(draft.data)
     if campaign := _campaign(draft.campaign, settings):
@@ -135,7 +138,9 @@ def lead_of(*, email: Any = None, anonymous_id: Any = None, ids: Mapping[str, An
 
 
 def identifier(value: Any) -> str | None:
-    """An id as text: vendors send them as numbers too."""
+    """An id as text: vendors send them as numbers too, and what went through a data frame has 12.0 for 12."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value).strip() if isinstance(value, str) or abs(value) < 10**30 else ""
@@ -144,14 +149,26 @@ def identifier(value: Any) -> str | None:
 
 def profile_of(fields: Mapping[str, Any], table: Mapping[str, str], settings: SourceOptions) -> dict[str, Any]:
     """The fields under their plain names: the source's mapping, else the vendor's table, else their own. Empty text is
-    no value, null removes the field; `employees` is a number wherever it can be read as one."""
-    profile: dict[str, Any] = {}
+    no value, null removes the field; `employees` is a number wherever it can be read as one. What the source maps and
+    plain names stand first, since a profile holds only so many; a name that none can have is left out."""
+    known: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     for name, value in fields.items():
-        target = settings.profile[name] if name in settings.profile else table.get(name, name)
-        if target is None or (isinstance(value, str) and not value.strip()):
+        is_mapped = name in settings.profile
+        target = settings.profile[name] if is_mapped else table.get(name, name)
+        if not target or len(target) > FIELD_NAME_CHARACTERS_MAX or (isinstance(value, str) and not value.strip()):
             continue
+        profile = known if is_mapped or target in PLAIN_FIELDS else others
         profile[target] = whole_number(value) if target == "employees" else value
-    return profile
+    for name, value in others.items():
+        known.setdefault(name, value)
+    return known
+
+
+def _left_out(profile: Mapping[str, Any]) -> str | None:
+    """Of records whose fields nobody chose: a CRM may send every one it has."""
+    more = len(profile) - PROFILE_FIELDS_MAX
+    return f"{more} fields are left out: a profile has {PROFILE_FIELDS_MAX}, mapped ones first" if more > 0 else None
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:

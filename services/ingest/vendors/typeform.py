@@ -6,6 +6,7 @@ from typing import Any
 from services.ingest.model import Fault, Refused
 from services.ingest.vendors.answers import problem, taken
 from services.ingest.vendors.bodies import mapping, object_of, text
+from services.ingest.vendors.names import PLAIN_FIELDS
 from services.ingest.vendors.proofs import digest, forged, is_any, unproven
 from services.ingest.vendors.shaping import Draft, lead_of, occurred, read_each, sender_id
 from services.ingest.vendors.source_settings import SourceOptions
@@ -14,21 +15,6 @@ from services.ingest.vendors.vendor import Read, Refusal, Sent, SourceConfig, Ve
 KIND = "typeform"
 PREFIX = "sha256="
 COMPLETED = "form_response"
-# Fields whose ref says what they ask for.
-PLAIN = (
-    "title",
-    "company",
-    "employees",
-    "industry",
-    "country",
-    "name",
-    "first_name",
-    "last_name",
-    "phone",
-    "website",
-    "city",
-    "region",
-)
 HIDDEN_IDENTIFIERS = ("email", "user_id", "anonymous_id")
 
 
@@ -68,7 +54,7 @@ def _draft(body: Mapping[str, Any], source: SourceConfig) -> Draft:
     )
     form, title = text(response.get("form_id")), text(mapping(response.get("definition")).get("title"))
     facts = {**hidden, **answers}
-    named = {**{name: name for name in PLAIN}, **source.settings.profile}
+    named = PLAIN_FIELDS | source.settings.profile.keys()  # a ref may say what its question asks for
     return Draft(
         kind=kind,
         names=tuple(f"{kind}/{name}" for name in (form, title) if name),
@@ -108,11 +94,11 @@ def _answers(given: Any) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _chosen(value: Mapping[str, Any]) -> Any:
-    """The label of a choice, the labels of several; anything else as it is."""
-    for name in ("label", "labels", "other"):
-        if name in value:
-            return value[name]
-    return dict(value)
+    """The label of a choice, or what was written instead; the labels of several, with what was written beside them;
+    anything else as it is."""
+    if isinstance(labels := value.get("labels"), list):
+        return [*labels, value["other"]] if value.get("other") is not None else labels
+    return next((value[name] for name in ("label", "other") if name in value), dict(value))
 
 
 def _score(response: Mapping[str, Any]) -> dict[str, Any]:

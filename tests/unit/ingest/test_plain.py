@@ -168,9 +168,10 @@ def test_a_batch_that_names_its_events_twice_is_refused() -> None:
 
 
 def test_messages_are_in_plain_words() -> None:
-    assert refusal({"lead": "Ada", "shoe_size": 1}) == [
+    assert refusal({"lead": "Ada", "shoe_size": 1, "profile": dict.fromkeys(map(str, range(201)))}) == [
         ("type", "is required"),
         ("lead", "must be an object"),
+        ("profile", "has 201; at most 200 are allowed"),
         ("shoe_size", "is not a known field"),
     ]
 
