@@ -214,7 +214,7 @@ def _words(found: Mapping[str, Any]) -> str:
     if found["type"] == "value_error":
         return str(found["ctx"]["error"])
     if found["type"] == "too_long":
-        return f"has {found['ctx']['actual_length'] or 'more'}; at most {found['ctx']['max_length']} are allowed"
+        return f"has more than the {found['ctx']['max_length']} that are allowed"
     return _WORDS.get(found["type"]) or str(found["msg"])
 
 
