@@ -2,15 +2,20 @@
 erased lead was, as soon as that is asked for."""
 
 import asyncio
+import html
+import json
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 from uuid import UUID
 
+import idna
 import structlog
 
+from services.ingest.handler.intake import read_request
 from services.ingest.metrics import Metrics
 from services.ingest.store.identities import TRIM_ROWS, IdentityStore
 from services.ingest.store.receipts import ReceiptStore
@@ -24,6 +29,7 @@ PAUSE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 OPENED_AT_ONCE = 200
 _DIGITS = re.compile(r"\d+", re.ASCII)
+_JSON_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
 # What stands before a number may end in digits all the same: an escape of a form, or of JSON.
 _NUMBER = r"(?:(?<![0-9])|(?<=%[0-9a-f]{{2}})|(?<=\\u[0-9a-f]{{4}})){}(?![0-9])"
 # A commit that was under way may have written another identifier of the lead: a minute long they are deleted again.
@@ -101,17 +107,39 @@ def _mentioning(kept: Sequence[tuple[UUID, str]], values: Sequence[str], box: Se
     found = []
     for receipt_id, sealed in kept:
         try:
-            text = box.open(sealed).lower()
+            request = box.open(sealed)
         except WrongSecretKey:
             found.append(receipt_id)
             continue
-        if wanted.search(text):
+        if wanted.search(text_of(request)):
             found.append(receipt_id)
     return found
+
+
+def text_of(request: str) -> str:
+    """A kept request as text in which somebody can be found: its body as it came, and with the escapes of JSON, forms
+    and XML read; in lower case and composed, as identifiers are kept."""
+    sent = read_request(request, "")
+    body = sent.body.decode("utf-8", "replace")
+    unescaped = _JSON_ESCAPES.sub(lambda found: json.loads(f'"{found[0]}"'), body.replace("\\/", "/"))
+    texts = (sent.path, *sent.headers.values(), body, unescaped, unquote_plus(body), html.unescape(body))
+    return unicodedata.normalize("NFC", "\n".join(texts).lower())
 
 
 def mention_of(values: Iterable[str]) -> re.Pattern[str]:
     """Finds one of these in a text in lower case, as it is or as it stands in a form. A number is not found within a
     longer one: the number of a contact stands in many a time of day."""
-    forms = {form.lower() for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+    spelled = {spelling.lower() for value in values for spelling in _spellings(value)}
+    forms = {form.lower() for value in spelled for form in (value, quote(value, safe=""), quote_plus(value))}
     return re.compile("|".join(_NUMBER.format(form) if _DIGITS.fullmatch(form) else re.escape(form) for form in forms))
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """An email's domain is kept in ASCII, and may have come in letters."""
+    yield value
+    local, at, domain = value.rpartition("@")
+    if at and "xn--" in domain:
+        try:
+            yield f"{local}@{idna.decode(domain)}"
+        except idna.IDNAError:  # one that only IDNA 2003 takes
+            yield f"{local}@{domain.encode().decode('idna')}"
