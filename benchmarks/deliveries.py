@@ -7,6 +7,7 @@ same client: as many at once, bodies of the same length, to the same receiver, w
 
 import argparse
 import asyncio
+import gc
 import json
 import shutil
 import sys
@@ -31,6 +32,7 @@ from services.delivery.settings import Settings
 from services.delivery.store.subscriptions import SubscriptionBook
 from services.delivery.sweeper.posting import HttpPost, session
 from services.delivery.sweeper.sender import Sender
+from services.serving import YOUNG_OBJECTS
 from shared.clock import SystemClock, new_id
 from shared.db.connections import create_pool
 from shared.db.embedded import EmbeddedPostgres
@@ -210,6 +212,9 @@ def main() -> None:
     parser.add_argument("--per-second", type=float, default=200.0, help="events for 100 endpoints together")
     options = parser.parse_args()
     configure_logging("error", "auto")
+    gc.collect()  # from here on as the services do
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     folder = Path(tempfile.mkdtemp(prefix="accord-bench-"))
     folder.chmod(0o755)
     try:

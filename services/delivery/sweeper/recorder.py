@@ -63,19 +63,19 @@ class Recorder:
     async def run(self) -> None:
         while True:
             await self._has_come.wait()
-            # A statement costs as much as twenty tries in it: only what comes after a pause is written at once.
+            # A statement costs as much as twenty tries in it: what comes meanwhile waits for more.
             await asyncio.sleep(GATHER_SECONDS if await self.flush() else BACK_OFF_SECONDS)
 
     async def flush(self) -> bool:
-        """Writes everything that has come; whether it could."""
+        """Writes what has come until now; whether it could."""
         async with self._writing:
             self._has_come.clear()
-            while self._tries:
-                batch, self._tries = self._tries[:BATCH_MAX], self._tries[BATCH_MAX:]
+            came, self._tries = self._tries, []
+            for start in range(0, len(came), BATCH_MAX):
                 try:
-                    await self._write(batch)
+                    await self._write(came[start : start + BATCH_MAX])
                 except DATABASE_ERRORS as error:
-                    self._keep(batch, error)
+                    self._keep(came[start:], error)
                     return False
         return True
 

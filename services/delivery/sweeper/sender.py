@@ -118,6 +118,8 @@ class Sender:
             self._looked_at = monotonic()
         room = {id_: free for id_ in asked if (free := self._lanes[id_].room(now)) > 0}
         self._metrics.in_flight_limit_reached.inc(len(asked) - len(room))
+        if room and is_full:
+            await claims.put_off(self._pool, room, now=now)
         claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
         for id_ in room:
             self._lanes[id_].is_hungry = False
