@@ -1,6 +1,6 @@
 """Reads and writes schema `stages` a batch at a time, through the step's own connection."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from services.stages.model import (
     stamp_to_json,
 )
 from shared.agreement.clocks import Pause
-from shared.db.statement import Write
+from shared.db.statement import Write, columns
 from shared.errors import AlreadyApplied
 from shared.events.base import LeadSnapshot
 from shared.events.codec import encode
@@ -42,17 +42,20 @@ SELECT lead_id, stage, version, owner, team, engagement, fit, grade, updated_at,
 FROM stages.leads WHERE lead_id = ANY($1::uuid[])
 """
 
-# One write for both tables that every batch writes. Keys come sorted, so that no two writers wait for each other.
+# One write for both tables that every batch writes. Keys come sorted, so that no two writers wait for each other. What
+# unnest gives in a select list isn't put by in between.
 _SAVE = """
 kept AS (
     INSERT INTO stages.history (lead_id, event_id, number, received_at, body, stamp, ignored)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::bytea[], $6::text[], $7::text[])
+    SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::integer[]), unnest($4::timestamptz[]),
+        unnest($5::bytea[]), unnest($6::text[]), unnest($7::text[])
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
 moved AS (
     INSERT INTO stages.leads (lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, entered_at,
         email, state)
-    SELECT * FROM unnest($8::uuid[], $9::text[], $10::integer[], $11::text[], $12::text[], $13::double precision[],
-        $14::integer[], $15::text[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::text[])
+    SELECT unnest($8::uuid[]), unnest($9::text[]), unnest($10::integer[]), unnest($11::text[]), unnest($12::text[]),
+        unnest($13::double precision[]), unnest($14::integer[]), unnest($15::text[]), unnest($16::timestamptz[]),
+        unnest($17::timestamptz[]), unnest($18::text[]), unnest($19::text[])
     ON CONFLICT (lead_id) DO UPDATE SET stage = excluded.stage, version = excluded.version, owner = excluded.owner,
         team = excluded.team, engagement = excluded.engagement, fit = excluded.fit, grade = excluded.grade,
         updated_at = excluded.updated_at, entered_at = excluded.entered_at, email = excluded.email,
@@ -160,28 +163,24 @@ class PostgresStore:
 
     def save(self, batch: Batch) -> list[Write]:
         """Refused with AlreadyApplied when the history has some of these events."""
-        history = _columns([history_row(line) for line in batch.history])
+        history = columns([history_row(line) for line in batch.history])
         rows = [state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
 
         async def explain(connection: Any) -> Exception:
             return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
 
-        writes = [Write(_SAVE, (*history, *_columns(rows)), _KEPT, len(batch.history), explain)]
+        writes = [Write(_SAVE, (*history, *columns(rows)), _KEPT, len(batch.history), explain)]
         if batch.transitions:
-            writes.append(Write(_SAVE_TRANSITIONS, _columns([transition_row(line) for line in batch.transitions])))
+            writes.append(Write(_SAVE_TRANSITIONS, columns([transition_row(line) for line in batch.transitions])))
         if batch.routing.sticky:
             values = [(value, *sticky) for value, sticky in batch.routing.sticky.items()]
-            writes.append(Write(_SAVE_STICKY, _columns(values)))
+            writes.append(Write(_SAVE_STICKY, columns(values)))
         if batch.routing.turns:
-            writes.append(Write(_SAVE_TURNS, _columns(list(batch.routing.turns.items()))))
+            writes.append(Write(_SAVE_TURNS, columns(list(batch.routing.turns.items()))))
         if batch.given:
             given = [(*load, leads) for load, leads in sorted(batch.given.items())]
-            writes.append(Write(_SAVE_LOADS, _columns(given)))
+            writes.append(Write(_SAVE_LOADS, columns(given)))
         return writes
-
-
-def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True))
 
 
 def history_row(line: HistoryLine) -> tuple[Any, ...]:

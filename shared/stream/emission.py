@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.db.statement import Write
+from shared.db.statement import Write, columns
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream import log_sql as sql
@@ -31,10 +31,18 @@ class Emission:
     def numbered(self, sequences: Mapping[tuple[int, int], int]) -> tuple[Write, Places]:
         """What appends the events after these numbers, and the last numbers then."""
         before = self._before = {place: sequences.get(place, 0) for place in self._counts}
-        wanted = [(*place, count, before[place]) for place, count in sorted(self._counts.items())]
-        columns = (*zip(*wanted, strict=True), *zip(*self._places, strict=True), self._ranks)
-        write = Write(sql.EMIT, (self._emitter_id, *columns, *event_columns(self._outgoing)))
+        wanted, sent = [], 0
+        for place, count in sorted(self._counts.items()):
+            wanted.append((*place, sent, count, before[place]))
+            sent += count
+        write = Write(sql.EMIT, (self._emitter_id, *columns(wanted), *event_columns(self._by_place())))
         return write, {place: before[place] + count for place, count in self._counts.items()}
+
+    def _by_place(self) -> Sequence[Outgoing]:
+        """The events of each place together, in their order."""
+        if len(self._counts) == 1:
+            return self._outgoing
+        return [self._outgoing[index] for index in sorted(range(len(self._outgoing)), key=self._places.__getitem__)]
 
     def records(self, first_offsets: Sequence[int]) -> list[Record]:
         """The events as they lie on the log: `first_offsets` are those of their places in order."""
@@ -49,7 +57,5 @@ class Emission:
 
 
 def event_columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
-    """The events' fields as columns, in the order of Event. One without a value is empty: `unnest` makes it as long as
-    the others, and nothing of it is sent."""
-    columns = list(zip(*[event for _, event in outgoing], strict=True))
-    return [() if column.count(None) == len(outgoing) else column for column in columns]
+    """The events' fields as columns, in the order of Event."""
+    return columns([event for _, event in outgoing])

@@ -38,10 +38,11 @@ CROSS JOIN LATERAL (
     ORDER BY log_offset LIMIT $4) AS l"""
 
 # One round trip: take offsets, count the emitter's numbers, append. Counter rows are locked in key order, so that two
-# emitters can't wait for each other; an event's place among those of its (topic, partition) is its `rank`, from 0.
+# emitters can't wait for each other. Events come sorted by their places: those of one (topic, partition) are a slice
+# of each column, behind as many as `sent_before`. What unnest gives in a select list is not put by in between.
 EMIT = f"""wanted AS (
-    SELECT * FROM unnest($2::smallint[], $3::smallint[], $4::integer[], $5::bigint[])
-        AS w(topic_id, partition, events, last_seq)),
+    SELECT * FROM unnest($2::smallint[], $3::smallint[], $4::integer[], $5::integer[], $6::bigint[])
+        AS w(topic_id, partition, sent_before, events, last_seq)),
 locked AS (
     SELECT o.topic_id, o.partition FROM stream.offsets o JOIN wanted w USING (topic_id, partition)
     ORDER BY o.topic_id, o.partition FOR UPDATE OF o),
@@ -49,7 +50,8 @@ taken AS (
     UPDATE stream.offsets o SET next_offset = o.next_offset + w.events
     FROM locked JOIN wanted w USING (topic_id, partition)
     WHERE o.topic_id = locked.topic_id AND o.partition = locked.partition
-    RETURNING o.topic_id, o.partition, o.next_offset - w.events AS first_offset, w.last_seq),
+    RETURNING o.topic_id, o.partition, o.next_offset - w.events AS first_offset, w.last_seq,
+        w.sent_before + 1 AS low, w.sent_before + w.events AS high),
 counted AS (
     INSERT INTO stream.sequences (emitter_id, topic_id, partition, seq)
     SELECT $1::integer, topic_id, partition, last_seq + events FROM wanted
@@ -57,10 +59,12 @@ counted AS (
 logged AS (
     INSERT INTO stream.log (emitter_id, topic_id, partition, log_offset, seq, {_EVENT})
     SELECT $1::integer, topic_id, partition, first_offset + rank, last_seq + 1 + rank, {_EVENT}
-    FROM unnest($6::smallint[], $7::smallint[], $8::integer[], $9::uuid[], $10::text[], $11::uuid[], $12::timestamptz[],
-        $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[], $17::bigint[], $18::text[])
-        AS e(topic_id, partition, rank, {_EVENT})
-    JOIN taken USING (topic_id, partition))"""
+    FROM taken CROSS JOIN LATERAL (
+        SELECT generate_series(0, high - low) AS rank, unnest(($7::uuid[])[low:high]), unnest(($8::text[])[low:high]),
+            unnest(($9::uuid[])[low:high]), unnest(($10::timestamptz[])[low:high]),
+            unnest(($11::timestamptz[])[low:high]), unnest(($12::bytea[])[low:high]),
+            unnest(($13::integer[])[low:high]), unnest(($14::uuid[])[low:high]), unnest(($15::bigint[])[low:high]),
+            unnest(($16::text[])[low:high])) AS e (rank, {_EVENT}))"""
 FIRST_OFFSETS = "(SELECT array_agg(first_offset ORDER BY topic_id, partition) FROM taken)"
 
 # The fence of a step that is one statement; `begin` makes that of the others.

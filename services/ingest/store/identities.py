@@ -20,7 +20,7 @@ EMAILS_CACHED_MAX = 200_000
 TRIM_ROWS = 10_000
 
 SEE = """INSERT INTO ingest.events_seen (event_id, received_at)
-SELECT event_id, $2::timestamptz FROM unnest($1::uuid[]) AS event_id
+SELECT unnest($1::uuid[]), $2::timestamptz
 ON CONFLICT (event_id) DO NOTHING RETURNING event_id"""
 
 FIND = """SELECT kind, value, lead_id, is_tied FROM ingest.identities

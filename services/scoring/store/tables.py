@@ -1,6 +1,6 @@
 """States, histories and ledgers of leads."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.scoring.model import Batch, Done, HistoryLine, LedgerLine, Past, State, instant
-from shared.db.statement import Write
+from shared.db.statement import Write, columns
 from shared.errors import AlreadyApplied
 from shared.events.base import Instant
 from shared.events.codec import encode
@@ -17,20 +17,23 @@ STATE_COLUMNS = ("lead_id", "partition", "accord", "engagement", "fit", "grade",
 
 _STATES = "SELECT lead_id, state FROM scoring.leads WHERE lead_id = ANY($1::uuid[])"
 
-# One write for all three tables. Keys come sorted, so that no two writers wait for each other.
+# One write for all three tables. Keys come sorted, so that no two writers wait for each other. What unnest gives in a
+# select list isn't put by in between.
 _SAVE = """
 kept AS (
     INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::bytea[])
+    SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::integer[]), unnest($4::text[]),
+        unnest($5::timestamptz[]), unnest($6::bytea[])
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
 granted AS (
     INSERT INTO scoring.grants (lead_id, event_id, occurred_at, received_at, points, withheld, accord, type, rule, why)
-    SELECT * FROM unnest($7::uuid[], $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::integer[], $12::integer[],
-        $13::integer[], $14::text[], $15::text[], $16::text[])),
+    SELECT unnest($7::uuid[]), unnest($8::uuid[]), unnest($9::timestamptz[]), unnest($10::timestamptz[]),
+        unnest($11::integer[]), unnest($12::integer[]), unnest($13::integer[]), unnest($14::text[]),
+        unnest($15::text[]), unnest($16::text[])),
 scored AS (
     INSERT INTO scoring.leads (lead_id, partition, accord, engagement, fit, grade, state)
-    SELECT * FROM unnest($17::uuid[], $18::smallint[], $19::integer[], $20::double precision[], $21::integer[],
-        $22::text[], $23::text[])
+    SELECT unnest($17::uuid[]), unnest($18::smallint[]), unnest($19::integer[]), unnest($20::double precision[]),
+        unnest($21::integer[]), unnest($22::text[]), unnest($23::text[])
     ON CONFLICT (lead_id) DO UPDATE SET accord = excluded.accord, engagement = excluded.engagement, fit = excluded.fit,
         grade = excluded.grade, state = excluded.state)
 """
@@ -107,11 +110,6 @@ def done_from(event_id: UUID, received_at: datetime, body: bytes) -> Done:
     """An activity as it stands in the history."""
     activity, received = _BODY.decode(body), instant(received_at)
     return Done(event_id, activity.type, min(instant(activity.occurred_at), received), received, activity.data)
-
-
-def columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Rows as the arrays that `unnest` takes."""
-    return list(zip(*rows, strict=True))
 
 
 def _state_rows(states: dict[UUID, State], partition: int) -> list[tuple[Any, ...]]:
