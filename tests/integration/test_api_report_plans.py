@@ -63,3 +63,14 @@ async def test_no_report_scans(pool: asyncpg.Pool, database_url: str, days: int)
         for table in ("leads", "entries", "touches"):
             assert f"Seq Scan on report_{table}" not in plan, (statement, plan)
     await engine.dispose()
+
+
+async def test_a_lead_is_looked_up_by_its_id_before_there_are_statistics(pool: asyncpg.Pool, database_url: str) -> None:
+    await pool.execute(MANY)
+    engine = create_engine(database_url, init=take_on_api_role)
+    lead_ids = {"lead_ids": [row[0] for row in await pool.fetch("SELECT lead_id FROM api.report_leads LIMIT 500")]}
+    explained = text(f"EXPLAIN {ROLLED[0].statement}").bindparams(**lead_ids)
+    plan = "\n".join(row["QUERY PLAN"] for row in await Database(engine).rows(explained))
+    assert "ix_report_leads_lead_id" in plan
+    assert "ix_report_leads_began_at" not in plan
+    await engine.dispose()
