@@ -30,8 +30,9 @@ def build_app(house: House, registry: CollectorRegistry, services: Sequence[Serv
     async def readiness() -> tuple[bool, dict[str, object]]:
         return house.readiness()
 
-    # The page that describes the calls is our own: FastAPI's fetches its scripts from elsewhere.
-    app = FastAPI(title="Accord", docs_url=None, redoc_url=None, telemetry=NO_TELEMETRY)
+    # The page that describes the calls is our own: FastAPI's fetches its scripts from elsewhere. Its redirects would
+    # name http://, whatever stands in front: a client that follows one sends its key in the open.
+    app = FastAPI(title="Accord", docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=NO_TELEMETRY)
     app.router.routes.extend([*health_routes(readiness), metrics_route(registry)])
     for service in services:
         app.router.routes.extend([*service.routes, *service.direct_routes])

@@ -1,16 +1,38 @@
 """The bodies of `POST /v1/events` (HTTP.md "Ingest"): what is read, and what is answered."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from shared.events.sales import AMOUNT_MAX
 
 PROFILE_FIELDS_MAX = 200
 FIELD_NAME_CHARACTERS_MAX = 100
+_TYPE: Final = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+_CURRENCY: Final = "[A-Z]{3}"
 
+
+def _like(pattern: str, words: str, **schema: Any) -> tuple[AfterValidator, WithJsonSchema]:
+    """Text of a form; one that hasn't got it is told in words what is allowed."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(words)
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", **schema})
+
+
+EventType = Annotated[
+    str,
+    StringConstraints(max_length=200),
+    *_like(_TYPE, "must be lower-case words with dots between, like page.viewed", maxLength=200),
+]
+Currency = Annotated[str, *_like(_CURRENCY, "must be a currency code of three capitals, such as EUR")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-EventType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
 FieldName = Annotated[str, StringConstraints(min_length=1, max_length=FIELD_NAME_CHARACTERS_MAX)]
 VendorId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -55,7 +77,7 @@ class LeadShape(msgspec.Struct, forbid_unknown_fields=True):
 class EventShape(msgspec.Struct, forbid_unknown_fields=True):
     """What PostedEvent accepts, found out in half the time; what it doesn't accept, PostedEvent describes."""
 
-    type: Annotated[str, Meta(max_length=200, pattern=r"\A[a-z0-9_-]+(\.[a-z0-9_-]+)*\Z")]
+    type: Annotated[str, Meta(max_length=200, pattern=rf"\A{_TYPE}\Z")]
     id: _Name | None = None
     occurred_at: str | None = None
     lead: LeadShape | None = None
@@ -79,8 +101,8 @@ class SalesData(BaseModel):
     reason: Name | None = None
     channel: Name | None = None
     until: str | None = None
-    amount: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    amount: float | None = Field(default=None, ge=0, le=AMOUNT_MAX, allow_inf_nan=False)
+    currency: Currency | None = None
     owner: Name | None = None
     note: Annotated[str, StringConstraints(max_length=10_000)] | None = None
     actor: Name | None = None
@@ -91,7 +113,7 @@ class CloudEvent(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    specversion: Annotated[str, StringConstraints(pattern=r"^1\.0$")]
+    specversion: Literal["1.0"]
     id: Name
     source: Name
     type: EventType

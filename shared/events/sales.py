@@ -1,7 +1,7 @@
 """Events on accord.sales.v1: what sales did to a lead."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from msgspec import field
@@ -25,6 +25,10 @@ class Action(StrEnum):
     CONTACTED = "contacted"
     SNOOZED = "snoozed"
     NOTE = "note"
+
+
+# More than any deal is worth in any currency; and sums of such amounts stay numbers.
+AMOUNT_MAX: Final = 1e15
 
 
 class SalesAction(Payload, frozen=True, kw_only=True):

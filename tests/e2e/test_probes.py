@@ -124,6 +124,15 @@ async def test_every_refusal_is_a_problem_that_says_nothing_internal(
             assert not any(word in text for word in INTERNAL)
 
 
+async def test_a_slash_too_many_is_not_found_and_nobody_is_sent_elsewhere_with_his_key(
+    probed: RunningAccord, session: aiohttp.ClientSession
+) -> None:
+    for method, path in (("GET", "/v1/leads/"), ("POST", "/v1/events/"), ("GET", "/readyz/"), ("GET", "//v1/leads")):
+        given = {"authorization": f"Bearer {ADMIN_KEY}"}
+        async with session.request(method, f"{probed.url}{path}", headers=given, allow_redirects=False) as answer:
+            assert (answer.status, answer.content_type) == (404, "application/problem+json"), path
+
+
 async def test_the_page_about_the_calls_needs_nothing_from_elsewhere(
     probed: RunningAccord, session: aiohttp.ClientSession
 ) -> None:

@@ -15,6 +15,7 @@ from api_builders import Caller, running_line
 from builders import eventually
 
 from services.scoring.model.rules import instant
+from shared.events.sales import AMOUNT_MAX
 
 SINCE, UNTIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC)
 PERIOD = "from=2026-03-01T00:00:00Z&to=2026-05-01T00:00:00Z"
@@ -48,7 +49,7 @@ def made_up(number: int, dice: random.Random) -> Made:
         at += timedelta(hours=dice.randrange(1, 60))
     owner = dice.choice(OWNERS)
     for stage in STAGES[1 : dice.randrange(1, 7)]:
-        amount = dice.randrange(1, 9) * 1_000.0 if stage in ("opportunity", "customer") else None
+        amount = amount_of(number, dice) if stage in ("opportunity", "customer") else None
         currency = dice.choice(("EUR", "USD")) if amount else None
         action = {"opportunity": "opportunity.opened", "customer": "won"}.get(stage)
         entries.append(Entry(stage, at, owner, action, amount, currency))
@@ -61,6 +62,11 @@ def made_up(number: int, dice: random.Random) -> Made:
             contacts.append(at + timedelta(minutes=dice.randrange(4_000)))
         at += timedelta(hours=dice.randrange(3, 300))
     return Made(uuid5(UUID(int=1), str(number)), touches, entries, contacts)
+
+
+def amount_of(number: int, dice: random.Random) -> float:
+    """Some are what nobody pays: another producer put them on the log, where nobody bounds them."""
+    return dice.choice((1.7e308, 5e-324)) if number % 4 == 0 else dice.randrange(1, 9) * 1_000.0
 
 
 @pytest.fixture
@@ -209,7 +215,7 @@ async def check_shares(caller: Caller, leads: list[Made], by: str, model: str) -
             if entry.stage in ("mql", "opportunity", "customer") and SINCE <= entry.at < UNTIL:
                 for key, share in shares(lead.touches, entry.at, ("source", "campaign").index(by) + 1, model).items():
                     expected[key][entry.stage] += share
-                    if entry.amount:
+                    if entry.amount and 1 <= entry.amount <= AMOUNT_MAX:
                         expected[key][entry.stage, entry.currency] += share * entry.amount
     assert {item["key"] for item in items} == set(expected)
     for item in items:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from services.api.schemas.clocks import Clock
 from services.api.schemas.fields import Body, Instant
-from shared.events.sales import Action
+from shared.events.sales import AMOUNT_MAX, Action
 
 
 class LeadItem(BaseModel):
@@ -144,7 +144,7 @@ class ActionBody(Body):
     reason: str | None = Field(None, max_length=200)
     channel: str | None = Field(None, max_length=64, examples=["call"])
     until: Instant | None = None
-    amount: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
+    amount: float | None = Field(None, ge=0, le=AMOUNT_MAX, allow_inf_nan=False)
     currency: Currency | None = None
     owner: str | None = Field(None, min_length=1, max_length=320)
     note: str | None = Field(None, max_length=10_000)

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from services.api.store.database import Database, Row
 from services.api.store.periods import Period
 from services.api.store.rolled import Reading, Rolled
+from shared.events.sales import AMOUNT_MAX
 
 Model = Literal["first", "last", "linear"]
 Touch = Literal["source", "campaign"]
@@ -20,10 +21,13 @@ _MODELS: Final[dict[Model, tuple[str, str]]] = {
     "linear": ("true", "touches::double precision / touches_of_all"),
 }
 
+# What other producers put on the log is bounded by nobody: a sum or a share of it might be no number any more.
+_IS_AMOUNT: Final = f"amount = 0 OR amount BETWEEN 1e-9 AND {AMOUNT_MAX}"
+
 _ATTRIBUTED: Final = """
 WITH {head}weighed AS (
     SELECT key, stage, currency, sum({weight})::double precision AS outcomes,
-        sum({weight} * amount)::double precision AS amount
+        sum({weight} * amount) FILTER (WHERE {is_amount})::double precision AS amount
     FROM {touches} AS t WHERE kind = :kind AND {chosen} AND entered_at >= :since AND entered_at < :until
     GROUP BY key, stage, currency)
 SELECT coalesce(of_key.name, key::text) AS key, stage AS to_stage,
@@ -79,7 +83,7 @@ class AttributionStore:
 def attributed(rolled: Rolled, model: Model) -> str:
     """The statement; it takes `since`, `until`, `kind` and `rows`."""
     chosen, weight = _MODELS[model]
-    return _ATTRIBUTED.format(**rolled._asdict(), chosen=chosen, weight=weight)
+    return _ATTRIBUTED.format(**rolled._asdict(), chosen=chosen, weight=weight, is_amount=_IS_AMOUNT)
 
 
 def first_contact(rolled: Rolled, *, of_owner: bool) -> str:

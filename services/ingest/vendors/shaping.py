@@ -14,6 +14,7 @@ from services.ingest.vendors.names import PLAIN_FIELDS, PROFILE_UPDATED, kind_ty
 from services.ingest.vendors.source_settings import SourceOptions
 from services.ingest.vendors.vendor import Bad, Item, Read, SourceConfig, Standing
 from shared.email_address import normalise_email
+from shared.events.sales import AMOUNT_MAX
 from shared.rfc3339 import parse_instant
 
 ID_CHARACTERS_MAX = 200
@@ -200,14 +201,14 @@ def sales_data(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def amount_of(value: Any) -> float | None:
-    """Money as a number of at least zero; CRMs write it as text too."""
+    """Money as a number from zero to AMOUNT_MAX; CRMs write it as text too."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         amount = float(value)
     except (ValueError, OverflowError):
         return None
-    return amount if 0 <= amount < float("inf") else None
+    return amount if 0 <= amount <= AMOUNT_MAX else None
 
 
 def occurred(value: Any, path: str) -> datetime | None:

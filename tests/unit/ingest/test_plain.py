@@ -186,9 +186,17 @@ def test_an_event_over_the_size_is_refused_as_such() -> None:
         read(event(data={"text": "x" * 40_000}))
 
 
+def test_a_type_that_is_none_is_refused_with_one_that_is() -> None:
+    for type_ in ("Page Viewed", "page.viewed\n", "page..viewed", ""):
+        assert refusal(event(type=type_)) == [("type", "must be lower-case words with dots between, like page.viewed")]
+
+
 def test_sales_data_is_checked_field_by_field() -> None:
     faults = refusal(event(type="sales.won", data={"amount": -1, "currency": "usd"}))
     assert {path for path, _ in faults} == {"data.amount", "data.currency"}
+    assert refusal(event(type="sales.won", data={"amount": 1.1e15})) == [
+        ("data.amount", "Input should be less than or equal to 1000000000000000")
+    ]
     assert refusal(event(type="sales.snoozed", data={"until": "soon"}))[0][0] == "data.until"
     assert read(event(type="sales.won", data={"amount": 10, "currency": "USD"})).data == {
         "amount": 10.0,
