@@ -24,7 +24,8 @@ from shared.source_secrets import read
 log = structlog.get_logger(component="sources")
 
 REFRESH_SECONDS = 1.0
-# Who brings a secret that isn't known may have been given it just now: sources are read again, so often at most.
+# A secret that isn't known may have been given just now, and a key's source may be new: they are read again, so often
+# at most.
 SURPRISED_SECONDS = 0.05
 SOURCES_MAX = 10_000
 
@@ -44,19 +45,44 @@ class SourceBook:
         self._by_id: dict[UUID, tuple[str, str]] = {}
         self._teams: dict[str, str] = {}
         self._historical: frozenset[str] = frozenset()
+        self._gone: set[UUID] = set()  # sources that keys belong to, and that were deleted
         self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
 
     async def sender(self, principal: Principal) -> Sender:
-        """Who this key's events come from."""
-        now = monotonic()
-        if now - self._read_at >= REFRESH_SECONDS:
-            self._read_at = now
+        """Who this key's events come from. An event's id is made of it, so that nobody is told who it was before."""
+        asked_at = monotonic()
+        if asked_at - self._read_at >= REFRESH_SECONDS:
+            await self._read(asked_at)
+        name, team = None, None
+        if principal.source_id is not None and principal.source_id not in self._gone:
+            name, team = self._by_id.get(principal.source_id) or await self._made_just_now(
+                principal.source_id, asked_at
+            )
+        return Sender(name=UNNAMED_SOURCE, source=name, team=team, teams=self._teams, historical=self._historical)
+
+    async def _made_just_now(self, source_id: UUID, asked_at: float) -> tuple[str | None, str | None]:
+        """A source that isn't known; nothing if it is no more."""
+        if self._read_at < asked_at:
+            await asyncio.sleep(self._read_at + SURPRISED_SECONDS - monotonic())
+            await self._read(asked_at)
+        if source_id not in self._by_id:
+            if len(self._gone) >= SOURCES_MAX:
+                self._gone.clear()
+            self._gone.add(source_id)
+        return self._by_id.get(source_id, (None, None))
+
+    async def _read(self, asked_at: float) -> None:
+        """Reads all sources, unless somebody did since this was asked."""
+        async with self._reading:
+            now = monotonic()
+            if self._read_at >= asked_at:
+                return
             rows = await self._pool.fetch(READ, SOURCES_MAX)
             self._by_id = {row["source_id"]: (row["name"], row["team"]) for row in rows}
             self._teams = {row["name"]: row["team"] for row in rows}
             self._historical = frozenset(row["name"] for row in rows if row["is_historical"])
-        name, team = self._by_id.get(principal.source_id, (None, None)) if principal.source_id else (None, None)
-        return Sender(name=UNNAMED_SOURCE, source=name, team=team, teams=self._teams, historical=self._historical)
+            self._read_at = now
 
 
 class _Held(NamedTuple):
