@@ -30,11 +30,11 @@ WHERE o.next_row > 1"""
 ROW_BYTES = """SELECT coalesce(avg(octet_length(value)), 0)::bigint FROM (
     SELECT value FROM stream.outbox WHERE emitter_id = $1 ORDER BY row_number DESC LIMIT $2) AS newest"""
 
+# All before the first row that is kept: only what goes is read, and one row more.
 TRIM = """WITH gone AS (
-    DELETE FROM stream.outbox WHERE emitter_id = $1 AND row_number <= (
-        SELECT max(row_number) FROM (
-            SELECT row_number, appended_at FROM stream.outbox WHERE emitter_id = $1 AND row_number <= $2
-            ORDER BY row_number LIMIT $3) AS oldest WHERE appended_at < now() - $4::interval)
+    DELETE FROM stream.outbox WHERE emitter_id = $1 AND row_number < coalesce((
+        SELECT min(row_number) FROM stream.outbox
+        WHERE emitter_id = $1 AND row_number < $2 AND appended_at >= now() - $3::interval), $2)
     RETURNING topic_id)
 SELECT name, count(*) FROM gone JOIN stream.topics USING (topic_id) GROUP BY name"""
 
@@ -78,7 +78,8 @@ class OutboxKeeper:
     async def _trim_owner(self, owner: Any, keep: timedelta) -> int:
         if owner["first_row"] > owner["shipped_through"]:
             return 0
-        gone = await self._pool.fetch(TRIM, owner["emitter_id"], owner["shipped_through"], ROWS_PER_TRIM, keep)
+        end = min(owner["shipped_through"] + 1, owner["first_row"] + ROWS_PER_TRIM)
+        gone = await self._pool.fetch(TRIM, owner["emitter_id"], end, keep)
         for topic, count in gone:
             self._metrics.trimmed.labels(topic).inc(count)
         return sum(count for _, count in gone)

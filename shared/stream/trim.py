@@ -38,19 +38,19 @@ PLACES = """SELECT t.topic_id, t.name, f.partition, f.first_offset, f.next_offse
     ORDER BY log_offset LIMIT 1) AS oldest_at
 FROM stream.offsets f JOIN stream.topics t USING (topic_id)"""
 
-# By offset and without ORDER BY, which Postgres answers by sorting the whole partition while it has no statistics.
+# Ordered and limited, so that Postgres reads no more than these: by the offset alone it would read the whole log.
 ROW_BYTES = """SELECT coalesce(avg(octet_length(value)), 0)::bigint
 FROM stream.offsets f CROSS JOIN LATERAL (
     SELECT value FROM stream.log l WHERE l.topic_id = f.topic_id AND l.partition = f.partition
-        AND l.log_offset >= f.next_offset - $1::integer) AS newest"""
+        AND l.log_offset >= f.next_offset - $1::integer ORDER BY log_offset LIMIT $1) AS newest"""
 
-OLD = """SELECT max(log_offset) FROM (
-    SELECT log_offset, appended_at FROM stream.log WHERE topic_id = $1 AND partition = $2 AND log_offset >= $3
-    ORDER BY log_offset LIMIT $5) AS oldest WHERE log_offset < $4 AND appended_at < $6"""
+# It reads what is to be trimmed, and one row more.
+FIRST_KEPT = """SELECT min(log_offset) FROM stream.log
+WHERE topic_id = $1 AND partition = $2 AND log_offset >= $3 AND log_offset < $4 AND appended_at >= $5"""
 
 TRIM = """WITH moved AS (
-    UPDATE stream.offsets SET first_offset = $3 + 1 WHERE topic_id = $1 AND partition = $2 AND first_offset <= $3)
-DELETE FROM stream.log WHERE topic_id = $1 AND partition = $2 AND log_offset <= $3"""
+    UPDATE stream.offsets SET first_offset = $3 WHERE topic_id = $1 AND partition = $2 AND first_offset < $3)
+DELETE FROM stream.log WHERE topic_id = $1 AND partition = $2 AND log_offset < $3"""
 
 
 class _Place(NamedTuple):
@@ -119,10 +119,9 @@ class Trimmer:
         if place.read_by_all <= place.first_offset or place.oldest_at is None or place.oldest_at >= before:
             return 0
         where = (place.topic_id, place.partition)
-        last = await self._pool.fetchval(OLD, *where, place.first_offset, place.read_by_all, ROWS_PER_TRIM, before)
-        if last is None:
-            return 0
-        status: str = await self._pool.execute(TRIM, *where, last)
+        end = min(place.read_by_all, place.first_offset + ROWS_PER_TRIM)
+        kept = await self._pool.fetchval(FIRST_KEPT, *where, place.first_offset, end, before)
+        status: str = await self._pool.execute(TRIM, *where, end if kept is None else kept)
         count = int(status.split()[-1])
         self._metrics.trimmed.labels(place.topic).inc(count)
         return count

@@ -52,8 +52,8 @@ WHERE sc.lead_id = ANY(CAST(:lead_ids AS uuid[])) ORDER BY lead_id"""
 _INDEX: Final = f"""INSERT INTO api.lead_index AS i (lead_id, engagement, fit, updated_at, deadline, stage, grade,
     owner, source, first_source, refresh_at)
 SELECT lead_id, sc.engagement, sc.fit, greatest(sc.updated_at, st.updated_at), coalesce((
-        SELECT min(c.deadline) FROM sla.published_clocks AS c WHERE c.lead_id = sc.lead_id AND c.state IN ({_RUNNING})),
-        '9999-01-01 00:00:00+00'),
+        SELECT min(c.deadline) FILTER (WHERE c.state IN ({_RUNNING})) FROM sla.published_clocks AS c
+        WHERE c.lead_id = sc.lead_id), '9999-01-01 00:00:00+00'),
     coalesce(st.stage, 'lead'), sc.grade,
     CASE WHEN st.owner IS NULL AND st.stage IN ({_WORKED_ON}) THEN '{UNASSIGNED}' ELSE st.owner END,
     sc.source, sc.first_source,
