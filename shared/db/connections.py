@@ -47,8 +47,10 @@ async def connect(database_url: str, application_name: str) -> asyncpg.Connectio
     """One connection. Raises CannotConnect, which says in a sentence why there is none."""
     try:
         return await asyncpg.connect(dsn(database_url), **connect_options(application_name))
+    except TimeoutError as error:
+        raise CannotConnect(f"cannot connect to the database: no answer within {_CONNECT_SECONDS:g} s") from error
     except (OSError, asyncpg.PostgresError) as error:
-        raise CannotConnect(f"cannot connect to the database: {error or type(error).__name__}") from error
+        raise CannotConnect(f"cannot connect to the database: {error}") from error
 
 
 async def create_pool(

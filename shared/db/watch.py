@@ -28,14 +28,15 @@ class DatabaseWatch:
         self._address = dsn(database_url)
         self._connection: Any = None
         self._given_out: WeakSet[asyncpg.Connection] = WeakSet()
+        self._looks_in_vain = 0
         self.trouble: str | None = None
 
     async def connect(self, *arguments: Any, **options: Any) -> asyncpg.Connection:
         """As `asyncpg.connect`, for connections that are given up when the database stays silent.
 
-        Raises ConnectionError at once while there is trouble.
+        Raises ConnectionError at once while it is silent.
         """
-        if self.trouble is not None:
+        if self._looks_in_vain:
             raise ConnectionError(f"the database can't be worked with: {self.trouble}")
         connection = await asyncpg.connect(*arguments, **options)
         self._given_out.add(connection)
@@ -45,36 +46,39 @@ class DatabaseWatch:
         """Looks until cancelled."""
         try:
             while True:
-                self._note(await self._look())
+                await self._look()
                 await asyncio.sleep(PAUSE_SECONDS)
         finally:
             self._hang_up()
 
-    async def _look(self) -> str | None:
+    async def _look(self) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 if self._connection is None:
                     self._connection = await asyncpg.connect(self._address, **connect_options("accord-watch"))
                 await self._connection.execute("SELECT 1")
         except asyncpg.TooManyConnectionsError:
-            return None  # an answer: those who are connected can work
-        except TimeoutError:
-            self._hang_up()
-            return f"no answer within {ANSWER_SECONDS_MAX:g} s"
+            self._note(None)  # it is there: those who are connected can work
         except DATABASE_ERRORS as error:
             self._hang_up()
-            return f"no connection ({type(error).__name__})"
-        return None
-
-    def _note(self, trouble: str | None) -> None:
-        before, self.trouble = self.trouble, trouble
-        if trouble is None:
-            if before is not None:
-                log.warning("database_back")
-        elif before is None:
-            log.error("database_away", reason=trouble)
+            is_late = isinstance(error, TimeoutError)
+            reason = (
+                f"no answer within {ANSWER_SECONDS_MAX:g} s" if is_late else f"no connection ({type(error).__name__})"
+            )
+            # Of anything else the server says something: what it has cut is known to whoever was connected.
+            self._note(reason, is_silent=isinstance(error, OSError))
         else:
-            # Not at the first look: this process may itself have stood still for as long.
+            self._note(None)
+
+    def _note(self, trouble: str | None, *, is_silent: bool = False) -> None:
+        if trouble is not None and self.trouble is None:
+            log.error("database_away", reason=trouble)
+        elif trouble is None and self.trouble is not None:
+            log.warning("database_back")
+        self.trouble = trouble
+        self._looks_in_vain = self._looks_in_vain + 1 if is_silent else 0
+        # Not at the first look: this process may itself have stood still for as long.
+        if self._looks_in_vain > 1:
             self._give_up()
 
     def _give_up(self) -> None:

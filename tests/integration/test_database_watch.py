@@ -1,6 +1,8 @@
 """A Postgres that stands still says nothing and refuses nothing: the process says so and still answers."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from pydantic import SecretStr
 
 from services.first_start import prepare
 from shared.db.embedded import EmbeddedPostgres
+from shared.db.watch import DatabaseWatch
 
 
 @pytest.fixture
@@ -57,3 +60,18 @@ async def test_a_frozen_postgres_makes_it_not_ready_and_is_not_waited_for(
     for email in ("meanwhile@a.example", "later@a.example"):
         assert (await post(line, email)).status == 202
         await line.lead_in_stage(email, "mql")
+
+
+async def test_one_that_was_killed_is_named_and_found_again(postgres: EmbeddedPostgres) -> None:
+    watch = DatabaseWatch(postgres.dsn)
+    watching = asyncio.create_task(watch.run())
+    before = await watch.connect(postgres.dsn)
+    os.kill(postgres.pid, signal.SIGKILL)
+    await eventually(lambda: (watch.trouble or "").startswith("no connection ("))
+    await eventually(before.is_closed)
+    await postgres.start_again()
+    await eventually(lambda: watch.trouble is None)
+    after = await watch.connect(postgres.dsn)
+    assert await after.fetchval("SELECT 1") == 1
+    await after.close()
+    watching.cancel()

@@ -1,6 +1,7 @@
 """What `accord run` and `accord migrate` say and do to a database before anything runs on it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -18,6 +19,7 @@ from services.process import ApartSettings, NoDatabase, run
 from services.sealing import check_key_of
 from shared.agreement.loading import default_accord_text
 from shared.clock import new_id
+from shared.db import connections
 from shared.db.connections import CannotConnect
 from shared.db.migrate import NotMigrated, require_migrated
 from shared.errors import InvalidDocument
@@ -48,6 +50,15 @@ async def test_a_database_that_can_not_be_reached_is_said_without_its_password()
     with pytest.raises(CannotConnect, match="cannot connect") as refused:
         await require_migrated("postgresql://accord:hush@127.0.0.1:1/accord")
     assert "hush" not in str(refused.value)
+
+
+async def test_a_database_that_is_silent_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_CONNECT_SECONDS", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(CannotConnect, match=r"cannot connect to the database: no answer within 0.2 s"),
+    ):
+        await connections.connect(f"postgresql://accord@127.0.0.1:{silent.getsockname()[1]}/accord", "test")
 
 
 async def test_a_database_without_a_schema_is_to_be_migrated_first(empty_database: str) -> None:
