@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 from api_builders import ADMIN_KEY, Caller, running_line
@@ -14,6 +15,7 @@ from postgres_processes import frozen
 from pydantic import SecretStr
 
 from services.first_start import prepare
+from shared.clock import new_id
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.watch import DatabaseWatch
 
@@ -75,3 +77,20 @@ async def test_one_that_was_killed_is_named_and_found_again(postgres: EmbeddedPo
     assert await after.fetchval("SELECT 1") == 1
     await after.close()
     watching.cancel()
+
+
+async def test_a_full_server_is_no_trouble_and_a_refusal_cuts_nobody(database_url: str, pool: Any) -> None:
+    role = f"watched_{new_id().hex}"
+    await pool.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'let me in' CONNECTION LIMIT 0")
+    address = urlsplit(database_url)
+    refused = address._replace(netloc=f"{role}:{{}}@{address.hostname}:{address.port}").geturl()
+    full, shut = (DatabaseWatch(refused.format(quote(password))) for password in ("let me in", "let me out"))
+    connections = [await watch.connect(database_url) for watch in (full, shut)]
+    watching = [asyncio.create_task(watch.run()) for watch in (full, shut)]
+    await eventually(lambda: shut.trouble == "no connection (InvalidPasswordError)")
+    assert full.trouble is None
+    for task, connection in zip(watching, connections, strict=True):
+        task.cancel()
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+    await pool.execute(f"DROP ROLE {role}")
