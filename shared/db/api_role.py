@@ -60,6 +60,8 @@ async def grant_api_role(connection: Any) -> None:
 
 async def take_on_api_role(connection: Any) -> None:
     """For each new connection of the api."""
+    # What it asks takes some tens of milliseconds, and so does starting workers.
+    await connection.execute("SET max_parallel_workers_per_gather = 0")
     try:
         await connection.execute(_TAKE_ON)
     except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import ARRAY, TIMESTAMP, Date, Text, cast, func, select
+from sqlalchemy import ARRAY, TIMESTAMP, Subquery, Text, cast, func, select
 from sqlalchemy.sql.elements import Grouping
 
 from services.api.store.clocks import ClockFilter
@@ -26,27 +26,42 @@ class AttainmentStore:
     async def page(self, by: By, keys: Keys | None, limit: int, period: Period, of: ClockFilter) -> Sequence[Row]:
         """Rows in the order of their keys, of clocks that started in the period; weeks begin on Monday in its zone.
         `median_seconds` and `p90_seconds` interpolate between the times that stops took, in the clocks' own hours."""
-        key = _monday(period) if by == "week" else _COLUMNS[by]
-        named = func.coalesce(cast(key, Text), "")
-        state, spent = CLOCKS.c.state, CLOCKS.c.response_seconds
-        statement = select(
-            named.label("sort_key"),
-            cast(key, Text).label("key"),
+        counted = _counted(_week(period) if by == "week" else _COLUMNS[by], period, of)
+        key = _mondays(period)[counted.c.side] if by == "week" else counted.c.side
+        sort_key = func.coalesce(key, "")
+        columns = [column for column in counted.c if column.name != "side"]
+        statement = select(sort_key.label("sort_key"), key.label("key"), *columns)
+        if keys is not None:
+            statement = statement.where(sort_key > keys[0])
+        return await self._database.rows(statement.order_by("sort_key").limit(limit))
+
+
+def _counted(side: Any, period: Period, of: ClockFilter) -> Subquery:
+    """By the bare column, or the number of the week: to name each clock's before they are sorted costs half as much."""
+    state, spent = CLOCKS.c.state, CLOCKS.c.response_seconds
+    return (
+        select(
+            side.label("side"),
             func.count().label("started"),
             func.count().filter(state == "met").label("met"),
             func.count().filter(state.in_(("breached", "resolved"))).label("breached"),
             func.count().filter(state == "voided").label("voided"),
             func.percentile_cont(0.5).within_group(spent).label("median_seconds"),
             func.percentile_cont(0.9).within_group(spent).label("p90_seconds"),
-        ).where(state != "late_start", *of.clauses())
-        statement = statement.where(CLOCKS.c.started_at >= period.since, CLOCKS.c.started_at < period.until)
-        if keys is not None:
-            statement = statement.where(named > keys[0])
-        return await self._database.rows(statement.group_by("sort_key", "key").order_by("sort_key").limit(limit))
+        )
+        .where(state != "late_start", *of.clauses())
+        .where(CLOCKS.c.started_at >= period.since, CLOCKS.c.started_at < period.until)
+        .group_by("side")
+        .subquery()
+    )
 
 
-def _monday(period: Period) -> Any:
-    """The Monday of the week that a clock started in; a third of what date_trunc in the zone costs."""
-    begins = cast([week.begins_at for week in period.weeks], ARRAY(TIMESTAMP(timezone=True)))
-    mondays = cast([week.monday for week in period.weeks], ARRAY(Date))
-    return Grouping(mondays)[func.width_bucket(CLOCKS.c.started_at, begins)]
+def _week(period: Period) -> Any:
+    """Which week of the period a clock started in, counted from 1; a third of what date_trunc in the zone costs."""
+    return func.width_bucket(
+        CLOCKS.c.started_at, cast([week.begins_at for week in period.weeks], ARRAY(TIMESTAMP(timezone=True)))
+    )
+
+
+def _mondays(period: Period) -> Any:
+    return Grouping(cast([week.monday.isoformat() for week in period.weeks], ARRAY(Text)))
