@@ -84,9 +84,9 @@ class HttpPost:
 
     async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try:
         now = self._clock.now()
-        body = delivery.body.encode()
-        if not body:  # older than the retention
+        if not delivery.body:  # older than the retention
             return Try(Outcome.EXPIRED, now, 0.0)
+        body = delivery.body.encode()
         try:
             sent = headers(str(delivery.delivery_id), int(now.timestamp()), body, subscription.secrets_at(now))
         except InvalidSecret:
@@ -99,27 +99,25 @@ class HttpPost:
 
     async def send(self, subscription: Subscription, message: Message, url: str | None = None) -> Try:
         """Posts to the subscription's address, or to one below it."""
-        started_at = self._clock.now()
-        began = monotonic()
-
-        def tried(outcome: Outcome, **answer: Any) -> Try:
-            return Try(outcome, started_at, monotonic() - began, **answer)
-
+        started_at, began = self._clock.now(), monotonic()
         seconds = subscription.timeout_seconds
-        timeout = self._default if seconds is None else self._timeout(seconds, self._settings)
         try:
             async with self._client.post(
                 url or subscription.url,
-                data=message.body,
+                data=aiohttp.BytesPayload(message.body),
                 headers=message.headers,
                 allow_redirects=False,
-                timeout=timeout,
+                timeout=self._default if seconds is None else self._timeout(seconds, self._settings),
             ) as response:
-                wait = retry_after(response.headers.get("retry-after"), started_at)
-                answer = await _first_bytes(response.content)
-                return tried(outcome_of(response.status), status=response.status, answer=answer, retry_after=wait)
+                content, outcome = response.content, outcome_of(response.status)
+                # Most answers have come whole with their status.
+                answer = content.read_nowait(ANSWER_BYTES_MAX) if content.is_eof() else await _first_bytes(content)
+                wait = None
+                if outcome is Outcome.ASKED_TO_WAIT:
+                    wait = retry_after(response.headers.get("retry-after"), started_at)
+                return Try(outcome, started_at, monotonic() - began, response.status, answer, wait)
         except FAULTS as error:
-            return tried(outcome_of_fault(error))
+            return Try(outcome_of_fault(error), started_at, monotonic() - began)
 
     async def ask(self, subscription: Subscription, headers: Mapping[str, str]) -> Mapping[str, str] | Outcome:
         """The headers of its answer to OPTIONS, or why there is none."""
@@ -149,8 +147,6 @@ async def _first_bytes(content: aiohttp.StreamReader) -> bytes:
     """As much as is kept and comes soon: the status has said what counts. A connection with more on it is closed."""
     answer = b""
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        if content.is_eof():  # it came with the status, as most do: no need of a timer
-            return content.read_nowait(ANSWER_BYTES_MAX)
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             while len(answer) < ANSWER_BYTES_MAX and (chunk := await content.read(ANSWER_BYTES_MAX - len(answer))):
                 answer += chunk

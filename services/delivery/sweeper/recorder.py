@@ -96,13 +96,11 @@ class Recorder:
         recorded = await records.record(self._pool, [tried for _, tried in batch])
         self._on_recorded({subscription.subscription_id for subscription, _ in batch})
         for _, tried in batch:
-            if tried.claimed.delivery_id in recorded:
+            if tried.verdict.state is not DeliveryState.DELIVERED and tried.claimed.delivery_id in recorded:
                 self._tell(tried)
         await self._note_faring(batch)
 
     def _tell(self, tried: Tried) -> None:
-        if tried.verdict.state is DeliveryState.DELIVERED:
-            return
         claimed = tried.claimed
         ids = {"delivery_id": str(claimed.delivery_id), "subscription_id": str(claimed.subscription_id)}
         outcome = str(tried.tried.outcome)
@@ -117,6 +115,8 @@ class Recorder:
         for subscription, tried in batch:
             known = self._failing.get(subscription.subscription_id, subscription.failing_since)
             outcome = tried.tried.outcome
+            if outcome is Outcome.DELIVERED and known is None:
+                continue
             if (why := disabling(outcome, known, tried.at)) is not None:
                 await self._disable(subscription, str(why), tried.at)
             since = None if outcome is Outcome.DELIVERED else known or tried.at

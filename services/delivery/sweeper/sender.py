@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -40,6 +40,13 @@ class Post(Protocol):
     """Sends one delivery and says how it went; raises nothing that a receiver can cause."""
 
     async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try: ...
+
+
+class Begun(NamedTuple):
+    """A delivery under way, and the number of its try in its lane."""
+
+    delivery: Claimed
+    number: int
 
 
 class Sender:
@@ -179,14 +186,14 @@ class Sender:
 
     def _pump(self, lane: Lane) -> None:
         """Starts what this lane may start now."""
-        while (delivery := self._next(lane)) is not None:
-            worker = asyncio.create_task(self._work(lane, delivery, self._budgets.begin(lane, monotonic())))
+        while (begun := self._begin(lane)) is not None:
+            worker = asyncio.create_task(self._work(lane, begun))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
-    def _next(self, lane: Lane) -> Claimed | None:
+    def _begin(self, lane: Lane) -> Begun | None:
         """Takes the next delivery that this lane may send now; None if there is none."""
-        if not lane.has_room:
+        if not lane.queue or not lane.has_room:
             return None
         now, time = self._clock.now(), monotonic()
         self._budgets.judge(lane, time)
@@ -202,7 +209,7 @@ class Sender:
                 self._metrics.limits_reached.labels("rate").inc()
                 asyncio.get_running_loop().call_later(wait, self._pump, lane)
                 return None
-            return lane.queue.popleft()
+            return Begun(lane.queue.popleft(), self._budgets.begin(lane, time))
         return None
 
     def _has_time(self, delivery: Claimed, subscription: Subscription, now: datetime) -> bool:
@@ -210,27 +217,25 @@ class Sender:
         timeout = subscription.timeout_seconds or self._settings.timeout_seconds
         return now + timedelta(seconds=timeout) <= delivery.claimed_until
 
-    async def _work(self, lane: Lane, first: Claimed, number: int) -> None:
+    async def _work(self, lane: Lane, first: Begun) -> None:
         """One delivery after the other, as long as the lane has some that it may send."""
-        delivery: Claimed | None = first
-        while delivery is not None:
+        begun: Begun | None = first
+        while begun is not None:
             try:
-                await self._deliver(lane, delivery)
+                tried = await self._post(lane.subscription, begun.delivery)
             finally:
-                self._budgets.end(lane, number)
-            if (delivery := self._next(lane)) is not None:
-                number = self._budgets.begin(lane, monotonic())
-                self._pump(lane)  # its window may have grown
+                self._budgets.end(lane, begun.number)
+            self._note(lane, begun.delivery, tried)
+            if (begun := self._begin(lane)) is not None and lane.has_room:
+                self._pump(lane)  # its window has grown
             if not lane.queue:
                 self._nudge.give((lane.subscription.subscription_id,))
 
-    async def _deliver(self, lane: Lane, delivery: Claimed) -> None:
-        subscription = lane.subscription
-        tried = await self._post(subscription, delivery)
+    def _note(self, lane: Lane, delivery: Claimed, tried: Try) -> None:
         now = self._clock.now()
         lane.note(tried, now)
         verdict = judge(tried, attempts=delivery.attempts + 1, now=now, roll=self._roll())
-        self.recorder.add(subscription, Tried(delivery, tried, verdict, now))
+        self.recorder.add(lane.subscription, Tried(delivery, tried, verdict, now))
         self._metrics.attempts_of[tried.outcome].inc()
         self._metrics.response.observe(tried.latency_seconds)
         if tried.outcome is Outcome.DELIVERED:
