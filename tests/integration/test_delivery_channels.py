@@ -24,6 +24,7 @@ from channel_shapes import check_alerts, check_slack, check_teams
 from delivery_builders import Desk, OpenDesk, Receiver, clock_event, desks, listening
 from own_certificates import own_certificate
 
+from services.delivery.store import records
 from shared.events.sla import ClockBreached, ClockResolved
 
 
@@ -54,6 +55,48 @@ async def test_what_is_due_is_one_message_and_the_next_one_waits(open_desk: Open
     assert await desk.channels.turn() == 1
     assert len(receiver.received[1].event["blocks"]) == 1
     assert await desk.channels.turn() == 0
+
+
+async def test_a_message_that_can_not_be_recorded_is_recorded_later_and_not_made_again(
+    open_desk: OpenDesk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url, format="slack")
+    await desk.handle(desk.record("one"))
+    with monkeypatch.context() as patched:
+
+        async def away(*_: Any) -> Any:
+            raise ConnectionResetError
+
+        patched.setattr(records, "record", away)
+        running = asyncio.create_task(desk.channels.run())
+        await eventually(lambda: receiver.asked == 1, within=5)
+        assert await desk.deliveries() == [("pending", 0, None)]
+    try:
+        await eventually(lambda: _is_told(desk), within=5)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    assert receiver.asked == 1
+
+
+async def test_a_message_of_nothing_that_is_kept_still_is_not_called_delivered(
+    open_desk: OpenDesk, receiver: Receiver
+) -> None:
+    desk = await open_desk()
+    await desk.subscribe(receiver.url, format="slack")
+    await desk.handle(desk.record("old"))
+    await desk.pool.execute("UPDATE delivery.events SET body = NULL")
+    await desk.channels.turn()
+    assert receiver.asked == 0
+    assert await desk.pool.fetchval("SELECT outcome FROM delivery.published_deliveries") == "expired"
+    assert await desk.deliveries() == [("dead", 1, None)]
+    # That says nothing of the endpoint.
+    assert await desk.pool.fetchval("SELECT failing_since FROM delivery.published_endpoints") is None
+
+
+async def _is_told(desk: Desk) -> bool:
+    return await desk.deliveries() == [("delivered", 1, 200)]
 
 
 async def test_nobody_is_told_in_quiet_hours_and_everything_afterwards(open_desk: OpenDesk, receiver: Receiver) -> None:

@@ -72,6 +72,8 @@ class Channels:
         )
 
     async def run(self) -> None:
+        """Until cancelled. The recorder runs beside it for what could not be written at once."""
+        recording = asyncio.create_task(self._recorder.run())
         try:
             while True:
                 try:
@@ -80,7 +82,10 @@ class Channels:
                     log.warning("messages_not_made", kind=type(error).__name__)
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            await self.drain()
+            try:
+                await self.drain()
+            finally:
+                recording.cancel()
 
     async def turn(self) -> int:
         """How many messages it made."""
@@ -153,8 +158,8 @@ class Channels:
         if subscription.format is Format.ALERTMANAGER:
             return await self._alert(subscription, due, events)
         lines = [told(event, self._public_url) for event in events]
-        if not lines:
-            return Try(Outcome.DELIVERED, self._clock.now(), 0.0)
+        if not lines:  # older than the retention
+            return Try(Outcome.EXPIRED, self._clock.now(), 0.0)
         if subscription.format is Format.EMAIL:
             try:
                 to = mail.recipients(subscription.url)

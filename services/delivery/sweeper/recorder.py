@@ -115,8 +115,8 @@ class Recorder:
         for subscription, tried in batch:
             known = self._failing.get(subscription.subscription_id, subscription.failing_since)
             outcome = tried.tried.outcome
-            if outcome is Outcome.DELIVERED and known is None:
-                continue
+            if outcome is Outcome.EXPIRED or (outcome is Outcome.DELIVERED and known is None):
+                continue  # nobody was asked, or it works as before
             if (why := disabling(outcome, known, tried.at)) is not None:
                 await self._disable(subscription, str(why), tried.at)
             since = None if outcome is Outcome.DELIVERED else known or tried.at
