@@ -24,6 +24,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 _REQUEST_PARTS: Final = ("body", "query", "path", "header", "cookie")
 
+# Where pydantic says that the name of a field is at fault, not its value.
+_NAME: Final = "[key]"
 _WORDS: Final = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
@@ -215,9 +217,10 @@ def _words(found: Mapping[str, Any]) -> str:
         return str(found["ctx"]["error"])
     if found["type"] == "too_long":
         return f"has more than the {found['ctx']['max_length']} that are allowed"
-    return _WORDS.get(found["type"]) or str(found["msg"])
+    words = _WORDS.get(found["type"]) or str(found["msg"])
+    return f"its name: {words}" if found["loc"][-1:] == (_NAME,) else words
 
 
 def _path(location: tuple[str | int, ...]) -> str:
     parts = location[1:] if location and location[0] in _REQUEST_PARTS else location
-    return ".".join(map(str, parts))
+    return ".".join(map(str, parts[:-1] if parts[-1:] == (_NAME,) else parts))

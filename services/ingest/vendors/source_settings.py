@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from services.ingest.model import Fault
+from services.ingest.model import PATH_CHARACTERS_MAX, Fault
 from services.ingest.schemas import EventType, FieldName, Name
 from shared.events.sales import Action
 from shared.http.problems import field_errors
@@ -92,5 +92,5 @@ def check(model: type[SourceOptions], raw: Mapping[str, Any]) -> SourceOptions:
         return model.model_validate(raw)
     except ValidationError as error:
         raise InvalidSettings(
-            *(Fault(path.removesuffix(".[key]")[:200], message) for path, message in field_errors(error))
+            *(Fault(path[:PATH_CHARACTERS_MAX], message) for path, message in field_errors(error))
         ) from None

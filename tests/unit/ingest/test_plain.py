@@ -174,6 +174,9 @@ def test_messages_are_in_plain_words() -> None:
         ("profile", "has more than the 200 that are allowed"),
         ("shoe_size", "is not a known field"),
     ]
+    assert refusal(event(profile={"x" * 101: 1})) == [
+        ("profile." + "x" * 101, "its name: String should have at most 100 characters")
+    ]
 
 
 @pytest.mark.parametrize("email", ["a@b..example", "a@.example", "a@.", "a@"])
