@@ -92,9 +92,8 @@ class Stand:
                 for item in history(number, activities):
                     scoring.take(_event(item), item)
             async with self.pool.acquire() as connection:
-                writes = [store.save(scoring.batch, partition) for partition, scoring in by_partition.items()]
-                for write in writes:
-                    await write_all(connection, [write])
+                for partition, scoring in by_partition.items():
+                    await write_all(connection, store.save(scoring.batch, partition))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -131,9 +131,9 @@ _LISTS: Final = (
 _LEAD: Final = """SELECT sc.state, st.state, (SELECT jsonb_agg(c) FROM sla.clocks AS c WHERE c.lead_id = sc.lead_id),
     (SELECT jsonb_agg(i) FROM ingest.identities AS i WHERE i.lead_id = sc.lead_id)
 FROM scoring.leads AS sc LEFT JOIN stages.leads AS st USING (lead_id) WHERE sc.lead_id = {}"""
-_GRANTS: Final = "SELECT * FROM scoring.grants WHERE lead_id = $1 ORDER BY occurred_at"
+_GRANTS: Final = "SELECT * FROM scoring.ledger WHERE lead_id = $1 ORDER BY occurred_at"
 _LIFE: Final = """SELECT 'input', received_at, body::text FROM scoring.history WHERE lead_id = $1
-UNION ALL SELECT 'grant', received_at, rule FROM scoring.grants WHERE lead_id = $1
+UNION ALL SELECT 'grant', received_at, rule FROM scoring.ledger WHERE lead_id = $1
 UNION ALL SELECT 'action', received_at, convert_from(body, 'UTF8') FROM stages.history
     WHERE lead_id = $1 AND body IS NOT NULL
 UNION ALL SELECT 'transition', occurred_at, to_stage FROM stages.transitions WHERE lead_id = $1

@@ -118,7 +118,7 @@ def _identities(prospects: Iterable[Prospect]) -> Iterator[Row]:
 def _scoring(crowd: Crowd) -> Iterator[tuple[str, list[Row]]]:
     batch, since = crowd.house.scoring.batch, crowd.until - KEPT
     yield "scoring.history", [tuple(line) for line in batch.history]
-    yield "scoring.grants", [tuple(line) for line in batch.ledger]
+    yield "scoring.grants", [tuple(line) for line in batch.regranted]
     yield (
         "scoring.leads",
         [

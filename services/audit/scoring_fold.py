@@ -18,7 +18,7 @@ from shared.events.base import LeadSnapshot
 from shared.events.envelope import derived_id
 from shared.events.score import ScoreChanged
 
-HISTORY_COLUMNS = ("lead_id", "event_id", "number", "kind", "received_at", "body")
+HISTORY_COLUMNS = model.HistoryLine._fields
 LEDGER_COLUMNS = ("lead_id", "event_id", "rule", "points", "withheld", "accord")
 PARTIAL_COLUMNS = ("lead_id", "version", "number", "line")
 _KINDS: Mapping[str, msgspec.json.Decoder[Any]] = {
@@ -71,7 +71,6 @@ class ScoringFold:
     def compare(self, stored: Row | None, ledger: Sequence[Row], partition: int, findings: Findings) -> None:
         """After `finish`, and `regrant` if a rescore isn't done."""
         findings.saw(Check.SCORING, 1)
-        findings.saw(Check.LEDGER, len(ledger))
         subject = f"scoring.leads: lead {self._lead_id}"
         if self.broken:
             findings.note(Check.SCORING, f"scoring.history: the inputs of lead {self._lead_id} {self.broken}")
@@ -81,13 +80,28 @@ class ScoringFold:
             findings.note(Check.SCORING, f"{subject}: {found}, by the fold of its {len(self._history)} inputs")
         if found := misnumbered([row[2] for row in self._history]):
             findings.note(Check.SCORING, f"scoring.history: lead {self._lead_id}: {found}")
-        missing, unknown = _beside([tuple(row)[1:] for row in ledger], self._grants)
+        self._compare_ledger(ledger, findings)
+
+    def _compare_ledger(self, regranted: Sequence[Row], findings: Findings) -> None:
+        """What the lines of the history say that they were granted, and what was granted besides."""
+        lines = [tuple(row)[1:] for row in regranted]
+        for _, event_id, *_, granted in self._history:
+            if granted is not None:
+                try:
+                    accord, _, _, grants = store.decode_granted(granted)
+                except msgspec.DecodeError:
+                    what = f"lead {self._lead_id} has {event_id}, whose grants can't be read"
+                    findings.note(Check.LEDGER, f"scoring.history: {what}")
+                    continue
+                lines += [(event_id, rule, points, withheld, accord) for rule, points, withheld, _ in grants]
+        findings.saw(Check.LEDGER, len(lines))
+        missing, unknown = _beside(lines, self._grants)
         if missing or unknown:
-            what = f"{len(ledger)} lines: {missing} that the fold grants are missing, {unknown} it doesn't grant"
-            findings.note(Check.LEDGER, f"scoring.grants: lead {self._lead_id} has {what}")
+            what = f"{len(lines)} lines: {missing} that the fold grants are missing, {unknown} it doesn't grant"
+            findings.note(Check.LEDGER, f"scoring.ledger: lead {self._lead_id} has {what}")
 
     def _inputs(self) -> Iterator[tuple[UUID, model.Input | model.Rescore, datetime]]:
-        for _, event_id, _, kind, received_at, body in self._history:
+        for _, event_id, _, kind, received_at, body, _ in self._history:
             yield event_id, _KINDS[kind].decode(body), received_at
 
     def _grant(self, earned: Iterable[model.Earned]) -> None:

@@ -75,5 +75,5 @@ class Metrics:
             self.rescored(batch)
         for kind, count in Tally([line.kind for line in batch.history if line.kind != "rescore"]).items():
             self.inputs.labels(kind).inc(count)
-        for why, count in Tally([line.why for line in batch.ledger]).items():
-            self.grants.labels(_OUTCOMES[WithheldReason(why) if why else None]).inc(count)
+        for why, count in batch.granted.items():
+            self.grants.labels(_OUTCOMES[why]).inc(count)

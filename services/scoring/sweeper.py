@@ -247,7 +247,7 @@ class Rescorer:
 
     def _save(self, transaction: Transaction, scoring: Scoring, *, after: UUID | None) -> None:
         batch, partition = scoring.batch, self._desk.partition
-        transaction.add(self._store.save(batch, partition), self._progress.count(batch.tallies, partition, after))
+        transaction.add(*self._store.save(batch, partition), self._progress.count(batch.tallies, partition, after))
         transaction.on_commit(lambda: self._metrics.rescored(batch))
 
     def _finish(self, transaction: Transaction, accord: CompiledAccord) -> None:

@@ -124,8 +124,8 @@ async def test_a_version_that_comes_into_effect_under_load_decides_every_event_t
 async def came_late(house: ScoringHouse) -> int:
     """How many events of the first version came after their leads' rescore."""
     late = await house.pool.fetchval(
-        """SELECT count(*) FROM scoring.grants JOIN scoring.history h USING (lead_id, event_id)
+        """SELECT count(*) FROM scoring.ledger JOIN scoring.history h USING (lead_id, event_id)
         JOIN scoring.history r ON r.lead_id = h.lead_id AND r.kind = 'rescore' AND r.number < h.number
-        WHERE grants.accord = 1"""
+        WHERE ledger.accord = 1"""
     )
     return int(late)

@@ -140,7 +140,7 @@ async def test_events_that_were_applied_before_are_named_and_nothing_is_saved(
         await scoring.step(second, first)
     assert refused.value.event_ids == {first.id}
     assert await stored_state(pool) == before
-    assert await pool.fetchval("SELECT count(*) FROM scoring.grants") == 1
+    assert await pool.fetchval("SELECT count(*) FROM scoring.ledger") == 1
 
 
 async def test_the_ledger_says_what_was_granted_and_what_was_withheld(scoring: Scoring, pool: asyncpg.Pool) -> None:

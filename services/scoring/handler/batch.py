@@ -1,5 +1,6 @@
 """What one step does to the leads that it loaded: later events see what earlier ones did."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from services.scoring.model import (
     Earned,
     HistoryLine,
     Input,
+    Kept,
     LedgerLine,
     Past,
     Regranted,
@@ -17,6 +19,7 @@ from services.scoring.model import (
     State,
     Tally,
     decide_on,
+    instant,
     moment_of,
     regrant,
     rescore,
@@ -36,7 +39,7 @@ class Scoring:
     so late that their states don't suffice."""
 
     def __init__(self, accords: Accords, states: Mapping[UUID, State], pasts: Mapping[UUID, Past]) -> None:
-        self.batch = Batch({}, [], [], [], {})
+        self.batch = Batch({}, [], Counter(), [], {})
         self.outgoing: list[Outgoing] = []
         self._accords = accords
         self._before = states
@@ -97,15 +100,13 @@ class Scoring:
         if not isinstance(item, Activity):
             self.batch.history.append(HistoryLine(lead_id, id, state.number, "profile", received_at, body))
             return
-        self.batch.history.append(HistoryLine(lead_id, id, state.number, "activity", received_at, body))
-        at = min(item.occurred_at, received_at)
-        lines = [
-            LedgerLine(
-                lead_id, id, at, received_at, g["points"], g["withheld"], state.accord, item.type, g["rule"], g["why"]
-            )
-            for g in decision.grants
-        ]
-        self.batch.ledger.extend(lines)
+        granted = None
+        if decision.grants:
+            grants = [(g["rule"], g["points"], g["withheld"], g["why"]) for g in decision.grants]
+            kept = Kept(state.accord, instant(min(item.occurred_at, received_at)), item.type, grants)
+            granted = encode(kept).decode()
+            self.batch.granted.update([g["why"] for g in decision.grants])
+        self.batch.history.append(HistoryLine(lead_id, id, state.number, "activity", received_at, body, granted))
         if decision.also:
             self.batch.regranted.extend(ledger_lines(lead_id, decision.also))
 

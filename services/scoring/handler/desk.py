@@ -1,6 +1,6 @@
 """What the handler and the sweeper of one partition share, and what both ask of others."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -23,7 +23,7 @@ class ScoringStore(Protocol):
     async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
     async def done(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, list[Done]]: ...
     async def past(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, Past]: ...
-    def save(self, batch: Batch, partition: int) -> Write: ...
+    def save(self, batch: Batch, partition: int) -> Sequence[Write]: ...
 
 
 class Progress(Protocol):

@@ -52,7 +52,7 @@ class ScoringHandler:
         for event, item in inputs:
             scoring.take(event, item)
         batch = scoring.batch
-        transaction.add(self._store.save(batch, desk.partition))
+        transaction.add(*self._store.save(batch, desk.partition))
         if batch.tallies:
             transaction.add(self._progress.count(batch.tallies, desk.partition))
             desk.has_joined |= any(tally.joined for tally in batch.tallies.values())

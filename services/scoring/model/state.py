@@ -4,6 +4,7 @@ A state is made of what JSON is made of, with times in microseconds since 1970, 
 a busy line loads and saves ten thousand of them a second. What stands in a state is never changed, only replaced.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,7 +104,8 @@ class Decision(NamedTuple):
 
 
 class HistoryLine(NamedTuple):
-    """One input as it was applied; `body` is the event's data as they came."""
+    """One input as it was applied; `body` is the event's data as they came. `granted` is what it was granted then, as
+    JSON (`Kept`)."""
 
     lead_id: UUID
     event_id: UUID
@@ -111,10 +113,21 @@ class HistoryLine(NamedTuple):
     kind: Literal["activity", "profile", "rescore"]
     received_at: datetime
     body: bytes
+    granted: str | None = None
+
+
+class Kept(NamedTuple):
+    """What the line of an activity keeps of its grants: [rule, points, withheld, why] each. `t` is when it counts, in
+    microseconds."""
+
+    accord: int
+    t: int
+    type: str
+    grants: Sequence[tuple[str, int, int, str | None]]
 
 
 class LedgerLine(NamedTuple):
-    """What one rule granted to one activity, or why it granted less."""
+    """What one rule granted to one activity after it was applied, or why it granted less."""
 
     lead_id: UUID
     event_id: UUID
@@ -141,11 +154,11 @@ class Tally:
 
 
 class Batch(NamedTuple):
-    """What one step saves. `ledger` has what activities were granted when they were applied, `regranted` what else:
-    under earlier versions, or by a rescore. Tallies by version."""
+    """What one step saves. `granted` counts what its activities were granted, by why it was less; `regranted` has what
+    was granted besides: under earlier versions, or by a rescore. Tallies by version."""
 
     states: dict[UUID, State]
     history: list[HistoryLine]
-    ledger: list[LedgerLine]
+    granted: Counter[WithheldReason | None]
     regranted: list[LedgerLine]
     tallies: dict[int, Tally]

@@ -1,6 +1,6 @@
 """How far each version has rescored the leads of a partition, and who is still to be rescored."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -8,7 +8,7 @@ import msgspec
 
 from services.scoring.model import Done, LedgerLine, Line, Older, State, Tally, instant
 from services.scoring.model.grants import Granted
-from services.scoring.store.tables import decode_state, done_from
+from services.scoring.store.tables import decode_state, done_from, keep_ledger
 from shared.db.statement import Write, columns
 from shared.events.codec import encode
 
@@ -25,7 +25,7 @@ SELECT event_id, received_at, body FROM scoring.history
 WHERE lead_id = $1 AND number > $2 AND number <= $3 AND kind = 'activity' ORDER BY number
 """
 _GRANTS_UNDER = (
-    "SELECT rule, points, occurred_at FROM scoring.grants WHERE lead_id = $1 AND accord = $2 AND points <> 0"
+    "SELECT rule, points, occurred_at FROM scoring.ledger WHERE lead_id = $1 AND accord = $2 AND points <> 0"
 )
 _LEFT = "SELECT coalesce(sum(leads - done), 0)::integer FROM scoring.rescores WHERE finished_at IS NULL"
 
@@ -61,13 +61,6 @@ put_by AS (
     ON CONFLICT (lead_id) DO UPDATE SET version = excluded.version, number = excluded.number, line = excluded.line)
 """
 _DROP_PARTIAL = "dropped AS (DELETE FROM scoring.rescoring WHERE lead_id = $1)"
-_KEEP_LEDGER = """
-granted_anew AS (
-    INSERT INTO scoring.grants (lead_id, event_id, occurred_at, received_at, points, withheld, accord, type, rule, why)
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::integer[],
-        $7::integer[], $8::text[], $9::text[], $10::text[]))
-"""
-
 _LINE = msgspec.json.Decoder(tuple[dict[str, Any], dict[str, Any], dict[str, Any], int])
 
 
@@ -138,10 +131,10 @@ class RescoreStore:
         """Nobody of this partition carries an earlier version."""
         return Write(_FINISH, (version, partition))
 
-    def keep_partial(self, lead_id: UUID, partial: Partial, ledger: Collection[LedgerLine]) -> list[Write]:
+    def keep_partial(self, lead_id: UUID, partial: Partial, ledger: Sequence[LedgerLine]) -> list[Write]:
         """What a step did of a long history."""
         kept = Write(_KEEP_PARTIAL, (lead_id, partial.version, partial.number, encode_line(partial.line)))
-        return [kept, Write(_KEEP_LEDGER, columns(list(ledger)))] if ledger else [kept]
+        return [kept, keep_ledger(ledger)] if ledger else [kept]
 
     def drop_partial(self, lead_id: UUID) -> Write:
         """The rescore is done."""

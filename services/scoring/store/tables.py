@@ -1,13 +1,13 @@
 """States, histories and ledgers of leads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from services.scoring.model import Batch, Done, HistoryLine, LedgerLine, Past, State, instant
+from services.scoring.model import Batch, Done, HistoryLine, Kept, LedgerLine, Past, State, instant
 from shared.db.statement import Write, columns
 from shared.errors import AlreadyApplied
 from shared.events.base import Instant
@@ -17,27 +17,29 @@ STATE_COLUMNS = ("lead_id", "partition", "accord", "engagement", "fit", "grade",
 
 _STATES = "SELECT lead_id, state FROM scoring.leads WHERE lead_id = ANY($1::uuid[])"
 
-# One write for all three tables. Keys come sorted, so that no two writers wait for each other. What unnest gives in a
-# select list isn't put by in between.
+# One write for the two tables of every batch. Keys come sorted, so that no two writers wait for each other. What unnest
+# gives in a select list isn't put by in between.
 _SAVE = """
 kept AS (
-    INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body)
+    INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body, granted)
     SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::integer[]), unnest($4::text[]),
-        unnest($5::timestamptz[]), unnest($6::bytea[])
+        unnest($5::timestamptz[]), unnest($6::bytea[]), unnest($7::text[])
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
-granted AS (
-    INSERT INTO scoring.grants (lead_id, event_id, occurred_at, received_at, points, withheld, accord, type, rule, why)
-    SELECT unnest($7::uuid[]), unnest($8::uuid[]), unnest($9::timestamptz[]), unnest($10::timestamptz[]),
-        unnest($11::integer[]), unnest($12::integer[]), unnest($13::integer[]), unnest($14::text[]),
-        unnest($15::text[]), unnest($16::text[])),
 scored AS (
     INSERT INTO scoring.leads (lead_id, partition, accord, engagement, fit, grade, state)
-    SELECT unnest($17::uuid[]), unnest($18::smallint[]), unnest($19::integer[]), unnest($20::double precision[]),
-        unnest($21::integer[]), unnest($22::text[]), unnest($23::text[])
+    SELECT unnest($8::uuid[]), unnest($9::smallint[]), unnest($10::integer[]), unnest($11::double precision[]),
+        unnest($12::integer[]), unnest($13::text[]), unnest($14::text[])
     ON CONFLICT (lead_id) DO UPDATE SET accord = excluded.accord, engagement = excluded.engagement, fit = excluded.fit,
         grade = excluded.grade, state = excluded.state)
 """
 _KEPT = "SELECT count(*) FROM kept"
+
+_KEEP_LEDGER = """
+granted_anew AS (
+    INSERT INTO scoring.grants (lead_id, event_id, occurred_at, received_at, points, withheld, accord, type, rule, why)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::integer[],
+        $7::integer[], $8::text[], $9::text[], $10::text[]))
+"""
 
 _APPLIED = """
 SELECT event_id FROM unnest($1::uuid[], $2::uuid[]) AS sent (lead_id, event_id)
@@ -45,7 +47,7 @@ JOIN scoring.history USING (lead_id, event_id)
 """
 
 _GRANTS = """
-SELECT lead_id, accord, rule, points, occurred_at FROM scoring.grants WHERE lead_id = ANY($1::uuid[]) AND points <> 0
+SELECT lead_id, accord, rule, points, occurred_at FROM scoring.ledger WHERE lead_id = ANY($1::uuid[]) AND points <> 0
 """
 
 _DONE = """
@@ -54,7 +56,8 @@ ORDER BY lead_id, number
 """
 
 _HISTORY = """
-SELECT lead_id, event_id, number, kind, received_at, body FROM scoring.history WHERE lead_id = $1 ORDER BY number
+SELECT lead_id, event_id, number, kind, received_at, body, granted FROM scoring.history WHERE lead_id = $1
+ORDER BY number
 """
 
 _STATE = msgspec.json.Decoder(State)
@@ -69,6 +72,7 @@ class Body(msgspec.Struct):
 
 
 _BODY = msgspec.json.Decoder(Body)
+_GRANTED = msgspec.json.Decoder(Kept)
 
 
 class PostgresStore:
@@ -93,17 +97,21 @@ class PostgresStore:
         done = await self.done(connection, lead_ids)
         return {lead_id: Past(done[lead_id], grants[lead_id]) for lead_id in lead_ids}
 
-    def save(self, batch: Batch, partition: int) -> Write:
+    def save(self, batch: Batch, partition: int) -> list[Write]:
         """Refused with AlreadyApplied when the history has some of these events."""
         history = columns(batch.history)
-        lines = batch.ledger + batch.regranted if batch.regranted else batch.ledger
-        ledger = columns(lines) if lines else [()] * len(LedgerLine._fields)
         states = columns(_state_rows(batch.states, partition))
 
         async def explain(connection: Any) -> Exception:
             return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
 
-        return Write(_SAVE, (*history, *ledger, *states), _KEPT, len(batch.history), explain)
+        saved = Write(_SAVE, (*history, *states), _KEPT, len(batch.history), explain)
+        return [saved, keep_ledger(batch.regranted)] if batch.regranted else [saved]
+
+
+def keep_ledger(lines: Sequence[LedgerLine]) -> Write:
+    """What was granted after activities were applied."""
+    return Write(_KEEP_LEDGER, columns(lines))
 
 
 def done_from(event_id: UUID, received_at: datetime, body: bytes) -> Done:
@@ -131,6 +139,11 @@ def encode_state(state: State) -> str:
 def decode_state(text: str) -> State:
     """The state that was encoded, to the last digit."""
     return _STATE.decode(text)
+
+
+def decode_granted(text: str) -> Kept:
+    """What the line of an activity says that it was granted. Raises msgspec.DecodeError if it says something else."""
+    return _GRANTED.decode(text)
 
 
 async def history_of(connection: Any, lead_id: UUID) -> list[HistoryLine]:
