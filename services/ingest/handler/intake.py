@@ -68,7 +68,7 @@ class Intake:
         """The answer, once everything that it says is durable. Raises Unavailable."""
         vendor = VENDORS[config.kind]
         found = await self._take(sent, config, limits, traceparent)
-        return vendor.refuse(found, sent) if isinstance(found, Refusal) else vendor.answer(found.tally)
+        return vendor.refuse(found, sent) if isinstance(found, Refusal) else vendor.answer(found.tally, sent)
 
     async def replay(self, sent: Sent, config: SourceConfig, limits: Limits) -> bool:
         """Takes a kept request once more. True if nothing of it is left to be kept."""

@@ -27,28 +27,35 @@ def json_reply(status: int, value: Any, media_type: str = JSON) -> Reply:
     return Reply(status, to_json(value), media_type)
 
 
-def taken(tally: Tally) -> Reply:
+def taken(tally: Tally, sent: Sent) -> Reply:
     """200 whatever became of the items: those that can't be used are kept, and sending them again would not help."""
     if not tally.bad:
         return _all_taken(tally.accepted, tally.duplicates, tally.kept)
     return json_reply(200, _counts(tally))
 
 
-def taken_or_422(tally: Tally) -> Reply:
-    """As `taken`, but 422 if nothing could be used: for senders whose author reads the answer."""
-    return json_reply(422, _counts(tally)) if tally.is_hopeless else taken(tally)
+def taken_or_422(tally: Tally, sent: Sent) -> Reply:
+    """As `taken`, but a problem if nothing could be used: for senders whose author reads the answer."""
+    if not tally.is_hopeless:
+        return taken(tally, sent)
+    errors = [
+        {"path": f"events.{bad['index']}.{fault['path']}".rstrip("."), "message": fault["message"]}
+        for bad in _rejected(tally)
+        for fault in bad["errors"]
+    ]
+    refused = len(tally.bad)
+    return _problem(422, "No acceptable event", f"{refused} of {refused} events were refused", sent, errors=errors)
 
 
 def problem(refusal: Refusal, sent: Sent) -> Reply:
     """RFC 9457."""
     status, title = STATUS[refusal.reason]
-    document = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": refusal.message,
-        "instance": sent.path or urlsplit(sent.url).path,
-    }
+    return _problem(status, title, refusal.message, sent)
+
+
+def _problem(status: int, title: str, detail: str, sent: Sent, **more: Any) -> Reply:
+    instance = sent.path or urlsplit(sent.url).path
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": instance, **more}
     return json_reply(status, document, PROBLEM)
 
 
@@ -63,7 +70,12 @@ def _all_taken(accepted: int, duplicates: int, kept: int) -> Reply:
 
 
 def _counts(tally: Tally) -> dict[str, Any]:
-    rejected = [
+    counts = {"accepted": tally.accepted, "duplicates": tally.duplicates, "kept": tally.kept}
+    return {"success": True, **counts, "rejected": _rejected(tally)}
+
+
+def _rejected(tally: Tally) -> list[dict[str, Any]]:
+    return [
         {
             "index": bad.position,
             "id": bad.id,
@@ -71,5 +83,3 @@ def _counts(tally: Tally) -> dict[str, Any]:
         }
         for bad in tally.bad[:BAD_LISTED_MAX]
     ]
-    counts = {"accepted": tally.accepted, "duplicates": tally.duplicates, "kept": tally.kept, "rejected": rejected}
-    return {"success": True, **counts}

@@ -57,7 +57,7 @@ def read(sent: Sent, source: SourceConfig) -> Read | Refusal:
     return read_each(message.records, lambda record: record_drafts(record, settings.stages), source)
 
 
-def answer(tally: Tally) -> Reply:
+def answer(tally: Tally, sent: Sent) -> Reply:
     """One acknowledgement for all: what can't be used is kept, and would not be better for being sent again."""
     return Reply(200, ACK, XML)
 

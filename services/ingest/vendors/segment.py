@@ -234,7 +234,7 @@ def _traits(given: Any) -> dict[str, Any]:
     return traits
 
 
-def answer(tally: Tally) -> Reply:
+def answer(tally: Tally, sent: Sent) -> Reply:
     """Exactly what SDKs look for; 400 (dropped, not retried) if nothing of it could be used."""
     if not tally.is_hopeless:
         return json_reply(200, {"success": True})

@@ -147,7 +147,7 @@ class Vendor:
     settings: type[SourceOptions]
     verify: Verify
     read: ReadBody
-    answer: Callable[[Tally], Reply]
+    answer: Callable[[Tally, Sent], Reply]
     refuse: Callable[[Refusal, Sent], Reply]
     handshake: Handshake = lambda sent, source: None
     methods: frozenset[str] = frozenset({"POST"})

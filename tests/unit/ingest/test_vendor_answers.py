@@ -26,7 +26,7 @@ def greeted(kind: str, method: str, **headers: str) -> Reply | None:
 @pytest.mark.parametrize("kind", VENDORS)
 @pytest.mark.parametrize("tally", [DONE, REPEATED])
 def test_success_is_200_with_a_body_for_repeats_too(kind: str, tally: Tally) -> None:
-    reply = VENDORS[kind].answer(tally)
+    reply = VENDORS[kind].answer(tally, sent())
     assert reply.status == 200
     assert reply.body
 
@@ -34,7 +34,7 @@ def test_success_is_200_with_a_body_for_repeats_too(kind: str, tally: Tally) -> 
 @pytest.mark.parametrize("kind", VENDORS)
 def test_a_body_without_anything_useful_is_refused_only_where_somebody_reads_the_answer(kind: str) -> None:
     """The others would send it again, and in the end give the webhook up."""
-    assert VENDORS[kind].answer(HOPELESS).status == READS_THE_ANSWER.get(kind, 200)
+    assert VENDORS[kind].answer(HOPELESS, sent()).status == READS_THE_ANSWER.get(kind, 200)
 
 
 @pytest.mark.parametrize("kind", VENDORS)
@@ -52,14 +52,14 @@ def test_a_refusal_is_a_4xx_that_says_why(kind: str, reason: RefusalReason) -> N
 
 
 def test_segments_sdks_get_exactly_what_they_look_for() -> None:
-    assert json.loads(VENDORS["segment"].answer(DONE).body) == {"success": True}
+    assert json.loads(VENDORS["segment"].answer(DONE, sent()).body) == {"success": True}
     nobody = Bad(0, None, (Fault("userId", "no_user_anon_id: userId or anonymousId is required"),))
-    document = json.loads(VENDORS["segment"].answer(replace(HOPELESS, bad=[nobody])).body)
+    document = json.loads(VENDORS["segment"].answer(replace(HOPELESS, bad=[nobody]), sent()).body)
     assert document["code"] == "no_user_anon_id"
 
 
 def test_salesforce_gets_its_acknowledgement() -> None:
-    reply = VENDORS["salesforce"].answer(HOPELESS)
+    reply = VENDORS["salesforce"].answer(HOPELESS, sent())
     found = ElementTree.fromstring(reply.body).find(".//{http://soap.sforce.com/2005/09/outbound}Ack")  # noqa: S314
     assert found is not None
     assert found.text == "true"
@@ -99,5 +99,18 @@ def test_cloudevents_senders_get_consent_for_the_origin_that_they_name() -> None
 
 
 def test_counts_and_faults_stand_in_the_answer() -> None:
-    document: dict[str, Any] = json.loads(VENDORS["generic"].answer(HOPELESS).body)
-    assert document["rejected"] == [{"index": 0, "id": "x", "errors": [{"path": "lead", "message": "is required"}]}]
+    reply = VENDORS["generic"].answer(replace(HOPELESS, accepted=2), sent())
+    rejected = [{"index": 0, "id": "x", "errors": [{"path": "lead", "message": "is required"}]}]
+    counts = {"accepted": 2, "duplicates": 0, "kept": 0}
+    assert (reply.status, json.loads(reply.body)) == (200, {"success": True, **counts, "rejected": rejected})
+
+
+@pytest.mark.parametrize("kind", ["generic", "cloudevents"])
+def test_of_a_body_without_anything_useful_a_problem_says_what_is_wrong_with_each(kind: str) -> None:
+    reply = VENDORS[kind].answer(HOPELESS, sent())
+    assert reply.media_type == "application/problem+json"
+    document: dict[str, Any] = json.loads(reply.body)
+    assert (document["status"], document["title"]) == (422, "No acceptable event")
+    assert document["detail"] == "1 of 1 events were refused"
+    assert document["errors"] == [{"path": "events.0.lead", "message": "is required"}]
+    assert "success" not in document

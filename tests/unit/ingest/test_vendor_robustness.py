@@ -45,7 +45,7 @@ def digest(request: Sent, config: SourceConfig) -> Read | Refusal:
         return found
     judged = judge(found, config, received_at=RECEIVED_AT, event_bytes_max=32 * 1024)
     tally = Tally(len(judged.fit), 0, len(judged.kept), judged.bad)
-    assert isinstance(vendor.answer(tally), Reply)
+    assert isinstance(vendor.answer(tally, request), Reply)
     for item in found.items:
         json.dumps([item.kind, item.names, item.why]).encode()
         assert "\x00" not in item.kind
