@@ -285,3 +285,14 @@ async def test_what_an_open_step_has_put_on_the_log_is_there_after_a_trim(log: L
         await eventually(log.world.a_take_over_waits)  # the counter's row is the step's until its commit
     assert await asyncio.wait_for(trimming, 5) == 3
     assert await log.kept(DEAD_LETTER) == [3]
+
+
+async def test_a_pass_reads_no_more_of_the_log_than_it_must_before_there_are_statistics(log: Log) -> None:
+    await log.put(SCORE, 2_000, age=HOUR)
+    for statement, values in (
+        (trim.ROW_BYTES, (trim.SAMPLE_ROWS,)),
+        (trim.FIRST_KEPT, (3, 0, 0, 2_000, log.clock.now())),
+    ):
+        plan = "\n".join(row[0] for row in await log.world.pool.fetch(f"EXPLAIN {statement}", *values))
+        assert "Index Scan using pk_log" in plan, plan
+        assert "Seq Scan on log" not in plan, plan
