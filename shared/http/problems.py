@@ -4,19 +4,18 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-import asyncpg
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.db.faults import is_unreachable
 from shared.errors import Unavailable
 from shared.telemetry.logging import describe_error
 
@@ -35,18 +34,6 @@ _WORDS: Final = {
     "model_attributes_type": "must be an object",
     "list_type": "must be a list",
 }
-
-# What asyncpg and the network raise when the database can't be reached just now; the same request may succeed later.
-UNREACHABLE: Final[tuple[type[Exception], ...]] = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-)
 
 logger = structlog.get_logger(component="http")
 
@@ -135,16 +122,9 @@ def problem_of(error: Exception) -> Problem | None:
             return Problem(error.status_code, phrase, detail, headers=error.headers)
         case Unavailable():
             return unavailable(error.retry_after_seconds)
-        case DBAPIError() if error.connection_invalidated or is_unreachable(_driver_error(error)):
-            return unavailable()
         case _ if is_unreachable(error):
             return unavailable()
     return None
-
-
-def is_unreachable(error: BaseException | None) -> bool:
-    """Whether this says that the database can't be reached (and not that an argument is wrong)."""
-    return isinstance(error, UNREACHABLE) and not isinstance(error, ValueError)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -204,11 +184,6 @@ def _allowed(request: Request) -> list[str]:
     """The methods of the path that was asked for; the router names only those of the first route that has it."""
     matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
     return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
-
-
-def _driver_error(error: DBAPIError) -> BaseException | None:
-    """asyncpg's own exception below SQLAlchemy's wrapper of it."""
-    return error.orig.__cause__ if error.orig is not None else None
 
 
 def _words(found: Mapping[str, Any]) -> str:

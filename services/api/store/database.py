@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Executable, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.db.faults import is_unreachable
 from shared.errors import Unavailable
 from shared.http.auth import Principal
 
@@ -22,9 +22,6 @@ Row = dict[str, Any]
 # Who the request acts for; the audit log (migration 0015) reads it from the transaction.
 ACTING: ContextVar[Principal | None] = ContextVar("ACTING", default=None)
 _ACT = text("SELECT set_config('accord.actor', :actor, true)")
-
-# SQLSTATE classes of a server that is away, full or ending: the same statement may succeed later.
-_AWAY = ("08", "53", "57", "58")
 
 
 class Database:
@@ -74,9 +71,5 @@ def _away_is_unavailable() -> Iterator[None]:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    cause: Any = error.orig
-    if isinstance(cause.__cause__, asyncpg.InterfaceError):
-        return True
-    return str(getattr(cause, "sqlstate", None) or "").startswith(_AWAY)
+    cause = error.orig.__cause__ if error.orig is not None else None
+    return error.connection_invalidated or is_unreachable(cause)

@@ -1,13 +1,17 @@
 """What asyncpg raises when Postgres goes away in mid-call: never a fault of the event, of the caller, or of a loop."""
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import pytest
 from builders import eventually
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
 
+from services.api.store.database import Database
+from shared.db.engine import create_engine
+from shared.errors import Unavailable
 from shared.http.problems import problem_of
 from shared.stream.faults import is_poison
 from shared.stream.lag import LagMonitor
@@ -18,7 +22,9 @@ AWAY = (
     TimeoutError(),
     asyncpg.InterfaceError("connection is closed"),
     asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+    asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
     asyncpg.CannotConnectNowError("the database system is starting up"),
+    asyncpg.TooManyConnectionsError("sorry, too many clients already"),
 )
 
 
@@ -29,6 +35,19 @@ def test_a_database_that_goes_away_is_answered_503_and_buries_no_event(error: Ex
     assert problem.status == 503
     assert "Retry-After" in problem.headers
     assert not is_poison(error)
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+async def test_what_sqlalchemy_makes_of_it_is_unavailable_too(error: Exception) -> None:
+    async def connect(*_: Any, **__: Any) -> NoReturn:
+        raise error
+
+    database = Database(create_engine("postgresql://nowhere/accord", connect=connect))
+    with pytest.raises(Unavailable):
+        await database.rows(text("SELECT 1"))
+    with pytest.raises(Unavailable):
+        async with database.transaction():
+            pass
 
 
 class _PoolOfLostConnections:
