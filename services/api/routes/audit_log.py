@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from services.api.routes.numbers import WholeNumber
-from services.api.routes.parts import PAGE_MAX, Parts, Registrar, keys_of
+from services.api.routes.parts import PageSize, Parts, Registrar, keys_of
 from services.api.schemas.audit_log import AuditEntry
 from services.api.schemas.fields import Instant
 from services.api.schemas.lists import Page
@@ -22,7 +21,7 @@ class AuditQuery(BaseModel):
     actor: str | None = Field(None, max_length=320)
     from_: Instant | None = Field(None, alias="from")
     to: Instant | None = None
-    limit: WholeNumber = Field(50, ge=1, le=PAGE_MAX)
+    limit: PageSize = 50
     cursor: str | None = Field(None, max_length=2_000)
 
 

@@ -13,8 +13,7 @@ from pydantic_core import from_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.routes.idempotency import Created, create_once, idempotent_call
-from services.api.routes.numbers import WholeNumber
-from services.api.routes.parts import PAGE_MAX, IdempotencyKey, Parts, Registrar, keys_of
+from services.api.routes.parts import IdempotencyKey, PageSize, Parts, Registrar, keys_of
 from services.api.schemas.dead_letters import DeadLetter, DeadLetterItem, State
 from services.api.schemas.lists import Page
 from services.api.store.cursors import encode_cursor
@@ -32,7 +31,7 @@ class LetterQuery(BaseModel):
     service: str | None = Field(None, max_length=64)
     kind: str | None = Field(None, max_length=200)
     lead_id: UUID | None = None
-    limit: WholeNumber = Field(50, ge=1, le=PAGE_MAX)
+    limit: PageSize = 50
     cursor: str | None = Field(None, max_length=2_000)
 
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from services.api.model import Explanation, Moment, engagement_by_day
 from services.api.routes.lead_reader import LeadReader, named
-from services.api.routes.numbers import Decimal, WholeNumber
-from services.api.routes.parts import PAGE_MAX, Cursor, Limit, Parts, Registrar, invalid, keys_of, owner_of
+from services.api.routes.numbers import DECIMAL, WHOLE
+from services.api.routes.parts import PAGE_MAX, Cursor, Limit, PageSize, Parts, Registrar, invalid, keys_of, owner_of
 from services.api.routes.shown import listed_lead
 from services.api.schemas.fields import Instant
 from services.api.schemas.leads import Adjustment, ExplanationBody, GrantLine, Lead, ListedLead, TimelineItem
@@ -42,14 +42,14 @@ class LeadQuery(BaseModel):
         None, max_length=320, description="An owner, or unassigned: sales' leads that nobody has."
     )
     q: str | None = Field(None, max_length=200, description="Part of the email, name, company or title.")
-    min_engagement: Decimal | None = Field(None, allow_inf_nan=False)
+    min_engagement: Annotated[float, Field(allow_inf_nan=False), DECIMAL] | None = None
     source: str | None = Field(None, max_length=200)
     id: list[UUID] = Field([], max_length=PAGE_MAX, description="Only these leads, of those that there are.")
     sort: Sort = "engagement"
-    trend_days: WholeNumber | None = Field(
-        None, ge=1, le=TREND_DAYS_MAX, description="Show how the engagement went in the last so many days."
+    trend_days: Annotated[int, Field(ge=1, le=TREND_DAYS_MAX), WHOLE] | None = Field(
+        None, description="Show how the engagement went in the last so many days."
     )
-    limit: WholeNumber = Field(50, ge=1, le=PAGE_MAX)
+    limit: PageSize = 50
     cursor: str | None = Field(None, max_length=2_000)
 
     def filter(self, owner: str | None) -> LeadFilter:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.api.metrics import Metrics
-from services.api.routes.numbers import WholeNumber
+from services.api.routes.numbers import WHOLE
 from services.api.routes.scopes import LIMITED, SCOPES
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore
@@ -62,7 +62,8 @@ class Parts:
 # Says in the OpenAPI document how to send a key; the guard reads it.
 _BEARER: Final = HTTPBearer(scheme_name="key", bearerFormat="acc_<id>_<secret>", auto_error=False)
 
-Limit = Annotated[WholeNumber, Query(ge=1, le=PAGE_MAX, description="How many items at most.")]
+PageSize = Annotated[int, Field(ge=1, le=PAGE_MAX), WHOLE]
+Limit = Annotated[PageSize, Query(description="How many items at most.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before.")]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255, pattern=r"^[\x20-\x7e]+$")]
 

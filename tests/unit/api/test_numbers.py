@@ -1,10 +1,15 @@
 """A number in a path or a query is spelled one way."""
 
+from typing import Annotated
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from services.api.routes.accords import number_of
-from services.api.routes.numbers import Decimal, WholeNumber
+from services.api.routes.numbers import DECIMAL, WHOLE
+
+WholeNumber = Annotated[int, WHOLE]
+Decimal = Annotated[float, DECIMAL]
 
 MISSPELLED = ["", "01", "+1", " 1", "1 ", "1\n", "1_0", "0x1", "1e2", "-0", "--1", "١", "１", "²"]
 

@@ -108,5 +108,14 @@ def test_operations_have_names_of_their_own(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
 
 
+def test_numbers_that_are_asked_with_tell_their_bounds(document: dict[str, Any]) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    asked = [one for operation in operations for one in operation.get("parameters", ()) if one["in"] == "query"]
+    schemas = [part for one in asked for part in one["schema"].get("anyOf", [one["schema"]])]
+    whole = [schema for schema in schemas if schema.get("type") == "integer"]
+    assert len(whole) > 10
+    assert all({"minimum", "maximum"} <= schema.keys() for schema in whole)
+
+
 def _name(parameter: dict[str, Any]) -> str:
     return str(parameter["name"])
