@@ -42,9 +42,6 @@ LEADS_PER_CROWD: Final = 2_000
 ACTIVITIES_PER_LEAD: Final = 10
 SEED: Final = 7
 MANIFEST: Final = "large.json"
-_WALK: Final = """INSERT INTO api.list_state (walked_through) VALUES ('00000000-0000-0000-0000-000000000000')
-ON CONFLICT (is_only) DO UPDATE SET walked_through = excluded.walked_through"""
-_IS_WALKING: Final = "SELECT EXISTS (SELECT FROM api.list_state WHERE walked_through IS NOT NULL)"
 
 Tell = Callable[[str], None]
 Emitted = Counter[tuple[str, str, int]]
@@ -169,17 +166,18 @@ async def _finish(database_url: str, emitted: Emitted, tell: Tell) -> None:
 
 
 async def _list(connection: asyncpg.Connection, database_url: str) -> None:
-    """The api's own walk over all leads, without its rests."""
+    """The api's own walk over all leads, without its rests; a pass over the trimmed log begins it."""
     accords = await AccordBook().refresh(connection)
 
     async def signed() -> Accords:
         return accords
 
     engine = create_engine(database_url, application_name="accord-bench", init=take_on_api_role)
-    lists = Lists(ListStore(Database(engine)), signed, SystemClock(), Metrics(CollectorRegistry()))
-    await connection.execute(_WALK)
+    store = ListStore(Database(engine))
+    lists = Lists(store, signed, SystemClock(), Metrics(CollectorRegistry()))
     try:
-        while await connection.fetchval(_IS_WALKING):
+        await lists.go()
+        while (await store.standing()).is_lost:
             await lists.step()
         while await lists.refresh():
             pass
