@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from builders import an_event
+from line_builders import record_of
 from prometheus_client import CollectorRegistry
 
 from shared.stream.feed import RECORDS_MAX, Feed
@@ -55,7 +57,7 @@ async def test_one_answer_of_any_broker_in_five_seconds_is_enough(
 async def test_a_full_mailbox_waits_for_no_answer() -> None:
     feed = await a_feed({ACTIVITY: 60, SCORE: 60})
     for box in feed._boxes.values():
-        box.records.extend([None] * RECORDS_MAX)  # type: ignore[list-item]
+        box.records.extend([record_of(an_event("one"))] * RECORDS_MAX)
     assert feed.trouble(NOW) is None
 
 
