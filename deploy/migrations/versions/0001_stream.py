@@ -91,8 +91,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    for table in ("dead_letters", "log", "offsets", "sequences", "ownership", "emitters", "topics", "settings"):
-        op.execute(f"DROP TABLE stream.{table}")

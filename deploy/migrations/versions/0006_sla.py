@@ -80,7 +80,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP SCHEMA sla CASCADE")

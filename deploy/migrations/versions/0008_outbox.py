@@ -37,8 +37,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("ALTER TABLE stream.ownership DROP COLUMN next_row, DROP COLUMN shipped_through")
-    op.execute("DROP TABLE stream.outbox")

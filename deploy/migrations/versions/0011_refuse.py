@@ -11,7 +11,3 @@ def upgrade() -> None:
         """CREATE FUNCTION stream.refuse(what text) RETURNS integer LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION '%', what USING ERRCODE = 'AC001'; END $$"""
     )
-
-
-def downgrade() -> None:
-    op.execute("DROP FUNCTION stream.refuse(text)")

@@ -13,7 +13,3 @@ def upgrade() -> None:
             CONSTRAINT ck_sealed_check_is_only CHECK (is_only),
         sealed text NOT NULL)"""
     )
-
-
-def downgrade() -> None:
-    op.execute("DROP TABLE api.sealed_check")

@@ -65,24 +65,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    for view in ("assignments", "stages", "owners", "loads"):
-        op.execute(f"DROP VIEW stages.published_{view}")
-    op.execute("DROP INDEX stages.ix_leads_owner")
-    op.execute("DROP TABLE stages.loads")
-    op.execute("DROP VIEW stages.published_actions")
-    op.execute(
-        """CREATE VIEW stages.published_actions AS
-        SELECT lead_id, event_id, body ->> 'action' AS action, (body ->> 'occurred_at')::timestamptz AS occurred_at,
-            received_at, body ->> 'reason' AS reason, body ->> 'channel' AS channel, body ->> 'actor' AS actor, ignored,
-            body ->> 'note' AS note, body ->> 'source' AS source
-        FROM (
-            SELECT lead_id, event_id, received_at, ignored, convert_from(body, 'UTF8')::jsonb AS body
-            FROM stages.history WHERE body IS NOT NULL
-        ) AS history"""
-    )
-    op.execute("DROP VIEW api.published_owners")
-    op.execute("CREATE VIEW api.published_owners AS SELECT owner, is_paused, paused_until FROM api.owners")
-    op.execute("ALTER TABLE api.owners DROP COLUMN deleted_at")

@@ -42,23 +42,8 @@ STATEMENTS = (
             ELSE 'superseded' END AS state
         FROM api.accords WHERE state NOT IN ('proposed', 'withdrawn')""",
 )
-UNDONE = (
-    """CREATE OR REPLACE VIEW api.published_accords AS
-        SELECT version, document, effective_at, state FROM api.accords
-        WHERE state IN ('scheduled', 'effective', 'superseded')""",
-    "DROP INDEX api.uq_accords_proposed",
-    """ALTER TABLE api.accords
-        DROP COLUMN proposed_by, DROP COLUMN proposed_key_id, DROP COLUMN withdrawn_by, DROP COLUMN withdrawn_at,
-        ADD COLUMN signed_by jsonb NOT NULL DEFAULT '[]'""",
-    "DROP TABLE api.signatures",
-)
 
 
 def upgrade() -> None:
     for statement in STATEMENTS:
-        op.execute(statement)
-
-
-def downgrade() -> None:
-    for statement in UNDONE:
         op.execute(statement)

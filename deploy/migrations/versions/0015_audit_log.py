@@ -86,10 +86,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP FUNCTION api.note_change() CASCADE")
-    op.execute("DROP FUNCTION api.without_secrets(jsonb)")
-    op.execute("DROP FUNCTION api.note(text, text, text, jsonb, jsonb)")
-    op.execute("DROP TABLE api.audit_log, api.key_uses")

@@ -18,8 +18,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP VIEW stream.published_dead_letters")
-    op.execute("DROP INDEX stream.ix_dead_letters_buried_at_letter_id, stream.ix_dead_letters_key")

@@ -41,33 +41,7 @@ STATEMENTS = (
         SELECT lead_id, clock_id, event_id, type, occurred_at, rule, owner, level, pause FROM sla.clock_events""",
 )
 
-UNDONE = (
-    "DROP VIEW sla.published_clocks",
-    "DROP VIEW sla.published_clock_events",
-    "DROP INDEX sla.ix_clocks_started_at",
-    "DROP INDEX sla.ix_clocks_breached_at",
-    "DROP INDEX sla.ix_clocks_owner_state_deadline",
-    "DROP INDEX sla.ix_clocks_state_deadline",
-    "DROP INDEX sla.ix_clocks_partition_then_due_at",
-    "ALTER TABLE sla.history DROP cause",
-    "ALTER TABLE sla.clock_events DROP pause",
-    """ALTER TABLE sla.clocks DROP response_seconds, DROP pauses, DROP pauses_told, DROP paused_until, DROP then_steps,
-        DROP then_due_at, DROP reassigned_by, DROP tried""",
-    "ALTER TABLE sla.leads DROP snoozes",
-    """CREATE VIEW sla.published_clocks AS
-        SELECT clock_id, lead_id, rule, attempt, accord, entry, state, owner, team, started_at, deadline, met_at,
-            breached_at, announced_at, resolved_at, voided_at, lateness_seconds, closed_at, is_lagging
-        FROM sla.clocks""",
-    """CREATE VIEW sla.published_clock_events AS
-        SELECT lead_id, clock_id, event_id, type, occurred_at, rule, owner, level FROM sla.clock_events""",
-)
-
 
 def upgrade() -> None:
     for statement in STATEMENTS:
-        op.execute(statement)
-
-
-def downgrade() -> None:
-    for statement in UNDONE:
         op.execute(statement)

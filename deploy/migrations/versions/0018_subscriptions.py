@@ -80,41 +80,7 @@ STATEMENTS = (
     "CREATE VIEW delivery.published_horizons AS SELECT partition, forgotten_through FROM delivery.horizons",
 )
 
-BACK = (
-    "DROP VIEW delivery.published_horizons, delivery.published_events, delivery.published_requests",
-    "DROP VIEW delivery.published_endpoints, api.published_delivery_requests, api.published_subscriptions",
-    """CREATE TABLE delivery.disabled_subscriptions (
-        subscription_id uuid NOT NULL CONSTRAINT pk_disabled_subscriptions PRIMARY KEY,
-        disabled_at timestamptz NOT NULL,
-        why text NOT NULL)""",
-    """INSERT INTO delivery.disabled_subscriptions
-        SELECT subscription_id, disabled_at, why FROM delivery.endpoints WHERE disabled_at IS NOT NULL""",
-    """CREATE VIEW delivery.published_disabled AS
-        SELECT subscription_id, disabled_at, why FROM delivery.disabled_subscriptions""",
-    "DROP TABLE delivery.horizons, delivery.requests, delivery.endpoints, api.delivery_requests",
-    "DROP INDEX delivery.ix_deliveries_received_at, delivery.ix_deliveries_subscription_id_created_at",
-    "DELETE FROM delivery.deliveries WHERE body IS NOT NULL",
-    "ALTER TABLE delivery.deliveries DROP COLUMN body, DROP COLUMN attempts_before",
-    "ALTER TABLE delivery.deliveries ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY",
-    """SELECT setval(pg_get_serial_sequence('delivery.deliveries', 'number'), max(number)) FROM delivery.deliveries""",
-    "DELETE FROM delivery.events WHERE body IS NULL",
-    "ALTER TABLE delivery.events DROP COLUMN partition, ALTER COLUMN body SET NOT NULL",
-    "DROP INDEX delivery.ix_events_received_at",
-    """ALTER TABLE api.subscriptions
-        DROP COLUMN in_flight_max, DROP COLUMN rate_per_second, DROP COLUMN timeout_seconds, DROP COLUMN group_seconds,
-        DROP COLUMN quiet_hours, DROP COLUMN handshake, DROP COLUMN public_key, DROP COLUMN enabling,
-        DROP COLUMN updated_at""",
-    """CREATE VIEW api.published_subscriptions AS
-        SELECT subscription_id, name, url, types, condition, format, secret, state FROM api.subscriptions
-        WHERE deleted_at IS NULL""",
-)
-
 
 def upgrade() -> None:
     for statement in STATEMENTS:
-        op.execute(statement)
-
-
-def downgrade() -> None:
-    for statement in BACK:
         op.execute(statement)

@@ -9,7 +9,3 @@ down_revision = "0018"
 def upgrade() -> None:
     op.execute("CREATE INDEX ix_transitions_occurred_at ON stages.transitions (occurred_at)")
     op.execute("CREATE INDEX ix_history_received_at ON scoring.history (received_at) WHERE number = 1")
-
-
-def downgrade() -> None:
-    op.execute("DROP INDEX stages.ix_transitions_occurred_at, scoring.ix_history_received_at")

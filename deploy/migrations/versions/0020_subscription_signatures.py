@@ -8,7 +8,3 @@ down_revision = "0019"
 
 def upgrade() -> None:
     op.execute("ALTER TABLE api.subscriptions ADD COLUMN signatures text[] NOT NULL DEFAULT '{v1}'")
-
-
-def downgrade() -> None:
-    op.execute("ALTER TABLE api.subscriptions DROP COLUMN signatures")

@@ -49,14 +49,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP VIEW ingest.published_source_kinds, ingest.published_receipts, api.published_receipt_replays")
-    op.execute("DROP TABLE ingest.source_kinds, ingest.receipts, api.receipt_replays")
-    op.execute("DROP VIEW api.published_sources")
-    op.execute(
-        """CREATE VIEW api.published_sources AS
-        SELECT source_id, name, kind, team, secret, settings FROM api.sources WHERE deleted_at IS NULL"""
-    )
-    op.execute("ALTER TABLE api.sources DROP COLUMN changed_at")

@@ -68,12 +68,3 @@ def _fill_partitions() -> None:
     ).all():
         rows = [{"lead": lead_id, "partition": partition_of(lead_id, partitions or 1)} for (lead_id,) in leads]
         connection.execute(text("UPDATE scoring.leads SET partition = :partition WHERE lead_id = :lead"), rows)
-
-
-def downgrade() -> None:
-    for statement in (
-        "DROP VIEW scoring.published_rescores",
-        "DROP TABLE scoring.rescores, scoring.rescoring",
-        "ALTER TABLE scoring.leads DROP COLUMN partition, DROP COLUMN accord",
-    ):
-        op.execute(statement)

@@ -37,13 +37,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    for schema in SCHEMAS:
-        op.execute(f"DROP VIEW {schema}.published_erased")
-        op.execute(f"DROP TABLE {schema}.erased")
-    for schema in KEEPING_IDS:
-        op.execute(f"DROP TABLE {schema}.erased_events")
-    op.execute("DROP VIEW api.published_erasures")
-    op.execute("DROP TABLE api.erasures")

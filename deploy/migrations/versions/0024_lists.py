@@ -73,8 +73,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP VIEW stream.published_outbox, stream.published_log, stream.published_places")
-    op.execute("DROP TABLE api.list_state, api.list_places, api.lead_words, api.lead_index")

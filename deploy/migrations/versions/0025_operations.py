@@ -65,16 +65,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP VIEW ingest.published_source_kinds")
-    op.execute("ALTER TABLE ingest.source_kinds DROP COLUMN first_at")
-    op.execute(
-        """CREATE VIEW ingest.published_source_kinds AS
-        SELECT source_id, kind, standing, events, last_at FROM ingest.source_kinds"""
-    )
-    for view in ("emitted", "readings", "lanes", "partitions", "audits"):
-        op.execute(f"DROP VIEW stream.published_{view}")
-    op.execute("DROP INDEX stream.ix_dead_letters_open")
-    op.execute("DROP TABLE stream.audits")

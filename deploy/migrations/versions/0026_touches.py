@@ -15,11 +15,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute(
-        """UPDATE sla.leads SET touches = (
-            SELECT json_object_agg(key, value -> json_array_length(value) - 1) FROM json_each(touches))
-            WHERE touches::text <> '{}'"""
-    )

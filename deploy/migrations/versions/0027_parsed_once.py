@@ -60,10 +60,3 @@ def upgrade() -> None:
             f"{table} AS of CROSS JOIN LATERAL (SELECT {json.format(table='of')} AS said OFFSET 0) AS parsed{where}"
         )
         op.execute(view.format(json="said", rows=parsed))
-
-
-def downgrade() -> None:
-    op.execute(_INSTANT.format(volatility="IMMUTABLE"))
-    for view, table, json, where in VIEWS:
-        parsed = f"(SELECT *, {json.format(table='of')} AS said FROM {table} AS of{where}) AS rows"  # noqa: S608 - names above
-        op.execute(view.format(json="said", rows=parsed))

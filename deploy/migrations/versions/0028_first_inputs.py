@@ -15,9 +15,3 @@ def upgrade() -> None:
         """CREATE VIEW scoring.published_first_inputs AS
         SELECT lead_id, received_at FROM scoring.history WHERE number = 1"""
     )
-
-
-def downgrade() -> None:
-    op.execute("DROP VIEW scoring.published_first_inputs")
-    op.execute("CREATE INDEX ix_history_received_at ON scoring.history (received_at) WHERE number = 1")
-    op.execute("DROP INDEX scoring.ix_history_received_at_lead_id")

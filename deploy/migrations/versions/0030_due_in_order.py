@@ -15,11 +15,3 @@ def upgrade() -> None:
         ON delivery.deliveries (subscription_id, next_attempt_at, number) WHERE state = 'pending'"""
     )
     op.execute("DROP INDEX delivery.ix_deliveries_subscription_id_next_attempt_at")
-
-
-def downgrade() -> None:
-    op.execute(
-        """CREATE INDEX ix_deliveries_subscription_id_next_attempt_at
-        ON delivery.deliveries (subscription_id, next_attempt_at) WHERE state = 'pending'"""
-    )
-    op.execute("DROP INDEX delivery.ix_deliveries_subscription_id_next_attempt_at_number")

@@ -20,8 +20,3 @@ def upgrade() -> None:
         """CREATE VIEW ingest.published_erasure_wishes AS
         SELECT lead_id, source_id, source, asked_at FROM ingest.erasure_wishes"""
     )
-
-
-def downgrade() -> None:
-    op.execute("DROP VIEW ingest.published_erasure_wishes")
-    op.execute("DROP TABLE ingest.erasure_wishes")

@@ -82,10 +82,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute("DROP INDEX sla.ix_clocks_started_at")
-    op.execute("CREATE INDEX ix_clocks_started_at ON sla.clocks USING brin (started_at)")
-    for table in ("touches", "entries", "days", "leads", "names"):
-        op.execute(f"DROP TABLE api.report_{table}")

@@ -18,11 +18,3 @@ def upgrade() -> None:
         ON delivery.deliveries (subscription_id, next_attempt_at, number)
         WHERE state = 'pending' AND next_attempt_at IS NOT NULL"""
     )
-
-
-def downgrade() -> None:
-    op.execute("DROP INDEX delivery.ix_deliveries_subscription_id_next_attempt_at_number")
-    op.execute(
-        """CREATE INDEX ix_deliveries_subscription_id_next_attempt_at_number
-        ON delivery.deliveries (subscription_id, next_attempt_at, number) WHERE state = 'pending'"""
-    )

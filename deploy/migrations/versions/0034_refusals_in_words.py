@@ -12,7 +12,3 @@ _REFUSE = """CREATE OR REPLACE FUNCTION stream.refuse(what text) RETURNS integer
 def upgrade() -> None:
     words = "'Accord found other rows than its step began from: it changed nothing, and begins again from these'"
     op.execute(_REFUSE.format(message=words))
-
-
-def downgrade() -> None:
-    op.execute(_REFUSE.format(message="'%', what"))

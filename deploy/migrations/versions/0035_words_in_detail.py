@@ -12,7 +12,3 @@ down_revision = "0034"
 def upgrade() -> None:
     op.execute("ALTER TABLE api.lead_words ALTER COLUMN words SET STATISTICS 1000")
     op.execute("ANALYZE api.lead_words")
-
-
-def downgrade() -> None:
-    op.execute("ALTER TABLE api.lead_words ALTER COLUMN words SET STATISTICS -1")

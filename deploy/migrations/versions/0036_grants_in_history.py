@@ -31,10 +31,3 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-
-
-def downgrade() -> None:
-    op.execute(f"INSERT INTO scoring.grants {_OF_HISTORY}")
-    op.execute(f"{_PUBLISHED}grants")
-    op.execute("DROP VIEW scoring.ledger")
-    op.execute("ALTER TABLE scoring.history DROP COLUMN granted")

@@ -20,3 +20,9 @@ def test_every_migration_follows_the_one_before_it() -> None:
         assert names["revision"] == path.name.partition("_")[0], path.name
         assert names["down_revision"] == before, path.name
         before = names["revision"]
+
+
+def test_no_migration_promises_a_way_back() -> None:
+    """docs/operations.md: schemas are not migrated back. What nobody can run and nothing tries would only look so."""
+    promising = [path.name for path in VERSIONS.glob("*.py") if "def downgrade" in path.read_text()]
+    assert not promising
