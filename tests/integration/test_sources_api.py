@@ -88,6 +88,7 @@ async def test_a_rotation_may_bring_the_senders_own_secret_and_is_given_once(cal
     again = await caller.post(f"/v1/sources/{sender.id}/rotation", {"secret": "theirs"}, idempotency_key="r")
     assert (first.json["secret"], again.json["secret"]) == ("theirs", None)
     assert first.json["former_until"] == again.json["former_until"]
+    assert first.json["former_until"].endswith("Z"), "as every other time"
 
 
 async def test_a_repeated_call_shows_the_address_without_the_secret_that_is_part_of_it(caller: Caller) -> None:

@@ -153,8 +153,8 @@ class SourceRoutes:
             until = now + timedelta(seconds=body.overlap_seconds)
             secrets = rotated(read(self._box.open(row["secret"])), secret, now=now, until=until)
             row = await self._store.change(connection, source_id, {"secret": self._box.seal(write(secrets))})
-            shown = {**created(Source, self._source(row), {}).body, "former_until": until.isoformat()}
-            return Created(shown, {"secret": secret, **_if_secret(self._address(row, secret), secret)})
+            shown = {**self._source(row), "secret": None, "former_until": until}
+            return created(RotatedSource, shown, {"secret": secret, **_if_secret(self._address(row, secret), secret)})
 
         call = idempotent_call(self._parts, request, raw, idempotency_key)
         return await create_once(self._parts, call, rotate, status=200)
