@@ -13,8 +13,8 @@ from shared.http.examples import completed, example_of
 _PARAMETER: Final = re.compile(r"\{(\w+)")
 ABOUT: Final = (
     "Accord executes the agreement between marketing and sales. Send `Authorization: Bearer <key>`; errors are RFC "
-    "9457 problem documents; lists are `{items, next}`, with `?limit=` and `?cursor=`; times are RFC 3339 in UTC. "
-    "Every POST that changes something takes an `Idempotency-Key`."
+    "9457 problem documents; a query parameter that a call does not have is refused; lists are `{items, next}`, with "
+    "`?limit=` and `?cursor=`; times are RFC 3339 in UTC. Every POST that changes something takes an `Idempotency-Key`."
 )
 PROBLEM: Final = {
     "title": "Problem",

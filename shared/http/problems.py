@@ -182,8 +182,12 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """The methods of the path that was asked for; the router names only those of the first route that has it."""
-    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
-    return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
+    matching = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in matching for method in getattr(route, "methods", None) or ()}
+    head = {**request.scope, "method": "HEAD"}
+    if any(route.matches(head)[0] is Match.FULL for route in matching):
+        methods.add("HEAD")
+    return sorted(methods)
 
 
 def _words(found: Mapping[str, Any]) -> str:

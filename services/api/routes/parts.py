@@ -11,9 +11,12 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from services.api.metrics import Metrics
 from services.api.routes.numbers import WHOLE
+from services.api.routes.queries import QueryString
 from services.api.routes.scopes import LIMITED, SCOPES
 from services.api.settings import ApiSettings
 from services.api.store.accords import AccordStore
@@ -102,13 +105,13 @@ class Registrar:
             tags=[subject],
             response_model=answer,
             status_code=status,
-            dependencies=[Depends(_BEARER), Depends(self._guard(method, path))],
+            dependencies=[Depends(_BEARER), Depends(self._guard(method, path, QueryString(path, endpoint)))],
             responses={**_refusals_of(path, body), **(also or {})},
             openapi_extra=_described(SCOPES[method, path], body, media_types or {}),
             route_class_override=_timed(self._parts.metrics, subject),
         )
 
-    def _guard(self, method: str, path: str) -> Callable[[Request], Awaitable[None]]:
+    def _guard(self, method: str, path: str, query: QueryString) -> Callable[[Request], Awaitable[None]]:
         scope, is_for_limited = SCOPES[method, path], (method, path) in LIMITED
 
         async def guard(request: Request) -> None:
@@ -118,9 +121,7 @@ class Registrar:
             ACTING.set(principal)
             if principal.owner is not None:
                 await self._require_own(request, principal.owner, is_for_limited)
-            for name, value in request.query_params.multi_items():
-                if "\0" in name or "\0" in value:
-                    raise invalid("query", "must not contain a NUL character")
+            query.check(request.query_params)
 
         return guard
 
@@ -182,7 +183,18 @@ def _described(scope: str, body: type[BaseModel] | None, media_types: Mapping[st
 
 def _timed(metrics: Metrics, subject: str) -> type[APIRoute]:
     class TimedRoute(APIRoute):
-        """Counts how long each call took, refused ones too."""
+        """Counts how long each call took, refused ones too. Where GET is answered HEAD is (RFC 9110, 9.3.2): it is no
+        call of its own and stands in no list of them, and the server leaves the body out."""
+
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            match, found = super().matches(scope)
+            return (Match.FULL if match is Match.PARTIAL and self._is_head(scope) else match), found
+
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await (self.app if self._is_head(scope) else super().handle)(scope, receive, send)
+
+        def _is_head(self, scope: Scope) -> bool:
+            return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
         def get_route_handler(self) -> Callable[[Request], Any]:
             handle = super().get_route_handler()

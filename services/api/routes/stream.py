@@ -102,6 +102,8 @@ class EventStream(Response):
         leaving = asyncio.create_task(self._until_gone(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if scope["method"] == "HEAD":  # no events: it is over
+                self._reader.end()
             await _send(send, _BEGINNING + (_RESET if self._is_reset else b""))
             await self._catch_up(send)
             await self._follow(send)
