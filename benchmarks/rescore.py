@@ -93,7 +93,8 @@ class Stand:
                     scoring.take(_event(item), item)
             async with self.pool.acquire() as connection:
                 for partition, scoring in by_partition.items():
-                    await write_all(connection, store.save(scoring.batch, partition))
+                    writes, _ = store.save(scoring.batch, partition)
+                    await write_all(connection, writes)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ until none came for a moment, but not for ever; and a process makes one step at 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -203,8 +203,8 @@ class Rescorer:
             if granted >= SLICE_ACTIVITIES:
                 granted = 0
                 await asyncio.sleep(0)
-        self._save(transaction, scoring, after=list(states)[-1])
-        self._desk.hot.keep(transaction, {lead_id: scoring.batch.states[lead_id] for lead_id in hot})
+        saved = self._save(transaction, scoring, after=list(states)[-1])
+        self._desk.hot.keep(transaction, {lead_id: saved[lead_id] for lead_id in hot})
         return scoring.outgoing
 
     async def _rescore_asked(self, transaction: Transaction, accords: Accords) -> Sequence[Outgoing]:
@@ -245,10 +245,13 @@ class Rescorer:
         self._save(transaction, scoring, after=None)
         return scoring.outgoing
 
-    def _save(self, transaction: Transaction, scoring: Scoring, *, after: UUID | None) -> None:
+    def _save(self, transaction: Transaction, scoring: Scoring, *, after: UUID | None) -> Mapping[UUID, str]:
+        """Returns the states as they are written."""
         batch, partition = scoring.batch, self._desk.partition
-        transaction.add(*self._store.save(batch, partition), self._progress.count(batch.tallies, partition, after))
+        writes, saved = self._store.save(batch, partition)
+        transaction.add(*writes, self._progress.count(batch.tallies, partition, after))
         transaction.on_commit(lambda: self._metrics.rescored(batch))
+        return saved
 
     def _finish(self, transaction: Transaction, accord: CompiledAccord) -> None:
         partition, version = self._desk.partition, accord.version

@@ -23,7 +23,8 @@ class ScoringStore(Protocol):
     async def states(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, State]: ...
     async def done(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, list[Done]]: ...
     async def past(self, connection: Any, lead_ids: Collection[UUID]) -> dict[UUID, Past]: ...
-    def save(self, batch: Batch, partition: int) -> Sequence[Write]: ...
+    def decode(self, texts: Mapping[UUID, str]) -> dict[UUID, State]: ...
+    def save(self, batch: Batch, partition: int) -> tuple[Sequence[Write], Mapping[UUID, str]]: ...
 
 
 class Progress(Protocol):
@@ -37,7 +38,9 @@ class Desk:
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
-        self.hot = HotStates[State]()
+        # As text: a state is some hundred objects all over the memory, and waiting for those takes longer than to read
+        # them anew.
+        self.hot = HotStates[str]()
         # Leads whose histories are too long to be rescored in front of an event, and the version that the event belongs
         # to: the sweeper does it first.
         self.asked: dict[UUID, int] = {}
@@ -50,7 +53,7 @@ class Desk:
         self, transaction: Transaction, store: ScoringStore, lead_ids: Collection[UUID]
     ) -> dict[UUID, State]:
         """The states of those of these leads that have one. They are no longer hot until the step has committed."""
-        states = self.hot.take(transaction, lead_ids)
+        states = store.decode(self.hot.take(transaction, lead_ids))
         if missing := [lead_id for lead_id in lead_ids if lead_id not in states]:
             states |= await store.states(transaction.reader, missing)
         return states

@@ -52,11 +52,12 @@ class ScoringHandler:
         for event, item in inputs:
             scoring.take(event, item)
         batch = scoring.batch
-        transaction.add(*self._store.save(batch, desk.partition))
+        writes, saved = self._store.save(batch, desk.partition)
+        transaction.add(*writes)
         if batch.tallies:
             transaction.add(self._progress.count(batch.tallies, desk.partition))
             desk.has_joined |= any(tally.joined for tally in batch.tallies.values())
-        desk.hot.keep(transaction, batch.states)
+        desk.hot.keep(transaction, saved)
         transaction.on_commit(lambda: self._metrics.applied(batch, late_leads=len(late)))
         return scoring.outgoing
 

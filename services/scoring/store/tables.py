@@ -1,6 +1,6 @@
 """States, histories and ledgers of leads."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -97,16 +97,23 @@ class PostgresStore:
         done = await self.done(connection, lead_ids)
         return {lead_id: Past(done[lead_id], grants[lead_id]) for lead_id in lead_ids}
 
-    def save(self, batch: Batch, partition: int) -> list[Write]:
-        """Refused with AlreadyApplied when the history has some of these events."""
+    def decode(self, texts: Mapping[UUID, str]) -> dict[UUID, State]:
+        """States that `save` gave as texts."""
+        return {lead_id: decode_state(text) for lead_id, text in texts.items()}
+
+    def save(self, batch: Batch, partition: int) -> tuple[list[Write], dict[UUID, str]]:
+        """What writes the batch, and its states as they are written. Refused with AlreadyApplied when the history has
+        some of these events."""
         history = columns(batch.history)
-        states = columns(_state_rows(batch.states, partition))
+        rows = _state_rows(batch.states, partition)
+        states = columns(rows)
 
         async def explain(connection: Any) -> Exception:
             return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
 
         saved = Write(_SAVE, (*history, *states), _KEPT, len(batch.history), explain)
-        return [saved, keep_ledger(batch.regranted)] if batch.regranted else [saved]
+        writes = [saved, keep_ledger(batch.regranted)] if batch.regranted else [saved]
+        return writes, {row[0]: row[-1] for row in rows}
 
 
 def keep_ledger(lines: Sequence[LedgerLine]) -> Write:
