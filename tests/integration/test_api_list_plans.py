@@ -1,12 +1,17 @@
-"""No list of leads scans, whatever it is narrowed to and sorted by."""
+"""No list of leads scans, whatever it is narrowed to and sorted by, nor does what brings leads there."""
 
 import re
 from typing import Any
 
 import asyncpg
+from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from services.api.store import leads as store
+from services.api.store.database import Database
+from services.api.store.lists import ListStore
+from shared.db.api_role import take_on_api_role
+from shared.db.engine import create_engine
 
 MANY = """INSERT INTO api.lead_index
     SELECT gen_random_uuid(), random() * 100, random() * 100, now() - n * interval '1 s',
@@ -48,3 +53,30 @@ async def test_no_list_scans(pool: asyncpg.Pool, database_url: str) -> None:
         plan = "\n".join(row[0] for row in await pool.fetch(f"EXPLAIN {page}"))
         assert "Seq Scan on lead_index" not in plan, (page, plan)
         assert "Seq Scan on lead_words" not in plan, (page, plan)
+
+
+LOG = """INSERT INTO stream.emitters (name) VALUES ('scoring/0');
+    INSERT INTO stream.topics (name) VALUES ('accord.score.v1'), ('accord.lifecycle.v1'), ('accord.sla.v1');
+    INSERT INTO stream.log (topic_id, partition, log_offset, emitter_id, seq, event_id, type, key, occurred_at,
+        received_at, value)
+    SELECT topic_id, partition, n, emitter_id, n, gen_random_uuid(), 'accord.score.changed', gen_random_uuid(), now(),
+        now(), 'some value'
+    FROM stream.emitters, stream.topics, generate_series(0, 3) AS partition, generate_series(0, 2999) AS n;
+    INSERT INTO stream.offsets (topic_id, partition, next_offset)
+    SELECT topic_id, partition, 3000 FROM stream.topics, generate_series(0, 3) AS partition
+    ON CONFLICT (topic_id, partition) DO UPDATE SET next_offset = 3000;
+    INSERT INTO api.list_places SELECT place, number, partition, 2990 FROM stream.published_places;
+    ANALYZE stream.log"""
+SCANS = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relid = 'stream.log'::regclass"
+
+
+async def test_a_look_at_the_end_of_a_long_log_does_not_read_all_of_it(database_url: str, pool: asyncpg.Pool) -> None:
+    await pool.execute(LOG)
+    engine = create_engine(database_url, init=take_on_api_role)
+    lists = ListStore(Database(engine))
+    async with lists.database.transaction() as connection:
+        told = await lists.told_of(connection)
+        scans = (await connection.execute(text(SCANS))).scalar()
+    assert len(told.lead_ids) == 3 * 4 * 10
+    assert scans == 0
+    await engine.dispose()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from services.api.store.database import Database
 from services.api.store.lists import ListStore
+from services.api.sweeper import lists as sweeper
 from services.scoring.model.rules import instant
 from shared.db.api_role import take_on_api_role
 from shared.db.engine import create_engine
@@ -235,6 +236,22 @@ async def test_two_processes_follow_one_after_the_other(database_url: str) -> No
         await eventually(both_show_all, within=10)
 
 
+async def test_a_pass_in_slices_brings_all_that_the_log_spoke_of(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "LEADS_MAX", 2)
+    async with running_line(database_url) as line:
+        for number in range(7):
+            await line.post_event("page.viewed", f"p{number}@acme.example")
+        for number in range(7):
+            await line.lead_in_stage(f"p{number}@acme.example", "lead")
+
+        async def all_are_there() -> bool:
+            return len((await line.get("/v1/leads")).json["items"]) == 7
+
+        await eventually(all_are_there, within=10)
+
+
 OUTBOX = """INSERT INTO stream.outbox (emitter_id, row_number, topic_id, partition, seq, event_id, key, occurred_at,
         received_at, type, value)
     SELECT emitter_id, n, 1, 0, n, gen_random_uuid(), $1, now(), now(), 'accord.score.changed', '' FROM stream.emitters,
@@ -254,7 +271,9 @@ async def test_on_kafka_lists_follow_what_the_owners_have_emitted(database_url: 
     async def told() -> list[UUID]:
         async with lists.database.transaction() as connection:
             assert await lists.is_mine(connection)
-            return await lists.told_of(connection)
+            told = await lists.told_of(connection)
+            await lists.move(connection, told.places)
+            return list(told.lead_ids)
 
     assert await told() == [lead_id], "the first look begins a walk, and follows from what is there"
     assert await pool.fetchval("SELECT walked_through FROM api.list_state") == UUID(int=0)

@@ -19,9 +19,9 @@ from services.api.store.rollup import TABLES
 _LOCK: Final = 0x6163635F6C7374
 _REFRESH_LOCK: Final = 0x6163635F6C7375
 EVENTS_MAX: Final = 2_000
-LEADS_MAX: Final = 500
-# So few that a pass that somebody waits for hardly waits for a step of a walk.
-WALKED_MAX: Final = 100
+# So few that the line hardly waits for the processor that they take: a fiftieth of a second. More at once cost no less.
+LEADS_MAX: Final = 100
+WALKED_MAX: Final = LEADS_MAX
 # So few that requests of this process hardly wait for them: a millisecond or two of its time.
 REFRESHED_MAX: Final = 100
 REFRESHED_SECONDS: Final = 600
@@ -33,17 +33,23 @@ FROM stream.published_places AS p LEFT JOIN api.list_places AS l USING (place, n
 _STANDING: Final = f"""SELECT place, number, partition, p.end, follows_from, follows_from < first AS is_lost
 FROM ({_PLACES}) AS p
 UNION ALL SELECT 'walk', 0, 0, 0, 0, walked_through IS NOT NULL FROM api.list_state"""
-_TOLD: Final = f"""SELECT DISTINCT told.of_lead FROM unnest(CAST(:numbers AS integer[]), CAST(:partitions AS integer[]),
+# Each place is read by its index: without the order and the limit the planner would rather read the whole log, once it
+# knows how many rows that has.
+_TOLD: Final = """SELECT DISTINCT told.of_lead FROM unnest(CAST(:numbers AS integer[]), CAST(:partitions AS integer[]),
     CAST(:starts AS bigint[]), CAST(:ends AS bigint[])) AS place (number, partition, starts, ends)
-CROSS JOIN LATERAL ({{rows}}) AS told LIMIT {EVENTS_MAX * 1_000}"""
+CROSS JOIN LATERAL ({rows}) AS told"""
 _ROWS: Final = {
-    "log": """SELECT of_lead FROM stream.published_log AS l WHERE l.topic_id = place.number
-    AND l.partition = place.partition AND l.log_offset >= place.starts AND l.log_offset < place.ends""",
-    "outbox": """SELECT of_lead FROM stream.published_outbox AS b WHERE b.emitter_id = place.number
-    AND b.row_number >= place.starts AND b.row_number < place.ends""",
+    "log": f"""SELECT of_lead FROM stream.published_log AS l WHERE l.topic_id = place.number
+    AND l.partition = place.partition AND l.log_offset >= place.starts AND l.log_offset < place.ends
+    ORDER BY l.log_offset LIMIT {EVENTS_MAX}""",
+    "outbox": f"""SELECT of_lead FROM stream.published_outbox AS b WHERE b.emitter_id = place.number
+    AND b.row_number >= place.starts AND b.row_number < place.ends
+    ORDER BY b.row_number LIMIT {EVENTS_MAX}""",
 }
 _MOVE: Final = """INSERT INTO api.list_places (place, number, partition, next)
-VALUES (:place, :number, :partition, :next) ON CONFLICT (place, number, partition) DO UPDATE SET next = excluded.next"""
+SELECT * FROM unnest(CAST(:places AS text[]), CAST(:numbers AS integer[]), CAST(:partitions AS integer[]),
+    CAST(:ends AS bigint[]))
+ON CONFLICT (place, number, partition) DO UPDATE SET next = excluded.next"""
 
 _RUNNING: Final = ", ".join(f"'{state}'" for state in RUNNING_STATES)
 _WORKED_ON: Final = ", ".join(f"'{stage}'" for stage in sorted(WORKED_ON))
@@ -75,6 +81,15 @@ ON CONFLICT (lead_id) DO UPDATE SET words = excluded.words WHERE w.words <> excl
 _GONE: Final = """DELETE FROM api.{table} WHERE lead_id = ANY(CAST(:lead_ids AS uuid[]))
 AND NOT EXISTS (SELECT FROM scoring.published_leads AS sc WHERE sc.lead_id = {table}.lead_id)"""
 
+# Built once: the text of such a statement takes longer to read than its answer.
+_BRING: Final = tuple(
+    text(statement)
+    for statement in (
+        *(_INDEX, _WORDS, _GONE.format(table="lead_index"), _GONE.format(table="lead_words")),
+        *(table.statement for table in TABLES),
+    )
+)
+
 # Rows that are being brought up to date are left for the next time: this never waits while it holds others.
 _DUE: Final = f"""SELECT i.lead_id, sc.rule_totals, sc.accord FROM (
     SELECT lead_id FROM api.lead_index WHERE refresh_at <= :now ORDER BY refresh_at LIMIT {REFRESHED_MAX}
@@ -95,6 +110,13 @@ _NEXT_LEADS: Final = (
     + f" ORDER BY lead_id LIMIT {WALKED_MAX}"
 )
 _WALK: Final = "UPDATE api.list_state SET walked_through = :walked"
+
+
+class Told(NamedTuple):
+    """Leads of which something was said at these places since the last look; `ends` is how far that looked at each."""
+
+    lead_ids: Sequence[UUID]
+    places: Sequence[Mapping[str, Any]]
 
 
 class Standing(NamedTuple):
@@ -123,9 +145,9 @@ class ListStore:
         """The same for refreshing."""
         return await _locked(connection, _REFRESH_LOCK)
 
-    async def told_of(self, connection: AsyncConnection) -> list[UUID]:
-        """Leads of which something was said since the last look, which moves on. What was trimmed unseen, as at the
-        first start, begins a walk over all leads."""
+    async def told_of(self, connection: AsyncConnection) -> Told:
+        """What was said since the last look. What was trimmed unseen, as at the first start, begins a walk over all
+        leads."""
         places = [dict(row) for row in (await connection.execute(text(_PLACES))).mappings()]
         if any(place["follows_from"] < place["first"] for place in places):
             await connection.execute(text(_BEGIN_WALK))
@@ -137,16 +159,17 @@ class ListStore:
         for kind, rows in _ROWS.items():
             if of_kind := [place for place in moved if place["place"] == kind and place["ends"] > place["begins"]]:
                 lead_ids += await _told(connection, rows, of_kind)
-        for place in moved:
-            values = {name: place[name] for name in ("place", "number", "partition")}
-            await connection.execute(text(_MOVE), {**values, "next": place["ends"]})
-        return lead_ids
+        return Told(lead_ids, moved)
+
+    async def move(self, connection: AsyncConnection, places: Sequence[Mapping[str, Any]]) -> None:
+        """All leads that were spoken of there have been brought: the next look begins behind."""
+        if places:
+            await connection.execute(text(_MOVE), {"places": [one["place"] for one in places], **_columns(places)})
 
     async def bring(self, connection: AsyncConnection, lead_ids: Sequence[UUID]) -> None:
         """Has these leads stand in the lists and reports as the services have them now."""
-        listed = (_INDEX, _WORDS, _GONE.format(table="lead_index"), _GONE.format(table="lead_words"))
-        for statement in (*listed, *(table.statement for table in TABLES)):
-            await connection.execute(text(statement), {"lead_ids": list(lead_ids)})
+        for statement in _BRING:
+            await connection.execute(statement, {"lead_ids": list(lead_ids)})
 
     async def standing(self) -> Standing:
         """How far the log is followed, and how far it reaches."""
@@ -178,10 +201,14 @@ class ListStore:
         await connection.execute(text(_REFRESH), values)
 
 
-async def _told(connection: AsyncConnection, rows: str, places: Sequence[Row]) -> list[UUID]:
-    columns = {"numbers": "number", "partitions": "partition", "starts": "begins", "ends": "ends"}
-    values = {name: [place[field] for place in places] for name, field in columns.items()}
+async def _told(connection: AsyncConnection, rows: str, places: Sequence[Mapping[str, Any]]) -> list[UUID]:
+    values = {**_columns(places), "starts": [place["begins"] for place in places]}
     return [row[0] for row in await connection.execute(text(_TOLD.format(rows=rows)), values)]
+
+
+def _columns(places: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    names = {"numbers": "number", "partitions": "partition", "ends": "ends"}
+    return {name: [place[field] for place in places] for name, field in names.items()}
 
 
 async def _locked(connection: AsyncConnection, lock: int) -> bool:

@@ -1,12 +1,13 @@
 """Keeps lists and reports up with the log, and engagements in lists up with the time, at its own bounded pace.
 
-A pass is followed by a rest nine times as long, so that it never takes more than a tenth of a backend from the line;
-who asks for a list has the pass made at once and waits for it a moment, who asks for a report waits until it is whole.
+A pass goes on in slices, each followed by a rest nine times as long, which leaves nine tenths of a backend to the line.
+Who asks for a list or a report has a pass made without rests, and waits for it: for a list a moment, at most.
 A walk over all leads, when the thread was lost, goes on beside that in small steps. One process at a time does it.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import structlog
 
 from services.api.metrics import Metrics
 from services.api.model import live_totals
-from services.api.store.lists import LEADS_MAX, REFRESHED_MAX, REFRESHED_SECONDS, ListStore
+from services.api.store.lists import LEADS_MAX, REFRESHED_MAX, REFRESHED_SECONDS, ListStore, Told
 from services.api.store.rolled import KEPT, PUBLISHED, Rolled
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, engagement_at, worth
@@ -48,7 +49,8 @@ class Lists:
         self._metrics = metrics
         self._asked = asyncio.Event()
         self._passed = asyncio.Condition()
-        self._begun = self._ended = 0
+        self._begun = self._ended = self._wanted = 0
+        self._slice_began = 0.0
         self._one = asyncio.Lock()  # passes and steps of a walk bring the same rows
         self.loops = (self.run, self.walk, self.keep_fresh)
 
@@ -80,15 +82,13 @@ class Lists:
         return KEPT
 
     async def _next_pass(self) -> None:
-        wanted = self._begun + 1  # one that is under way may have looked already
+        wanted = self._wanted = self._begun + 1  # one that is under way may have looked already
         self._asked.set()
         async with self._passed:
             await self._passed.wait_for(lambda: self._ended >= wanted)
 
     async def run(self) -> None:
-        time = asyncio.get_running_loop().time
         while True:
-            began = time()
             self._begun += 1
             try:
                 is_mine = await self.go()
@@ -96,18 +96,27 @@ class Lists:
                 log.warning("lists_retried", kind=type(error).__name__)
                 is_mine = False
             await self._tell()
-            rest = min(REST_SECONDS_MAX, max(REST_SECONDS_MIN, REST_SHARE * (time() - began)))
-            await self._rest(rest if is_mine else STANDBY_SECONDS)
+            await self._rest(max(REST_SECONDS_MIN, self._rest_seconds()) if is_mine else STANDBY_SECONDS)
 
     async def go(self) -> bool:
-        """One pass, a transaction; False if another process is at it."""
-        async with self._one, self._store.database.transaction() as connection:
-            if not await self._store.is_mine(connection):
-                return False
-            lead_ids = await self._store.told_of(connection)
-            for start in range(0, len(lead_ids), LEADS_MAX):
-                await self._store.bring(connection, lead_ids[start : start + LEADS_MAX])
-        self._metrics.listed.inc(len(lead_ids))
+        """One pass; each slice of leads is a transaction, the last one moves on. False if another process is at it."""
+        told: Told | None = None
+        begin = 0
+        while told is None or begin < len(told.lead_ids):
+            if told is not None:
+                await self._rest(self._rest_seconds())
+            self._slice_began = asyncio.get_running_loop().time()
+            async with self._one, self._store.database.transaction() as connection:
+                if not await self._store.is_mine(connection):
+                    return False
+                told = told or await self._store.told_of(connection)
+                lead_ids = told.lead_ids[begin : begin + LEADS_MAX]
+                begin += LEADS_MAX
+                if lead_ids:
+                    await self._store.bring(connection, lead_ids)
+                if begin >= len(told.lead_ids):
+                    await self._store.move(connection, told.places)
+            self._metrics.listed.inc(len(lead_ids))
         return True
 
     async def walk(self) -> None:
@@ -161,13 +170,17 @@ class Lists:
             self._ended = self._begun
             self._passed.notify_all()
 
+    def _rest_seconds(self) -> float:
+        """After the last slice."""
+        return min(REST_SECONDS_MAX, REST_SHARE * (asyncio.get_running_loop().time() - self._slice_began))
+
     async def _rest(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._asked.wait()
-        except TimeoutError:
-            return
-        self._asked.clear()
+        """Until then, or until somebody asks; not at all while somebody waits."""
+        if self._ended >= self._wanted:
+            self._asked.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._asked.wait()
 
 
 def _refreshed(row: Mapping[str, Any], accords: Accords, now: datetime) -> tuple[Any, float, datetime | None]:
