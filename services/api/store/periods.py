@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,8 @@ class Week(NamedTuple):
 
 
 class Days(NamedTuple):
-    """Days from `first` until before `last`, without those that are `cut`; the `rest` of the period lies outside."""
+    """Days from `first` until before `last`, without those that are `cut`; the `rest` of the period lies outside. By
+    week, each part of it lies in one."""
 
     first: date
     last: date
@@ -58,22 +60,29 @@ class Period:
             monday += 7 * DAY
         return found
 
-    @property
-    def whole(self) -> Days:
+    def whole(self, *, by_week: bool) -> Days:
         """Nothing is counted by day."""
-        return Days(self.since.date(), self.since.date(), (), [Span(self.since, self.until)])
+        rest = self._split([Span(self.since, self.until)], by_week=by_week)
+        return Days(self.since.date(), self.since.date(), (), rest)
 
     def days(self, *, by_week: bool) -> Days:
         """What can be counted by day. By week, a day in which one begins can't."""
         if self.until - self.since < DAY:
-            return self.whole
+            return self.whole(by_week=by_week)
         first, last = _midnight(self.since + DAY - timedelta.resolution), _midnight(self.until)
         begun = [week.begins_at for week in self.weeks] if by_week else []
         cut = sorted({_midnight(at) for at in begun if first < at < last and at != _midnight(at)})
         rest = [Span(self.since, first), *(Span(day, day + DAY) for day in cut), Span(last, self.until)]
-        return Days(
-            first.date(), last.date(), [day.date() for day in cut], [one for one in rest if one.since < one.until]
-        )
+        return Days(first.date(), last.date(), [day.date() for day in cut], self._split(rest, by_week=by_week))
+
+    def _split(self, spans: Sequence[Span], *, by_week: bool) -> Sequence[Span]:
+        """Without those that are empty; by week, none lies in two."""
+        begun = [week.begins_at for week in self.weeks] if by_week else []
+        found = []
+        for span in spans:
+            cuts = [span.since, *(at for at in begun if span.since < at < span.until), span.until]
+            found += [Span(since, until) for since, until in pairwise(cuts) if since < until]
+        return found
 
 
 def _midnight(at: datetime) -> datetime:

@@ -22,7 +22,10 @@ PERIODS = st.builds(
 @given(period=PERIODS, by_week=st.booleans())
 def test_whole_days_and_the_rest_are_the_period(period: Period, by_week: bool) -> None:
     days = period.days(by_week=by_week)
-    spans = [span for span in days.rest if span.since < span.until]
+    spans = list(days.rest)
+    assert all(span.since < span.until for span in spans)
+    if by_week:
+        assert not any(span.since < week.begins_at < span.until for span in spans for week in period.weeks)
     day = days.first
     while day < days.last:
         if day not in days.cut:
