@@ -29,6 +29,7 @@ class Lane:
         self._started: dict[int, float] = {}  # by the number of the try, so the oldest stands first
         self._bucket: Bucket | None = None
         self._seconds = AHEAD_SECONDS
+        self._low = 0  # as `room` last found it
         self.window = Window(in_flight_max)
         self.adopt(subscription, in_flight_max)
 
@@ -60,10 +61,17 @@ class Lane:
         if self._bucket is not None:
             ahead = 1.0
         if ahead == 1.0:
+            self._low = 0
             return max(0, self.window.size - len(self.queue) - self.in_flight)
         most = int(self.window.size * ahead)
         # Few large claims cost less than many small ones.
-        return most - len(self.queue) if len(self.queue) <= most // 2 else 0
+        self._low = most // 2
+        return most - len(self.queue) if self.is_low else 0
+
+    @property
+    def is_low(self) -> bool:
+        """Whether so little waits here that more is to be claimed, while this is sent."""
+        return len(self.queue) <= self._low
 
     def looks_doubtful(self, time: float) -> bool:
         """Whether its endpoint fails, or doesn't answer."""

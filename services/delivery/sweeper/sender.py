@@ -127,9 +127,9 @@ class Sender:
         self._metrics.in_flight_limit_reached.inc(len(asked) - len(room))
         if room and is_full:
             await claims.put_off(self._pool, room, now=now)
-        claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
         for id_ in room:
             self._lanes[id_].is_hungry = False
+        claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
         for delivery in claimed:
             lane = self._lanes[delivery.subscription_id]
             lane.queue.append(delivery)
@@ -228,8 +228,8 @@ class Sender:
             self._note(lane, begun.delivery, tried)
             if (begun := self._begin(lane)) is not None and lane.has_room:
                 self._pump(lane)  # its window has grown
-            if not lane.queue:
-                self._nudge.give((lane.subscription.subscription_id,))
+            if lane.is_hungry and lane.is_low:
+                self._nudge.give()  # what comes next is claimed while the rest is sent
 
     def _note(self, lane: Lane, delivery: Claimed, tried: Try) -> None:
         now = self._clock.now()
