@@ -67,6 +67,9 @@ class Verdict(NamedTuple):
     next_attempt_at: datetime | None
 
 
+_DELIVERED: Final = Verdict(DeliveryState.DELIVERED, None)
+
+
 def outcome_of(status: int) -> Outcome:
     if 200 <= status < 300:
         return Outcome.DELIVERED
@@ -82,7 +85,7 @@ def outcome_of(status: int) -> Outcome:
 def judge(tried: Try, *, attempts: int, now: datetime, roll: float) -> Verdict:
     """`attempts` counts this try; `roll` is random in [0, 1) and spreads the retries of one outage."""
     if tried.outcome is Outcome.DELIVERED:
-        return Verdict(DeliveryState.DELIVERED, None)
+        return _DELIVERED
     if tried.outcome in PERMANENT or attempts >= TRIES_MAX:
         return Verdict(DeliveryState.DEAD, None)
     wait = WAITS[attempts - 1] * (1 + JITTER_SHARE_MAX * roll)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -47,7 +48,7 @@ FROM locked LEFT JOIN delivery.events e
     ON locked.body IS NULL AND e.lead_id = locked.lead_id AND e.event_id = locked.event_id
 WHERE c.ctid = locked.place
 RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, coalesce(locked.body, e.body)::text,
-    c.claimed_until, c.type, c.number"""
+    c.type, c.number"""
 
 # What waits for an earlier one that is to be tried later would be looked at again and again until then.
 PUT_OFF: Final = f"""
@@ -74,23 +75,24 @@ class Claimed(NamedTuple):
     attempts: int
     received_at: datetime
     body: str
-    claimed_until: datetime
     type: str
     number: int
+    claimed_until: datetime
     traceparent: str | None = None
 
 
-def claimed_of(row: Any) -> Claimed:
+def claimed_of(row: Any, until: datetime) -> Claimed:
     """What was forgotten meanwhile has no body."""
-    lead_id, delivery_id, subscription_id, attempts, received_at, body, *rest = row
-    return Claimed(lead_id, delivery_id, subscription_id, attempts, received_at, body or "", *rest)
+    lead_id, delivery_id, subscription_id, attempts, received_at, body, type_, number = row
+    return Claimed(lead_id, delivery_id, subscription_id, attempts, received_at, body or "", type_, number, until)
 
 
 async def claim(pool: Connection, room: Mapping[UUID, int], *, now: datetime, lease: timedelta) -> list[Claimed]:
     """What is due, at most `room` of each subscription, in the order of the events; nobody else gets it until the lease
     ends."""
-    rows = await pool.fetch(CLAIM, list(room), list(room.values()), now, now + lease)
-    return [claimed_of(row) for row in sorted(rows, key=lambda row: row["number"])]
+    until = now + lease
+    rows = await pool.fetch(CLAIM, list(room), list(room.values()), now, until)
+    return sorted((claimed_of(row, until) for row in rows), key=attrgetter("number"))
 
 
 async def put_off(pool: Connection, room: Mapping[UUID, int], *, now: datetime) -> None:

@@ -30,7 +30,7 @@ FROM due JOIN delivery.deliveries o USING (lead_id, delivery_id)
 LEFT JOIN delivery.events e ON o.body IS NULL AND e.lead_id = o.lead_id AND e.event_id = o.event_id
 WHERE c.lead_id = due.lead_id AND c.delivery_id = due.delivery_id
 RETURNING c.lead_id, c.delivery_id, c.subscription_id, c.attempts, c.received_at, coalesce(o.body, e.body)::text,
-    c.claimed_until, c.type, c.number, c.next_attempt_at <= $3"""
+    c.type, c.number, c.next_attempt_at <= $3"""
 
 NEXT: Final = "UPDATE delivery.endpoints SET next_message_at = $2 WHERE subscription_id = $1"
 
@@ -48,8 +48,9 @@ async def claim(
     pool: Connection, subscription_id: UUID, most: int, *, now: datetime, lease: timedelta
 ) -> list[tuple[Claimed, bool]]:
     """Everything pending, in the order of the events, and whether it is due."""
-    rows = await pool.fetch(CLAIM, subscription_id, most, now, now + lease)
-    return [(claimed_of(claimed), is_due) for *claimed, is_due in sorted(rows, key=lambda row: row["number"])]
+    until = now + lease
+    rows = await pool.fetch(CLAIM, subscription_id, most, now, until)
+    return [(claimed_of(claimed, until), is_due) for *claimed, is_due in sorted(rows, key=lambda row: row["number"])]
 
 
 async def set_next(pool: Connection, subscription_id: UUID, at: datetime) -> None:

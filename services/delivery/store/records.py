@@ -15,12 +15,12 @@ Connection = Any  # asyncpg ships no types
 RECORD: Final = """
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::smallint[],
-        $7::text[], $8::double precision[], $9::timestamptz[], $10::bytea[], $11::timestamptz[])
-    AS r(lead_id, delivery_id, attempts, state, next_attempt_at, status, outcome, latency, started_at, answer, at)),
+        $7::text[], $8::double precision[], $9::timestamptz[], $10::bytea[])
+    AS r(lead_id, delivery_id, attempts, state, next_attempt_at, status, outcome, latency, started_at, answer)),
 done AS (
     UPDATE delivery.deliveries d SET state = r.state, attempts = r.attempts, next_attempt_at = r.next_attempt_at,
         claimed_until = NULL, status = r.status, outcome = r.outcome, latency_seconds = r.latency,
-        delivered_at = CASE WHEN r.state = 'delivered' THEN r.at END
+        delivered_at = CASE WHEN r.state = 'delivered' THEN r.started_at + make_interval(secs => r.latency) END
     FROM r WHERE d.lead_id = r.lead_id AND d.delivery_id = r.delivery_id AND d.state || '' = 'pending'
         AND d.attempts = r.attempts - 1
     RETURNING d.lead_id, d.delivery_id, d.attempts_before),
@@ -47,8 +47,8 @@ async def record(pool: Connection, tries: Sequence[Tried]) -> set[UUID]:
         (
             *(claimed.lead_id, claimed.delivery_id, claimed.attempts + 1),
             *(verdict.state, verdict.next_attempt_at, tried.status, tried.outcome, tried.latency_seconds),
-            *(tried.started_at, tried.answer, at),
+            *(tried.started_at, tried.answer),
         )
-        for claimed, tried, verdict, at in tries
+        for claimed, tried, verdict, _ in tries
     ]
     return {row[0] for row in await pool.fetch(RECORD, *zip(*rows, strict=True))}

@@ -102,13 +102,14 @@ class HttpPost:
         started_at, began = self._clock.now(), monotonic()
         seconds = subscription.timeout_seconds
         try:
-            async with self._client.post(
+            response = await self._client.post(
                 url or subscription.url,
                 data=aiohttp.BytesPayload(message.body),
                 headers=message.headers,
                 allow_redirects=False,
                 timeout=self._default if seconds is None else self._timeout(seconds, self._settings),
-            ) as response:
+            )
+            try:
                 content, outcome = response.content, outcome_of(response.status)
                 # Most answers have come whole with their status.
                 answer = content.read_nowait(ANSWER_BYTES_MAX) if content.is_eof() else await _first_bytes(content)
@@ -116,6 +117,8 @@ class HttpPost:
                 if outcome is Outcome.ASKED_TO_WAIT:
                     wait = retry_after(response.headers.get("retry-after"), started_at)
                 return Try(outcome, started_at, monotonic() - began, response.status, answer, wait)
+            finally:
+                response.release()
         except FAULTS as error:
             return Try(outcome_of_fault(error), started_at, monotonic() - began)
 

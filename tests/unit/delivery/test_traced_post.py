@@ -27,7 +27,7 @@ async def _tried(
 
     subscription = Subscription(SUBSCRIPTION, url, ("*",), None)
     body = json.dumps({"traceparent": traceparent, "data": {"email": "secret"}}, separators=(",", ":"))
-    delivery = Claimed(lead_in(0), DELIVERY, SUBSCRIPTION, attempts, NOON, body, NOON, "accord.lead.qualified", 1)
+    delivery = Claimed(lead_in(0), DELIVERY, SUBSCRIPTION, attempts, NOON, body, "accord.lead.qualified", 1, NOON)
     assert await TracedPost(post, local.spans)(subscription, delivery) == tried
     (span,) = await local.ended()
     return span, given[0]
