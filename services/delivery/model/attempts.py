@@ -103,6 +103,6 @@ def retry_after(header: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text[:9]), RETRY_AFTER_MAX.total_seconds()))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # an offset of more hours than a number holds
         return None
     return max(timedelta(0), at.replace(tzinfo=at.tzinfo or UTC) - now)

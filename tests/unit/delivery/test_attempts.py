@@ -76,6 +76,7 @@ def test_a_receiver_that_asks_to_wait_is_given_the_time_but_not_more_than_a_day(
         ("99999999999999999999", timedelta(days=1)),
         ("Mon, 02 Mar 2026 10:05:00 GMT", timedelta(minutes=5)),
         ("Mon, 02 Mar 2026 09:00:00 GMT", timedelta(0)),
+        ("Mon, 02 Mar 2026 10:05:00 +9999999999999999999", None),
         ("soon", None),
         ("-5", None),
     ],
