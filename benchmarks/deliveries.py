@@ -132,7 +132,7 @@ class Bench:
         async with session(settings) as client:
             sender = Sender(
                 pool=self._pool,
-                post=HttpPost(client, clock, settings),
+                post=HttpPost(client, clock, settings, "accord.example"),
                 clock=clock,
                 roll=lambda: 0.5,
                 nudge=nudge,

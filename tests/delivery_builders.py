@@ -113,6 +113,7 @@ async def listening(receiver: Receiver, *, options: Any = None) -> AsyncIterator
         await runner.cleanup()
 
 
+ORIGIN = "accord.example"
 OpenDesk = Callable[..., Awaitable["Desk"]]
 
 
@@ -124,7 +125,7 @@ async def desks(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
         async def make(allowed: str = LOOPBACK, resolver: Any = None, **settings: Any) -> Desk:
             settings_ = Settings(allowed_networks=allowed, **settings)
             clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
-            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), clock, settings_)
+            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), clock, settings_, ORIGIN)
             book = SubscriptionBook(SecretBox(SECRET_KEY))
             common: dict[str, Any] = {"pool": pool, "clock": clock, "metrics": metrics, "book": book}
             sender = Sender(post=post, roll=lambda: 0.0, nudge=nudge, settings=settings_, **common)
@@ -138,9 +139,7 @@ async def desks(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
                 **common,
             )
             requests = Requests(nudge=nudge, **common)
-            handshakes = Handshakes(
-                pool=pool, post=post, clock=clock, book=book, public_url="https://accord.example:8080"
-            )
+            handshakes = Handshakes(pool=pool, post=post, clock=clock, book=book, origin=ORIGIN)
             return Desk(pool, clock, sender, metrics, nudge, channels, requests, handshakes)
 
         yield make

@@ -8,6 +8,7 @@ from functools import partial
 
 from services.delivery.handler import EventHandler, Nudge
 from services.delivery.metrics import Metrics
+from services.delivery.model.handshakes import origin_of
 from services.delivery.settings import Settings
 from services.delivery.store import events
 from services.delivery.store.subscriptions import SubscriptionBook
@@ -33,8 +34,9 @@ def wire(resources: Resources) -> Service:
         return erasing(inner, Erasure("delivery", "delivery"))
 
     async def send() -> None:
+        origin = origin_of(resources.public_url)
         async with AsyncExitStack() as stack:
-            http = HttpPost(await stack.enter_async_context(session(settings)), clock, settings)
+            http = HttpPost(await stack.enter_async_context(session(settings)), clock, settings, origin)
             post: Post = http if resources.spans is None else TracedPost(http, resources.spans)
             sender = Sender(
                 pool=pool,
@@ -46,9 +48,7 @@ def wire(resources: Resources) -> Service:
                 settings=settings,
                 book=sender_book,
             )
-            handshakes = Handshakes(
-                pool=pool, post=http, clock=clock, book=SubscriptionBook(), public_url=resources.public_url
-            )
+            handshakes = Handshakes(pool=pool, post=http, clock=clock, book=SubscriptionBook(), origin=origin)
             async with asyncio.TaskGroup() as group:
                 for loop in (sender.run, _channels(resources, http, metrics, settings).run, handshakes.run):
                     group.create_task(loop())

@@ -201,3 +201,4 @@ async def test_a_consent_that_was_asked_for_comes_before_the_first_event(open_de
         await desk.sends()
         assert receiver.names() == ["one"]
     assert asked[0]["WebHook-Request-Origin"] == "accord.example"
+    assert receiver.received[0].headers["webhook-request-origin"] == "accord.example"

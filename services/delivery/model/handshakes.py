@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Consent(NamedTuple):
@@ -9,6 +10,11 @@ class Consent(NamedTuple):
 
     refusal: str | None
     rate_per_second: float | None = None
+
+
+def origin_of(public_url: str) -> str:
+    """What this Accord calls itself when it asks, and in every delivery to who has agreed: a name of DNS."""
+    return urlsplit(public_url).hostname or "accord"
 
 
 def consent(headers: Mapping[str, str], origin: str, *, is_rate_asked: bool) -> Consent:

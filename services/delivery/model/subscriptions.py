@@ -45,7 +45,8 @@ ALERTED: Final = frozenset(
 
 
 class Subscription(NamedTuple):
-    """A configured receiver. `keys` are several while one is being rotated."""
+    """A configured receiver. `keys` are several while one is being rotated. With `handshake` it is told nothing before
+    it has consented."""
 
     subscription_id: UUID
     url: str
@@ -62,6 +63,7 @@ class Subscription(NamedTuple):
     quiet_hours: QuietHours | None = None
     enabling: int = 0
     failing_since: datetime | None = None
+    handshake: bool = False
 
     @property
     def is_told(self) -> bool:

@@ -25,7 +25,7 @@ SELECT s.subscription_id, s.url, s.types, s.condition::text, s.secret, CASE
         WHEN s.state = 'paused' THEN 'paused'
         WHEN s.handshake AND e.agreed_url IS DISTINCT FROM s.url THEN 'unconfirmed' ELSE 'active' END,
     s.format, s.name, s.in_flight_max, least(s.rate_per_second, c.agreed_rate_per_second), s.timeout_seconds,
-    s.group_seconds, s.quiet_hours::text, s.enabling, e.failing_since
+    s.group_seconds, s.quiet_hours::text, s.enabling, e.failing_since, s.handshake
 FROM api.published_subscriptions s
 LEFT JOIN delivery.endpoints e ON e.subscription_id = s.subscription_id AND e.enabling = s.enabling
 LEFT JOIN delivery.endpoints c ON c.subscription_id = s.subscription_id AND c.agreed_url = s.url
@@ -70,7 +70,8 @@ class SubscriptionBook:
         return self.all
 
     def _subscription(self, row: tuple[Any, ...]) -> Subscription:
-        subscription_id, url, types, condition, secret, state, format, name, *bounds, quiet, enabling, failing = row
+        subscription_id, url, types, condition, secret, state, format, name, *rest = row
+        in_flight_max, rate, timeout, group, quiet, enabling, failing, handshake = rest
         matches = None
         keys: tuple[SigningKey, ...] = ()
         hours = None
@@ -82,7 +83,6 @@ class SubscriptionBook:
             # api refuses such a subscription; one that got past it must not make every event poison.
             log.error("subscription_invalid", subscription_id=str(subscription_id), kind=type(error).__name__)
             state = State.PAUSED if isinstance(error, WrongSecretKey) else State.DISABLED
-        in_flight_max, rate, timeout, group = bounds
         return Subscription(
             subscription_id,
             url,
@@ -99,6 +99,7 @@ class SubscriptionBook:
             hours,
             enabling,
             failing,
+            handshake,
         )
 
     def _opened(self, stored: str) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -32,13 +31,13 @@ class Handshakes:
         post: HttpPost,
         clock: Clock,
         book: SubscriptionBook,
-        public_url: str,
+        origin: str,
     ) -> None:
         self._pool = pool
         self._post = post
         self._clock = clock
         self._book = book
-        self._origin = urlsplit(public_url).hostname or "accord"
+        self._origin = origin
 
     async def run(self) -> None:
         while True:

@@ -76,8 +76,10 @@ class Message(NamedTuple):
 class HttpPost:
     """Implements `Post`; `send` posts any message the same way."""
 
-    def __init__(self, client: aiohttp.ClientSession, clock: Clock, settings: Settings) -> None:
+    def __init__(self, client: aiohttp.ClientSession, clock: Clock, settings: Settings, origin: str) -> None:
+        """`origin` is what endpoints know this Accord by that were asked for their consent."""
         self._client = client
+        self._origin = origin
         self._clock = clock
         self._default = self._timeout(settings.timeout_seconds, settings)
         self._settings = settings
@@ -92,6 +94,8 @@ class HttpPost:
         except InvalidSecret:
             return Try(Outcome.INVALID_SUBSCRIPTION, now, 0.0)
         sent["content-type"] = CLOUD_EVENT
+        if subscription.handshake:
+            sent["webhook-request-origin"] = self._origin
         # Foreign producers may have put anything into theirs.
         if traceparent := valid_traceparent(delivery.traceparent or traceparent_of(delivery.body)):
             sent["traceparent"] = traceparent

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.delivery.model.attempts import Outcome
 from services.delivery.model.endpoints import Bucket, DisabledReason, Window, disabling
-from services.delivery.model.handshakes import consent
+from services.delivery.model.handshakes import consent, origin_of
 
 DAYS_5 = timedelta(days=5)
 
@@ -90,3 +90,8 @@ def test_consent_is_what_the_headers_say(
 def test_a_rate_that_is_none_is_no_consent(rate: str) -> None:
     allowed = {"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": rate}
     assert consent(allowed, "accord.example", is_rate_asked=True).refusal is not None
+
+
+def test_an_accord_is_known_to_endpoints_by_its_name_in_dns() -> None:
+    assert origin_of("https://Accord.example:8080/below") == "accord.example"
+    assert origin_of("nonsense") == "accord"
