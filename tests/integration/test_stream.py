@@ -189,6 +189,16 @@ async def test_a_key_needs_the_scope_and_a_revoked_one_is_cut_off(line: Line, mo
         assert allowed.comments >= 1
 
 
+async def test_a_comment_comes_while_nothing_happens(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.HEARTBEAT_SECONDS == 15
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
+    async with line.reading() as live:
+        assert live.response.headers["cache-control"] == "no-store"
+        async with asyncio.timeout(10):
+            told = [(await live.response.content.readline()).decode() for _ in range(5)]
+    assert told == [": connected\n", "retry: 2000\n", *[": heartbeat\n"] * 3]
+
+
 async def test_a_stop_of_the_process_ends_the_stream_in_order(line: Line) -> None:
     async with line.reading() as live:
         assert await live.response.content.readline() == b": connected\n"
