@@ -15,6 +15,7 @@ from shared.db.api_role import grant_api_role, take_on_api_role
 from shared.db.connections import connect
 from shared.db.engine import create_engine
 from shared.db.migrate import upgrade
+from shared.errors import Unavailable
 
 OWN = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'api' AND table_type = 'BASE TABLE'"
 VIEWS = "SELECT schemaname || '.' || viewname FROM pg_views WHERE viewname LIKE 'published\\_%'"
@@ -113,3 +114,12 @@ async def test_an_owner_who_may_make_roles_needs_no_superuser(pool: asyncpg.Pool
         await pool.execute(f"DROP DATABASE {owner} WITH (FORCE)")
         await pool.execute(f"DROP ROLE IF EXISTS {owner}_api")
         await pool.execute(f"DROP ROLE {owner}")
+
+
+async def test_a_statement_that_takes_too_long_is_ended_and_whoever_waited_may_ask_again(engine: AsyncEngine) -> None:
+    database = Database(engine)
+    assert await database.row(text("SHOW statement_timeout")) == {"statement_timeout": "1min"}
+    async with database.transaction() as connection:
+        await connection.execute(text("SET statement_timeout = '50ms'"))
+    with pytest.raises(Unavailable):
+        await database.rows(text("SELECT pg_sleep(60)"))
