@@ -21,6 +21,7 @@ from services.stages.model import (
     stamp_to_json,
 )
 from shared.agreement.clocks import Pause
+from shared.db.columns import Columns
 from shared.db.statement import Write, columns
 from shared.errors import AlreadyApplied
 from shared.events.base import LeadSnapshot
@@ -42,20 +43,22 @@ SELECT lead_id, stage, version, owner, team, engagement, fit, grade, updated_at,
 FROM stages.leads WHERE lead_id = ANY($1::uuid[])
 """
 
-# One write for both tables that every batch writes. Keys come sorted, so that no two writers wait for each other. What
-# unnest gives in a select list isn't put by in between.
-_SAVE = """
+_LINES = Columns("uuid", "uuid", "integer", "timestamptz", "bytea", "text", "text")
+_LEADS = Columns(
+    *("uuid", "text", "integer", "text", "text", "double precision", "integer", "text"),
+    *("timestamptz", "timestamptz", "text", "text"),
+)
+
+# One write for both tables that every batch writes. Keys come sorted, so that no two writers wait for each other.
+_SAVE = f"""
 kept AS (
     INSERT INTO stages.history (lead_id, event_id, number, received_at, body, stamp, ignored)
-    SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::integer[]), unnest($4::timestamptz[]),
-        unnest($5::bytea[]), unnest($6::text[]), unnest($7::text[])
+    SELECT {_LINES.unnested()}
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
 moved AS (
     INSERT INTO stages.leads (lead_id, stage, version, owner, team, engagement, fit, grade, updated_at, entered_at,
         email, state)
-    SELECT unnest($8::uuid[]), unnest($9::text[]), unnest($10::integer[]), unnest($11::text[]), unnest($12::text[]),
-        unnest($13::double precision[]), unnest($14::integer[]), unnest($15::text[]), unnest($16::timestamptz[]),
-        unnest($17::timestamptz[]), unnest($18::text[]), unnest($19::text[])
+    SELECT {_LEADS.unnested(8)}
     ON CONFLICT (lead_id) DO UPDATE SET stage = excluded.stage, version = excluded.version, owner = excluded.owner,
         team = excluded.team, engagement = excluded.engagement, fit = excluded.fit, grade = excluded.grade,
         updated_at = excluded.updated_at, entered_at = excluded.entered_at, email = excluded.email,
@@ -163,13 +166,13 @@ class PostgresStore:
 
     def save(self, batch: Batch) -> list[Write]:
         """Refused with AlreadyApplied when the history has some of these events."""
-        history = columns([history_row(line) for line in batch.history])
+        history = _LINES.of([history_row(line) for line in batch.history])
         rows = [state_row(state) for _, state in sorted(batch.states.items(), key=lambda item: item[0].int)]
 
         async def explain(connection: Any) -> Exception:
             return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
 
-        writes = [Write(_SAVE, (*history, *columns(rows)), _KEPT, len(batch.history), explain)]
+        writes = [Write(_SAVE, (*history, *_LEADS.of(rows)), _KEPT, len(batch.history), explain)]
         if batch.transitions:
             writes.append(Write(_SAVE_TRANSITIONS, columns([transition_row(line) for line in batch.transitions])))
         if batch.routing.sticky:

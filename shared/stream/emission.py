@@ -56,6 +56,6 @@ class Emission:
         return records
 
 
-def event_columns(outgoing: Sequence[Outgoing]) -> list[Sequence[Any]]:
+def event_columns(outgoing: Sequence[Outgoing]) -> list[Any]:
     """The events' fields as columns, in the order of Event."""
-    return columns([event for _, event in outgoing])
+    return sql.EVENT_COLUMNS.of([event for _, event in outgoing])

@@ -2,11 +2,15 @@
 
 import json
 
+from shared.db.columns import Columns
 from shared.stream.breaker import Breaker
 from shared.stream.carrier import Slot
 
 # An event's columns in the order of shared.events.envelope.Event.
 _EVENT = "event_id, type, key, occurred_at, received_at, value, accord, cause, after_seq, traceparent"
+EVENT_COLUMNS = Columns(
+    *("uuid", "text", "uuid", "timestamptz", "timestamptz", "bytea", "integer", "uuid", "bigint", "text")
+)
 
 EPOCH = "SELECT epoch FROM stream.ownership WHERE service = $1 AND kind = $2 AND number = $3"
 
@@ -39,8 +43,11 @@ CROSS JOIN LATERAL (
 
 # One round trip: take offsets, count the emitter's numbers, append. Counter rows are locked in key order, so that two
 # emitters can't wait for each other. Events come sorted by their places: those of one (topic, partition) are a slice
-# of each column, behind as many as `sent_before`. What unnest gives in a select list is not put by in between.
-EMIT = f"""wanted AS (
+# of each column, behind as many as `sent_before`. A column that comes as text is read once, not for each slice. What
+# unnest gives in a select list is not put by in between.
+EMIT = f"""sent (ids, types, keys, times, receipts, bodies, accords, causes, afters, traces) AS MATERIALIZED (
+    SELECT {", ".join(EVENT_COLUMNS.arrays(7))}),
+wanted AS (
     SELECT * FROM unnest($2::smallint[], $3::smallint[], $4::integer[], $5::integer[], $6::bigint[])
         AS w(topic_id, partition, sent_before, events, last_seq)),
 locked AS (
@@ -59,12 +66,11 @@ counted AS (
 logged AS (
     INSERT INTO stream.log (emitter_id, topic_id, partition, log_offset, seq, {_EVENT})
     SELECT $1::integer, topic_id, partition, first_offset + rank, last_seq + 1 + rank, {_EVENT}
-    FROM taken CROSS JOIN LATERAL (
-        SELECT generate_series(0, high - low) AS rank, unnest(($7::uuid[])[low:high]), unnest(($8::text[])[low:high]),
-            unnest(($9::uuid[])[low:high]), unnest(($10::timestamptz[])[low:high]),
-            unnest(($11::timestamptz[])[low:high]), unnest(($12::bytea[])[low:high]),
-            unnest(($13::integer[])[low:high]), unnest(($14::uuid[])[low:high]), unnest(($15::bigint[])[low:high]),
-            unnest(($16::text[])[low:high])) AS e (rank, {_EVENT}))"""
+    FROM taken CROSS JOIN sent CROSS JOIN LATERAL (
+        SELECT generate_series(0, high - low) AS rank, unnest(ids[low:high]), unnest(types[low:high]),
+            unnest(keys[low:high]), unnest(times[low:high]), unnest(receipts[low:high]), unnest(bodies[low:high]),
+            unnest(accords[low:high]), unnest(causes[low:high]), unnest(afters[low:high]), unnest(traces[low:high])
+    ) AS e (rank, {_EVENT}))"""
 FIRST_OFFSETS = "(SELECT array_agg(first_offset ORDER BY topic_id, partition) FROM taken)"
 
 # The fence of a step that is one statement; `begin` makes that of the others.

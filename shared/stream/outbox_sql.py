@@ -1,5 +1,7 @@
 """The statements of the outbox (migration 0008). Event columns in the order of shared.events.envelope.Event."""
 
+from shared.stream.log_sql import EVENT_COLUMNS
+
 _EVENT = "event_id, type, key, occurred_at, received_at, value, accord, cause, after_seq, traceparent"
 
 # Count the emitter's numbers, append; `next_row` is counted by the fence of a step that is one statement.
@@ -9,9 +11,8 @@ EMIT = f"""counted AS (
     ON CONFLICT (emitter_id, topic_id, partition) DO UPDATE SET seq = EXCLUDED.seq),
 boxed AS (
     INSERT INTO stream.outbox (emitter_id, row_number, topic_id, partition, seq, {_EVENT})
-    SELECT $1::integer, * FROM unnest($5::bigint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::uuid[],
-        $10::text[], $11::uuid[], $12::timestamptz[], $13::timestamptz[], $14::bytea[], $15::integer[], $16::uuid[],
-        $17::bigint[], $18::text[]))"""
+    SELECT $1::integer, * FROM unnest($5::bigint[], $6::smallint[], $7::smallint[], $8::bigint[],
+        {", ".join(EVENT_COLUMNS.arrays(9))}))"""
 
 # And by this write in one that is open: one statement can't change the owner's row twice.
 EMIT_OPEN = f"""{EMIT},

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from services.scoring.model import Batch, Done, HistoryLine, Kept, LedgerLine, Past, State, instant
+from shared.db.columns import Columns
 from shared.db.statement import Write, columns
 from shared.errors import AlreadyApplied
 from shared.events.base import Instant
@@ -17,18 +18,18 @@ STATE_COLUMNS = ("lead_id", "partition", "accord", "engagement", "fit", "grade",
 
 _STATES = "SELECT lead_id, state FROM scoring.leads WHERE lead_id = ANY($1::uuid[])"
 
-# One write for the two tables of every batch. Keys come sorted, so that no two writers wait for each other. What unnest
-# gives in a select list isn't put by in between.
-_SAVE = """
+_LINES = Columns("uuid", "uuid", "integer", "text", "timestamptz", "bytea", "text")
+_LEADS = Columns("uuid", "smallint", "integer", "double precision", "integer", "text", "text")
+
+# One write for the two tables of every batch. Keys come sorted, so that no two writers wait for each other.
+_SAVE = f"""
 kept AS (
     INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body, granted)
-    SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::integer[]), unnest($4::text[]),
-        unnest($5::timestamptz[]), unnest($6::bytea[]), unnest($7::text[])
+    SELECT {_LINES.unnested()}
     ON CONFLICT (lead_id, event_id) DO NOTHING RETURNING 1),
 scored AS (
     INSERT INTO scoring.leads (lead_id, partition, accord, engagement, fit, grade, state)
-    SELECT unnest($8::uuid[]), unnest($9::smallint[]), unnest($10::integer[]), unnest($11::double precision[]),
-        unnest($12::integer[]), unnest($13::text[]), unnest($14::text[])
+    SELECT {_LEADS.unnested(8)}
     ON CONFLICT (lead_id) DO UPDATE SET accord = excluded.accord, engagement = excluded.engagement, fit = excluded.fit,
         grade = excluded.grade, state = excluded.state)
 """
@@ -104,9 +105,9 @@ class PostgresStore:
     def save(self, batch: Batch, partition: int) -> tuple[list[Write], dict[UUID, str]]:
         """What writes the batch, and its states as they are written. Refused with AlreadyApplied when the history has
         some of these events."""
-        history = columns(batch.history)
+        history = _LINES.of(batch.history)
         rows = _state_rows(batch.states, partition)
-        states = columns(rows)
+        states = _LEADS.of(rows)
 
         async def explain(connection: Any) -> Exception:
             return AlreadyApplied([row[0] for row in await connection.fetch(_APPLIED, *history[:2])])
