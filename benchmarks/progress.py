@@ -23,6 +23,10 @@ WHERE o.kind = 'partition' GROUP BY o.service"""
 _OFFSETS = """SELECT number, coalesce((positions #>> ARRAY[$2, '0'])::bigint, 0)
 FROM stream.ownership WHERE kind = 'partition' AND service = $1"""
 
+# Of what the lists and reports of the api have not looked at yet.
+_UNLISTED = """SELECT coalesce(sum(greatest(p.end - coalesce(l.next, p.first), 0)), 0)::bigint
+FROM stream.published_places AS p LEFT JOIN api.list_places AS l USING (place, number, partition)"""
+
 _VACUUMS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
 
 
@@ -58,3 +62,17 @@ async def until_quiet(connection: Any) -> None:
         if not await connection.fetchval(_VACUUMS):
             return
         await asyncio.sleep(0.2)
+
+
+async def until_at_rest(connection: Any, patience_seconds: float) -> None:
+    """As a house stands that was busy a while ago: all is read, lists and reports have followed, and Postgres has done
+    what it does by itself within the next quarter of an hour: statistics of the new rows, and a checkpoint."""
+    deadline = time.monotonic() + patience_seconds
+    await until_read(connection, None, patience_seconds)
+    while unlisted := await connection.fetchval(_UNLISTED):
+        if time.monotonic() > deadline:
+            raise Broken(f"lists have not followed within {patience_seconds:.0f} s: {unlisted} events")
+        await asyncio.sleep(0.2)
+    await connection.execute("ANALYZE")
+    await connection.execute("CHECKPOINT")
+    await until_quiet(connection)

@@ -18,7 +18,7 @@ from benchmarks.line import LineRound, measure_line, warm_up
 from benchmarks.load import Plan
 from benchmarks.ordinary import Ordinary, measure_ordinary
 from benchmarks.processes import peak_bytes, watched_memory
-from benchmarks.progress import until_quiet
+from benchmarks.progress import until_at_rest, until_quiet
 from benchmarks.report import LineMeasured, Memory
 from benchmarks.scale import Scale
 from benchmarks.subscribers import subscriber
@@ -29,6 +29,7 @@ Tell = Callable[[str], None]
 
 SEED = 1
 _BURST_LEADS_SHARE = 12
+_REST_SECONDS_MAX = 180
 
 
 class Run:
@@ -67,12 +68,13 @@ class Run:
         await until_quiet(self._connection)
         return await measure_ceiling(self._connection, self._scale.activities)
 
-    async def latency(self) -> Latency:
+    async def latency(self, name: str) -> Latency:
+        """`name` tells its leads from those of another stretch."""
         scale = self._scale
         plan = Plan(
             kind="singles",
             target=self._house.target,
-            run="latency",
+            run=name,
             leads=round((scale.seconds + scale.warm_up_seconds) * scale.per_second / 5),
             seed=SEED,
             per_second=scale.per_second,
@@ -82,6 +84,11 @@ class Run:
         await until_quiet(self._connection)
         async with subscriber(self._house, DEFAULT_PARTITIONS) as subscribing, self._watched():
             return await measure_latency(self._house, self._connection, subscribing, plan)
+
+    async def latency_at_rest(self) -> Latency:
+        """The same once the aftermath of the rounds is over."""
+        await until_at_rest(self._connection, _REST_SECONDS_MAX)
+        return await self.latency("latency_at_rest")
 
     async def burst(self) -> Burst:
         assert self._house.broker
@@ -111,7 +118,7 @@ async def measure_lines(houses: Sequence[House], scale: Scale, ordinary_url: str
         runs = [Run(house, scale, await _connected(stack, house)) for house in houses]
         for run in runs:
             await run.prepare()
-        found = LineMeasured({run.name: [] for run in runs}, [], [], {}, {}, None)
+        found = LineMeasured({run.name: [] for run in runs}, [], [], {}, {}, {}, None)
         for number in range(1, scale.rounds + 1):
             found.ordinary.append(await runs[0].ordinary(number, ordinary_url))
             said = [f"ordinary way {found.ordinary[-1].per_second:,.0f}/s"]
@@ -121,9 +128,12 @@ async def measure_lines(houses: Sequence[House], scale: Scale, ordinary_url: str
             found.ceiling.append(await runs[0].ceiling())
             tell(f"round {number} of {scale.rounds}: {', '.join(said)}, ceiling {found.ceiling[-1]:,.0f}/s")
         for run in runs:
-            found.latency[run.name] = await run.latency()
+            found.latency[run.name] = await run.latency("latency")
+            tell(f"latency {run.name}, right after: p99 {found.latency[run.name].qualified['p99_ms']} ms")
+        for run in runs:
+            found.latency_at_rest[run.name] = await run.latency_at_rest()
             found.memory[run.name] = run.memory()
-            tell(f"latency {run.name}: p99 {found.latency[run.name].qualified['p99_ms']} ms")
+            tell(f"latency {run.name}, at rest: p99 {found.latency_at_rest[run.name].qualified['p99_ms']} ms")
         if houses[-1].broker:
             found.burst = await runs[-1].burst()
             tell(f"burst of {found.burst.events:,}: read after {found.burst.seconds:.1f} s")

@@ -32,7 +32,8 @@ def print_result(console: Console, result: Result) -> None:
 def _tables(result: Result) -> Iterator[Table]:
     if "lines" in result:
         yield _rates(result)
-        yield from (_latency(_HOUSES[house], found) for house, found in result["latency"].items())
+        for part, when in (("latency", "right after the rounds"), ("latency_at_rest", "at rest")):
+            yield from (_latency(f"{_HOUSES[house]}, {when},", found) for house, found in result[part].items())
     if result.get("burst"):
         yield _burst(result["burst"])
     if "webhooks" in result:

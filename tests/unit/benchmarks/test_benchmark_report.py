@@ -31,6 +31,7 @@ def test_medians_ratios_and_targets_of_all_parts_stand_in_one_result() -> None:
         ordinary=[Ordinary(200.0, 3.0, 1.0)],
         ceiling=[200_000.0],
         latency={"on_postgres": latency, "on_kafka": latency},
+        latency_at_rest={"on_postgres": latency, "on_kafka": latency},
         memory={"on_postgres": Memory(2**20, 2**21)},
         burst=Burst(1_000, 0.1, 1.0, [(0.0, 1_000, 0, 0), (1.0, 0, 0, 0)]),
     )
@@ -53,8 +54,10 @@ def test_medians_ratios_and_targets_of_all_parts_stand_in_one_result() -> None:
     assert met == {
         "line on Postgres, times the ordinary way": True,
         "line on Postgres, activities/s": True,
-        "webhook to qualified on Postgres, p99 ms": False,
-        "webhook to qualified on Kafka, p99 ms": True,
+        "webhook to qualified on Postgres right after the rounds, p99 ms": False,
+        "webhook to qualified on Kafka right after the rounds, p99 ms": True,
+        "webhook to qualified on Postgres at rest, p99 ms": False,
+        "webhook to qualified on Kafka at rest, p99 ms": True,
         "scoring, times the best rival (quick)": False,
         "CPU per activity, times the least of a rival (cheap)": False,
     }
