@@ -42,7 +42,8 @@ def build_app(house: House, registry: CollectorRegistry, services: Sequence[Serv
     app.add_middleware(Traceparent)
     app.add_middleware(EncodedSlashes)
     direct_routes = [route for service in services for route in service.direct_routes]
-    direct = Direct(app, direct_routes)
+    bare_routes = [route for service in services for route in service.bare_routes]
+    direct = Direct(app, direct_routes, bare_routes)
     spans = house.resources.spans
     return direct if spans is None else ServerSpans(direct, spans, {route.path for route in direct_routes})
 

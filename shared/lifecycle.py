@@ -55,7 +55,8 @@ class Resources:
 class Service:
     """What a service's `main.wire` returns. A part that is empty means that the service doesn't do that thing.
 
-    `handler` and `ticker` are made once per partition; `direct_routes` are the busiest ones (shared/http/direct.py);
+    `handler` and `ticker` are made once per partition; `direct_routes` are the busiest ones (shared/http/direct.py),
+    `bare_routes` shorter ways for some of `routes` without a query;
     `background` are loops that run until they are cancelled; `at_once` says that the handlers' steps are one statement;
     `on_stopping` is called before the process waits for the requests under way, for those that would not end.
     """
@@ -65,6 +66,7 @@ class Service:
     ticker: Callable[[int], Ticker] | None = None
     routes: Sequence[BaseRoute] = ()
     direct_routes: Sequence[Route] = ()
+    bare_routes: Sequence[Route] = ()
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     at_once: bool = False
     is_ready: Callable[[], bool] = lambda: True

@@ -76,8 +76,7 @@ def wire(resources: Resources) -> Service:
     lists = Lists(ListStore(database), parts.accords, resources.clock, metrics)
     feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
-    sources = SourceStore(database)
-    operations = OperationStore(database)
+    sources, operations = SourceStore(database), OperationStore(database)
     pulse = Pulse(operations.totals)
     erasures = ErasureStore(database)
     wishes = SourceErasures(erasures, line.erase, resources.clock)
@@ -110,6 +109,7 @@ def wire(resources: Resources) -> Service:
     return Service(
         NAME,
         routes=(*registrar.router.routes, *pages),
+        bare_routes=registrar.bare,
         background=(publisher.run, parts.keys.run, *lists.loops, feed.run, pulse.run, wishes.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,

@@ -34,6 +34,7 @@ def create_engine(
         async_creator=create,
         pool_size=pool_size,
         max_overflow=0,
+        pool_use_lifo=True,  # few connections that are warm take less than all in turn
         json_serializer=lambda value: to_json(value).decode(),
         json_deserializer=from_json,
     )

@@ -19,7 +19,7 @@ from services.api.routes.shown import (
 )
 from services.api.schemas.clocks import Clock
 from services.api.schemas.leads import FitLine, Identity, Lead
-from services.api.store.leads import Identifier, WholeLead
+from services.api.store.whole_lead import Identifier, WholeLead
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import below_threshold_at
 from shared.agreement.versions import Accords

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
 
 from services.api.model import Explanation, Moment, engagement_by_day
 from services.api.routes.lead_reader import LeadReader, named
@@ -80,6 +81,7 @@ class LeadRoutes:
     def register(self, to: Registrar) -> None:
         to.add("GET /v1/leads", self.list_leads, summary="Leads, as of now", answer=Page[ListedLead])
         to.add("GET /v1/leads/{lead}", self.show_lead, summary="One lead, by id or email", answer=Lead)
+        to.add_bare("GET /v1/leads/{lead}", self.show_lead_now)
         to.add("GET /v1/leads/{lead}/timeline", self.show_timeline, summary="Its life", answer=Page[TimelineItem])
         to.add(
             "GET /v1/leads/{lead}/explanation", self.show_explanation, summary="Why this score", answer=ExplanationBody
@@ -114,6 +116,11 @@ class LeadRoutes:
         if moment is None:
             return await self._reader.now(named(lead))
         return await self._reader.at(await self._reader.resolve(lead), moment)
+
+    async def show_lead_now(self, request: Request) -> Response:
+        """As `show_lead` without a query."""
+        lead = await self._reader.now(named(request.path_params["lead"]))
+        return Response(lead.model_dump_json(by_alias=True), media_type=JSONResponse.media_type)
 
     async def show_timeline(
         self,

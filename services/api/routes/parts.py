@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from services.api.metrics import Metrics
@@ -70,6 +70,9 @@ Limit = Annotated[PageSize, Query(description="How many items at most.")]
 Cursor = Annotated[str | None, Query(max_length=2_000, description="`next` of the page before.")]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255, pattern=r"^[\x20-\x7e]+$")]
 
+Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+Guard = Callable[[Request], Awaitable[None]]
+
 
 class Registrar:
     """Registers calls, each behind its scope."""
@@ -79,6 +82,8 @@ class Registrar:
         self._parts = parts
         self._belongs_to = belongs_to
         self.router = APIRouter()
+        self.bare: list[Route] = []
+        self._guards: dict[str, Guard] = {}
 
     def add(
         self,
@@ -95,6 +100,7 @@ class Registrar:
         """`call` is `GET /v1/…`; its first noun is its tag. `media_types` the body may have beside JSON."""
         method, _, path = call.partition(" ")
         subject = path.split("/")[2]
+        guard = self._guards[call] = self._guard(method, path, QueryString(path, endpoint))
         self.router.add_api_route(
             path,
             endpoint,
@@ -105,13 +111,25 @@ class Registrar:
             tags=[subject],
             response_model=answer,
             status_code=status,
-            dependencies=[Depends(_BEARER), Depends(self._guard(method, path, QueryString(path, endpoint)))],
+            dependencies=[Depends(_BEARER), Depends(guard)],
             responses={**_refusals_of(path, body), **(also or {})},
             openapi_extra=_described(SCOPES[method, path], body, media_types or {}),
             route_class_override=_timed(self._parts.metrics, subject),
         )
 
-    def _guard(self, method: str, path: str, query: QueryString) -> Callable[[Request], Awaitable[None]]:
+    def add_bare(self, call: str, endpoint: Handle) -> None:
+        """A shorter way for a call that was added, for when it comes without a query: behind the same guard, and
+        counted alike."""
+        method, _, path = call.partition(" ")
+        guard = self._guards[call]
+
+        async def guarded(request: Request) -> Response:
+            await guard(request)
+            return await endpoint(request)
+
+        self.bare.append(Route(path, _counted(self._parts.metrics, path.split("/")[2], guarded), methods=[method]))
+
+    def _guard(self, method: str, path: str, query: QueryString) -> Guard:
         scope, is_for_limited = SCOPES[method, path], (method, path) in LIMITED
 
         async def guard(request: Request) -> None:
@@ -196,22 +214,24 @@ def _timed(metrics: Metrics, subject: str) -> type[APIRoute]:
         def _is_head(self, scope: Scope) -> bool:
             return scope["method"] == "HEAD" and "GET" in (self.methods or ())
 
-        def get_route_handler(self) -> Callable[[Request], Any]:
-            handle = super().get_route_handler()
-
-            async def timed(request: Request) -> Response:
-                time = asyncio.get_running_loop().time
-                started, status = time(), 500
-                try:
-                    response = await handle(request)
-                    status = response.status_code
-                    return response
-                except Problem as problem:
-                    status = problem.status
-                    raise
-                finally:
-                    metrics.request_seconds.labels(subject, f"{status // 100}xx").observe(time() - started)
-
-            return timed
+        def get_route_handler(self) -> Handle:
+            return _counted(metrics, subject, super().get_route_handler())
 
     return TimedRoute
+
+
+def _counted(metrics: Metrics, subject: str, handle: Handle) -> Handle:
+    async def counted(request: Request) -> Response:
+        time = asyncio.get_running_loop().time
+        started, status = time(), 500
+        try:
+            response = await handle(request)
+            status = response.status_code
+            return response
+        except Problem as problem:
+            status = problem.status
+            raise
+        finally:
+            metrics.request_seconds.labels(subject, f"{status // 100}xx").observe(time() - started)
+
+    return counted

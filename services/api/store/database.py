@@ -4,7 +4,7 @@ The engine's connections work as the api's role (shared/db/api_role.py): what th
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from shared.db.faults import is_unreachable
+from shared.db.faults import DATABASE_ERRORS, is_unreachable
 from shared.errors import Unavailable
 from shared.http.auth import Principal
 
@@ -39,6 +39,15 @@ class Database:
         async with self.reading() as connection:
             row = (await connection.execute(statement, values)).mappings().first()
             return dict(row) if row is not None else None
+
+    async def lookup(self, sql: str, *values: object) -> Sequence[Mapping[str, Any]]:
+        """For what is asked most often: a SELECT that stands in the code, as asyncpg takes it. `$1` is the first of the
+        values; JSON is to be cast to text. Postgres begins and ends its transaction, which saves two round trips, and
+        less than half of what `rows` takes."""
+        with _away_is_unavailable():
+            async with self._engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                return await driver.fetch(sql, *values)  # type: ignore[no-any-return]
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -66,6 +75,10 @@ def _away_is_unavailable() -> Iterator[None]:
         raise Unavailable from error
     except DBAPIError as error:
         if _is_away(error):
+            raise Unavailable from error
+        raise
+    except DATABASE_ERRORS as error:  # of the driver itself
+        if is_unreachable(error):
             raise Unavailable from error
         raise
 

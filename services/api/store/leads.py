@@ -4,18 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     FromClause,
     Select,
-    Subquery,
     Text,
-    Uuid,
-    any_,
     bindparam,
     func,
     literal,
@@ -42,6 +38,7 @@ from services.api.store.tables import (
     STAGES_HISTORY,
     TRANSITIONS,
 )
+from services.api.store.whole_lead import Identifier, WholeLead, read_whole
 
 Sort = Literal["engagement", "fit", "updated", "deadline"]
 KEY_TYPES: dict[str, type] = {"engagement": float, "fit": int, "updated": datetime, "deadline": datetime}
@@ -63,31 +60,6 @@ class LeadFilter:
     min_engagement: float | None = None
     source: str | None = None
     id: tuple[UUID, ...] = ()
-
-
-class Identifier(NamedTuple):
-    """What a lead is known by beside its id."""
-
-    kind: str
-    value: str
-
-
-class WholeLead(NamedTuple):
-    """What scoring and stages hold of a lead; its clocks, those of this stage entry in any state and every running one;
-    and what it is known by. All as of one moment."""
-
-    row: Row
-    clocks: Sequence[Row]
-    identities: Sequence[Row]
-
-    @property
-    def is_scored(self) -> bool:
-        return self.row["grade"] is not None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether scoring or stages holds it."""
-        return self.is_scored or self.row["stage"] is not None
 
 
 class LeadStore:
@@ -116,11 +88,7 @@ class LeadStore:
 
     async def whole(self, lead: UUID | Identifier) -> WholeLead | None:
         """None only if no lead has this identifier; of an id that nobody knows it is empty."""
-        if isinstance(lead, UUID):
-            rows = await self._database.rows(_WHOLE_BY_ID, {"lead_id": lead})
-        else:
-            rows = await self._database.rows(_WHOLE_BY_IDENTIFIER, lead._asdict())
-        return _whole_lead(rows) if rows else None
+        return await read_whole(self._database, lead)
 
     async def owner(self, lead_id: UUID) -> str | None:
         row = await self._database.row(_OWNER, {"lead_id": lead_id})
@@ -199,44 +167,11 @@ def _first(value: ColumnElement[Any], where: ColumnElement[bool], order: ColumnE
 _JOINED: FromClause = SCORED.join(STAGED, STAGED.c.lead_id == SCORED.c.lead_id, isouter=True)
 
 
-_IS_RUNNING = CLOCKS.c.state == any_(literal(RUNNING_STATES, ARRAY(Text)))
-_CLOCK = "clock "
-# Built once: as a lead is looked up most often of all, one statement with a row for each of its clocks.
+# Built once, since they are asked for often.
 _OWNER = select(STAGED.c.owner).where(STAGED.c.lead_id == bindparam("lead_id"))
 _IDENTIFIED = select(IDENTITIES.c.lead_id).where(
     IDENTITIES.c.kind == bindparam("kind"), IDENTITIES.c.value == bindparam("value")
 )
-
-
-def _whole(asked: Subquery) -> Select[*tuple[Any, ...]]:
-    lead_id, known_by = asked.c.lead_id, func.json_build_object("kind", IDENTITIES.c.kind, "value", IDENTITIES.c.value)
-    identities = select(func.json_agg(aggregate_order_by(known_by, IDENTITIES.c.kind, IDENTITIES.c.value), type_=JSON))
-    clocks = (CLOCKS.c.lead_id == lead_id) & (_IS_RUNNING | (CLOCKS.c.entry == STAGED.c.entry))
-    return (
-        select(
-            lead_id,
-            *(column for column in SCORED.c if column.name != "lead_id"),
-            *_STAGED,
-            STAGED.c.email.label("staged_email"),
-            identities.where(IDENTITIES.c.lead_id == lead_id).scalar_subquery().label("identities"),
-            *(column.label(f"{_CLOCK}{column.name}") for column in CLOCKS.c),
-        )
-        .select_from(asked)
-        .join(SCORED, SCORED.c.lead_id == lead_id, isouter=True)
-        .join(STAGED, STAGED.c.lead_id == lead_id, isouter=True)
-        .join(CLOCKS, clocks, isouter=True)
-        .order_by(CLOCKS.c.deadline, CLOCKS.c.clock_id)
-    )
-
-
-_WHOLE_BY_ID = _whole(select(bindparam("lead_id", type_=Uuid).label("lead_id")).subquery("asked"))
-_WHOLE_BY_IDENTIFIER = _whole(_IDENTIFIED.subquery("asked"))
-
-
-def _whole_lead(rows: Sequence[Row]) -> WholeLead:
-    row = rows[0]
-    clocks = [{column.name: row[f"{_CLOCK}{column.name}"] for column in CLOCKS.c} for row in rows]
-    return WholeLead(row, [clock for clock in clocks if clock["clock_id"] is not None], row["identities"] or ())
 
 
 def _next_clock(lead_id: ColumnElement[UUID]) -> FromClause:

@@ -46,6 +46,8 @@ async def test_what_sqlalchemy_makes_of_it_is_unavailable_too(error: Exception) 
     with pytest.raises(Unavailable):
         await database.rows(text("SELECT 1"))
     with pytest.raises(Unavailable):
+        await database.lookup("SELECT 1")
+    with pytest.raises(Unavailable):
         async with database.transaction():
             pass
 

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from shared.errors import Unavailable
 from shared.http.direct import Direct
+from shared.http.paths import EncodedSlashes
 from shared.http.problems import FieldError, Problem, install_problem_handlers
 from shared.http.trace import Traceparent
 
@@ -141,3 +142,39 @@ async def test_every_method_of_a_route_goes_straight() -> None:
     for method, path in (("PUT", "/a"), ("DELETE", "/a"), ("GET", "/b"), ("HEAD", "/b")):
         assert (await ask(direct, path, method=method)).body == method.encode()
     assert (await ask(direct, "/b", method="PUT")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "by"),
+    [
+        ("/leads/ada@acme.example", "short"),
+        ("/leads/ada@acme.example?at=now", "app"),
+        ("/leads/user:shop/7", None),
+        ("/leads/ada/timeline", None),
+        ("/leads/", None),
+    ],
+)
+async def test_a_bare_route_is_called_without_a_query_and_the_app_with_one(path: str, by: str | None) -> None:
+    def named(name: str) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return Response(f"{name} {request.path_params['lead']}")
+
+        return Route("/leads/{lead}", endpoint)
+
+    app = Starlette(routes=[named("app")])
+    answer = await ask(Direct(EncodedSlashes(app), [], bare=[named("short")]), path)
+    assert (answer.body.decode().split()[0] if answer.status == 200 else None) == by
+
+
+@pytest.mark.parametrize("error", [Problem(403, "Not allowed"), Unavailable(), RuntimeError(SECRET)])
+async def test_an_error_of_a_bare_route_becomes_the_same_problem_document(error: Exception) -> None:
+    async def endpoint(_: Request) -> Response:
+        raise error
+
+    route = Route("/leads/{lead}", endpoint)
+    app = FastAPI(routes=[route])
+    install_problem_handlers(app)
+    with capture_logs():
+        straight = await ask(Direct(app, [], bare=[route]), "/leads/7")
+        through_app = await ask(app, "/leads/7")
+    assert straight == through_app
