@@ -18,6 +18,7 @@ from services.delivery.model.subscriptions import Subscription
 from services.delivery.model.targets import Network, is_allowed
 from services.delivery.settings import Settings
 from services.delivery.store.claims import Claimed
+from services.delivery.sweeper.deadlines import Deadlines
 from shared.clock import Clock
 from shared.telemetry.tracing import valid_traceparent
 from shared.webhook_secrets import InvalidSecret
@@ -81,8 +82,9 @@ class HttpPost:
         self._client = client
         self._origin = origin
         self._clock = clock
-        self._default = self._timeout(settings.timeout_seconds, settings)
-        self._settings = settings
+        self._deadlines = Deadlines()
+        self._seconds = settings.timeout_seconds
+        self._connecting = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_seconds)
 
     async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try:
         now = self._clock.now()
@@ -104,15 +106,16 @@ class HttpPost:
     async def send(self, subscription: Subscription, message: Message, url: str | None = None) -> Try:
         """Posts to the subscription's address, or to one below it."""
         started_at, began = self._clock.now(), monotonic()
-        seconds = subscription.timeout_seconds
+        seconds = subscription.timeout_seconds or self._seconds
         try:
-            response = await self._client.post(
-                url or subscription.url,
-                data=aiohttp.BytesPayload(message.body),
-                headers=message.headers,
-                allow_redirects=False,
-                timeout=self._default if seconds is None else self._timeout(seconds, self._settings),
-            )
+            with self._deadlines.within(seconds):
+                response = await self._client.post(
+                    url or subscription.url,
+                    data=aiohttp.BytesPayload(message.body),
+                    headers=message.headers,
+                    allow_redirects=False,
+                    timeout=self._connecting,
+                )
             try:
                 content, outcome = response.content, outcome_of(response.status)
                 # Most answers have come whole with their status.
@@ -129,16 +132,15 @@ class HttpPost:
     async def ask(self, subscription: Subscription, headers: Mapping[str, str]) -> Mapping[str, str] | Outcome:
         """The headers of its answer to OPTIONS, or why there is none."""
         try:
-            async with self._client.options(
-                subscription.url, headers=headers, allow_redirects=False, timeout=self._default
-            ) as response:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.options(
+                    subscription.url, headers=headers, allow_redirects=False, timeout=self._connecting
+                ) as response,
+            ):
                 return response.headers
         except FAULTS as error:
             return outcome_of_fault(error)
-
-    @staticmethod
-    def _timeout(seconds: float, settings: Settings) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, settings.connect_timeout_seconds))
 
 
 def outcome_of_fault(error: BaseException) -> Outcome:
