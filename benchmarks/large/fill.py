@@ -159,7 +159,8 @@ async def _finish(database_url: str, emitted: Emitted, tell: Tell) -> None:
         await set_counters(connection, emitted, DEFAULT_PARTITIONS)
         tell("listing all leads, as the api does")
         await _list(connection, database_url)
-        for table in ("lead_index", "lead_words", *(table.name for table in TABLES), "report_days", "report_names"):
+        counted = ("report_days", "report_outcomes", "report_names")
+        for table in ("lead_index", "lead_words", *(table.name for table in TABLES), *counted):
             await connection.execute(f"VACUUM (ANALYZE) api.{table}")
     finally:
         await connection.close()

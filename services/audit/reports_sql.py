@@ -4,7 +4,7 @@ difference."""
 from collections.abc import Iterator
 from typing import Final
 
-from services.api.store.rollup import TABLES, RolledTable
+from services.api.store.rollup import BY_DAY, TABLES, RolledTable
 from services.audit.findings import Check
 from services.audit.line_sql import Statement
 
@@ -27,12 +27,21 @@ FULL JOIN (
     SELECT (began_at AT TIME ZONE 'UTC')::date AS day, count(*) AS begun FROM api.report_leads GROUP BY 1) AS leads
     USING (day) WHERE coalesce(counted, 0) <> coalesce(begun, 0)"""
 
+# Shares of a day come and go to the last digit.
+_OUTCOMES: Final = f"""WITH counted AS (SELECT * FROM api.report_outcomes),
+given AS ({BY_DAY.format(rows="SELECT *, 1 AS sign FROM api.report_touches")}),
+empty AS (SELECT kind, day, key, stage, currency, has_amount, 0, 0, 0, 0, 0, 0 FROM counted)
+SELECT format('api.report_outcomes: of %s by %s is counted what is not rolled up', day, kind)
+FROM ((TABLE counted EXCEPT TABLE given EXCEPT TABLE empty) UNION (TABLE given EXCEPT TABLE counted)) AS different
+GROUP BY day, kind"""
+
 
 def statements() -> Iterator[Statement]:
     """The checks of reports."""
     for table in TABLES:
         yield Statement(Check.REPORTS, _different(table), f"SELECT count(*) FROM api.{table.name}")
     yield Statement(Check.REPORTS, _DAYS)
+    yield Statement(Check.REPORTS, _OUTCOMES)
 
 
 def _different(table: RolledTable) -> str:

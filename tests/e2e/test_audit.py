@@ -70,6 +70,7 @@ TAMPERINGS = {
     "UPDATE api.report_leads SET campaign = source": {"reports"},
     "UPDATE api.report_entries SET owner = NULL": {"reports"},
     "UPDATE api.report_days SET leads = leads + 1": {"reports"},
+    "UPDATE api.report_outcomes SET linear_outcomes = linear_outcomes + 1": {"reports"},
     "UPDATE sla.leads SET entry = entry + 1": {"sla"},
     "UPDATE sla.clocks SET deadline = deadline + interval '1 s'": {"clocks"},
     "UPDATE sla.clocks SET partition = 3 - partition": {"clocks"},

@@ -42,7 +42,7 @@ def statements(period: Period) -> Iterator[tuple[str, dict[str, Any]]]:
     for by in (None, "source", "campaign", "owner", "week"):
         yield funnel(KEPT, period, by)
     for model in ("first", "last", "linear"):
-        yield attributed(KEPT, model), {**bounds, "kind": "source", "rows": 10}
+        yield attributed(KEPT, period, "source", model)
     yield first_contact(KEPT, of_owner=True), {**bounds, "owner": "7"}
 
 

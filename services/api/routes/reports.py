@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from services.api.routes.parts import Parts, Registrar, invalid
 from services.api.schemas.fields import Instant
 from services.api.schemas.reports import Attributed, Attribution, Bucket, Cohort, FirstContact, Funnel, FunnelStep
-from services.api.store.attribution import BUCKETS_SECONDS, AttributionStore, Model, Touch
+from services.api.store.attribution import BUCKETS_SECONDS, AttributionStore, Touch
 from services.api.store.funnel import By, FunnelStore
 from services.api.store.periods import Period
-from services.api.store.rolled import NEXT
+from services.api.store.rolled import NEXT, Model
 
 DAYS_MAX = 366
 DAYS = 90

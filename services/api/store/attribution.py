@@ -1,39 +1,38 @@
 """Which sources and campaigns qualified leads, pipeline and revenue came from; and how soon sales made contact."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import text
 
 from services.api.store.database import Database, Row
 from services.api.store.periods import Period
-from services.api.store.rolled import Reading, Rolled
-from shared.events.sales import AMOUNT_MAX
+from services.api.store.rolled import IS_AMOUNT, MODELS, Model, Reading, Rolled
 
-Model = Literal["first", "last", "linear"]
 Touch = Literal["source", "campaign"]
 
 KEYS_MAX: Final = 1_000
-# Which touches of an outcome count, and what of it each of them gets.
-_MODELS: Final[dict[Model, tuple[str, str]]] = {
-    "first": ("is_first", "1.0"),
-    "last": ("is_last", "1.0"),
-    "linear": ("true", "touches::double precision / touches_of_all"),
-}
 
-# What other producers put on the log is bounded by nobody: a sum or a share of it might be no number any more.
-_IS_AMOUNT: Final = f"amount = 0 OR amount BETWEEN 1e-9 AND {AMOUNT_MAX}"
-
+# Whole days are added up already.
 _ATTRIBUTED: Final = """
 WITH {head}weighed AS (
-    SELECT key, stage, currency, sum({weight})::double precision AS outcomes,
-        sum({weight} * amount) FILTER (WHERE {is_amount})::double precision AS amount
-    FROM {touches} AS t WHERE kind = :kind AND {chosen} AND entered_at >= :since AND entered_at < :until
+    SELECT key, stage, currency, sum(outcomes)::double precision AS outcomes, sum(amount)::double precision AS amount
+    FROM (
+        SELECT one.* FROM unnest(CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[])) AS rest (since, until)
+        CROSS JOIN LATERAL (
+            SELECT key, stage, currency, {share} AS outcomes,
+                CASE WHEN {is_amount} THEN {share} * amount::numeric END AS amount
+            FROM {touches} AS t
+            WHERE kind = :kind AND {chosen} AND entered_at >= rest.since AND entered_at < rest.until OFFSET 0) AS one
+        {of_days}) AS shared
     GROUP BY key, stage, currency)
 SELECT coalesce(of_key.name, key::text) AS key, stage AS to_stage,
     coalesce(of_currency.name, currency::text) AS currency, outcomes, amount
 FROM weighed LEFT JOIN {names} AS of_key ON of_key.name_id = key
 LEFT JOIN {names} AS of_currency ON of_currency.name_id = currency ORDER BY 1 NULLS LAST LIMIT :rows"""
+_OF_DAYS: Final = """UNION ALL
+        SELECT key, stage, currency, {model}_outcomes, CASE WHEN has_amount THEN {model}_amount END
+        FROM api.report_outcomes WHERE kind = :kind AND day >= :first AND day < :last AND {model}_outcomes > 0"""
 
 # From entering mql to the first touch after it; business hours are not considered here, as they are in attainment. A
 # lead counts by its first entry in the period.
@@ -67,9 +66,8 @@ class AttributionStore:
 
     async def attributed(self, period: Period, by: Touch, model: Model) -> Sequence[Row]:
         """By key, stage and currency."""
-        statement = text(attributed(await self._reading(), model))
-        values = {"since": period.since, "until": period.until, "kind": by, "rows": KEYS_MAX * 10}
-        return await self._database.rows(statement.bindparams(**values))
+        statement, values = attributed(await self._reading(), period, by, model)
+        return await self._database.rows(text(statement).bindparams(**values))
 
     async def first_contact(self, period: Period, owner: str | None) -> Row:
         """Counts of leads, cumulated by bucket."""
@@ -80,10 +78,17 @@ class AttributionStore:
         return row
 
 
-def attributed(rolled: Rolled, model: Model) -> str:
-    """The statement; it takes `since`, `until`, `kind` and `rows`."""
-    chosen, weight = _MODELS[model]
-    return _ATTRIBUTED.format(**rolled._asdict(), chosen=chosen, weight=weight, is_amount=_IS_AMOUNT)
+def attributed(rolled: Rolled, period: Period, by: Touch, model: Model) -> tuple[str, dict[str, Any]]:
+    """The statement, and what it is filled with."""
+    chosen, share = MODELS[model]
+    days = period.days(by_week=False) if rolled.has_days else period.whole(by_week=False)
+    of_days = _OF_DAYS.format(model=model) if rolled.has_days else ""
+    statement = _ATTRIBUTED.format(**rolled._asdict(), chosen=chosen, share=share, is_amount=IS_AMOUNT, of_days=of_days)
+    values: dict[str, Any] = {"kind": by, "rows": KEYS_MAX * 10}
+    values |= {"froms": [span.since for span in days.rest], "untils": [span.until for span in days.rest]}
+    if rolled.has_days:
+        return statement, values | {"first": days.first, "last": days.last}
+    return statement, values | {"since": period.since, "until": period.until}
 
 
 def first_contact(rolled: Rolled, *, of_owner: bool) -> str:

@@ -5,7 +5,9 @@ Each query is of all leads, or of those that `leads` and `moves` choose: conditi
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+from shared.events.sales import AMOUNT_MAX
 
 # Where each step leads to. A lead enters the first one by being there.
 NEXT: Final = {
@@ -17,6 +19,16 @@ NEXT: Final = {
     "customer": None,
 }
 OUTCOMES: Final = ("mql", "opportunity", "customer")
+
+Model = Literal["first", "last", "linear"]
+# Which touches of an outcome count, and what of it each of them gets. Exactly: days add up and lose shares again.
+MODELS: Final[dict[Model, tuple[str, str]]] = {
+    "first": ("is_first", "1::numeric"),
+    "last": ("is_last", "1::numeric"),
+    "linear": ("true", "touches::numeric / touches_of_all"),
+}
+# What other producers put on the log is bounded by nobody: a sum or a share of it might be no number any more.
+IS_AMOUNT: Final = f"coalesce(amount = 0 OR amount BETWEEN 1e-9 AND {AMOUNT_MAX}, false)"
 
 _STEPS: Final = ", ".join(f"('{stage}', '{to}')" if to else f"('{stage}', NULL)" for stage, to in NEXT.items())
 _OUTCOMES: Final = ", ".join(f"'{stage}'" for stage in OUTCOMES)

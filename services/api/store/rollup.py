@@ -6,7 +6,7 @@ missing come, and what was counted by day moves with them.
 
 from typing import Final, NamedTuple
 
-from services.api.store.rolled import ENTRIES, LEADS, TOUCHES
+from services.api.store.rolled import ENTRIES, IS_AMOUNT, LEADS, MODELS, TOUCHES
 
 _OF: Final = "lead_id = ANY(CAST(:lead_ids AS uuid[]))"
 # When a lead was first heard of is looked up once: its history may be long. By lead (hence OFFSET): for a least value
@@ -63,6 +63,23 @@ counted AS (INSERT INTO api.report_days AS d (day, source, campaign, leads)
         UNION ALL SELECT began_at, source, campaign, -1 FROM gone) AS moved
     GROUP BY 1, 2, 3 HAVING sum(leads) <> 0 ORDER BY 1, 2, 3
     ON CONFLICT ON CONSTRAINT uq_report_days DO UPDATE SET leads = d.leads + excluded.leads)"""
+_MEASURES: Final = tuple(f"{model}_{measure}" for model in MODELS for measure in ("outcomes", "amount"))
+_SUMS: Final = ", ".join(
+    f"""coalesce(sum(sign * {share}) FILTER (WHERE {chosen}), 0) AS {model}_outcomes,
+        coalesce(sum(sign * {share} * amount::numeric) FILTER (WHERE {chosen} AND {IS_AMOUNT}), 0) AS {model}_amount"""
+    for model, (chosen, share) in MODELS.items()
+)
+# What `rows` of touches come to by day; their column `sign` is 1 or -1.
+BY_DAY: Final = f"""SELECT kind, (entered_at AT TIME ZONE 'UTC')::date AS day, key, stage, currency,
+        {IS_AMOUNT} AS has_amount, {_SUMS}
+    FROM ({{rows}}) AS rows GROUP BY 1, 2, 3, 4, 5, 6"""
+_MOVED: Final = BY_DAY.format(rows="SELECT *, 1 AS sign FROM come UNION ALL SELECT *, -1 FROM gone")
+_ADDED: Final = f""",
+added AS (INSERT INTO api.report_outcomes AS d (
+        kind, day, key, stage, currency, has_amount, {", ".join(_MEASURES)})
+    SELECT * FROM ({_MOVED}) AS moved WHERE ({", ".join(_MEASURES)}) <> ({", ".join("0" for _ in _MEASURES)})
+    ORDER BY 1, 2, 3, 4, 5, 6 ON CONFLICT ON CONSTRAINT uq_report_outcomes DO UPDATE SET
+        {", ".join(f"{measure} = d.{measure} + excluded.{measure}" for measure in _MEASURES)})"""
 _ENTRY: Final = (
     *("lead_id", "version", "stage", "entered_at", "left_at", "is_only", "is_implied", "contacted_at"),
     *("owner", "source", "campaign"),
@@ -80,5 +97,5 @@ TABLES: Final = (
         _COUNTED,
     ),
     RolledTable("report_entries", ENTRIES, _ENTRY, ("owner", "source", "campaign")),
-    RolledTable("report_touches", TOUCHES, _TOUCH, ("key", "currency")),
+    RolledTable("report_touches", TOUCHES, _TOUCH, ("key", "currency"), _ADDED),
 )
