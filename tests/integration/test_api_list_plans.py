@@ -4,12 +4,14 @@ import re
 from typing import Any
 
 import asyncpg
+from line_builders import START, example_accord
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from services.api.store import leads as store
 from services.api.store.database import Database
 from services.api.store.lists import ListStore
+from services.api.store.trends import TrendStore
 from shared.db.api_role import take_on_api_role
 from shared.db.engine import create_engine
 
@@ -79,4 +81,33 @@ async def test_a_look_at_the_end_of_a_long_log_does_not_read_all_of_it(database_
         scans = (await connection.execute(text(SCANS))).scalar()
     assert len(told.lead_ids) == 3 * 4 * 10
     assert scans == 0
+    await engine.dispose()
+
+
+GRANTED = """INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body, granted)
+    SELECT md5((n / 10)::text)::uuid, gen_random_uuid(), 1 + n % 10, 'activity', now(), 'x',
+        '[1, 1790000000000000, "page.viewed", [["pricing", 5, 0, null]]]'
+    FROM generate_series(1, 20000) AS n;
+    ANALYZE scoring.history"""
+
+
+async def test_the_trends_of_a_page_of_leads_do_not_read_what_was_granted_to_all(
+    pool: asyncpg.Pool, database_url: str
+) -> None:
+    await pool.execute(GRANTED)
+    engine = create_engine(database_url, init=take_on_api_role)
+    plans: list[str] = []
+
+    class Explaining(Database):
+        async def rows(self, statement: Any, values: Any = None) -> list[Any]:
+            assert values is None
+            explained = text(f"EXPLAIN {statement}").bindparams(**statement.compile().params)
+            plans.extend(row["QUERY PLAN"] for row in await super().rows(explained))
+            return []
+
+    leads = [row[0] for row in await pool.fetch("SELECT DISTINCT lead_id FROM scoring.history LIMIT 50")]
+    await TrendStore(Explaining(engine)).worths(dict.fromkeys(leads, example_accord()), 90, START)
+    plan = "\n".join(plans)
+    assert "pk_history" in plan
+    assert "Seq Scan on history" not in plan, plan
     await engine.dispose()

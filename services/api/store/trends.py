@@ -10,12 +10,15 @@ from sqlalchemy import text
 from services.api.store.database import Database
 from shared.agreement.compiled import CompiledAccord
 
-# What a day's grants are worth at its end. Postgres refuses a power that is too small to be told from nothing.
+# What a day's grants are worth at its end. Postgres refuses a power that is too small to be told from nothing. They are
+# looked up lead by lead (hence OFFSET): the planner would rather open what was granted to all leads.
 _WORTHS: Final = """WITH grants AS (
-    SELECT lead_id, accord, rule, points, extract(epoch FROM :now - occurred_at)::float8 AS age,
+    SELECT g.lead_id, g.accord, rule, points, extract(epoch FROM :now - occurred_at)::float8 AS age,
         least(:days, floor(extract(epoch FROM :now - occurred_at) / 86400))::integer AS days_ago
     FROM unnest(CAST(:lead_ids AS uuid[]), CAST(:accords AS integer[])) AS lead (lead_id, accord)
-    JOIN scoring.published_grants AS g USING (lead_id, accord) WHERE points <> 0 AND occurred_at <= :now)
+    CROSS JOIN LATERAL (SELECT lead_id, accord, rule, points, occurred_at FROM scoring.published_grants AS one
+        WHERE one.lead_id = lead.lead_id AND one.accord = lead.accord OFFSET 0) AS g
+    WHERE points <> 0 AND occurred_at <= :now)
 SELECT lead_id, half_life, days_ago, sum(points * CASE WHEN half_life IS NULL THEN 1.0
     ELSE power(2.0::float8, greatest(-1000.0, (days_ago * 86400.0 - age) / half_life)) END) AS worth
 FROM grants JOIN unnest(CAST(:versions AS integer[]), CAST(:rules AS text[]), CAST(:half_lives AS float8[]))
