@@ -23,6 +23,7 @@ from services.api.routes.leads import LeadRoutes
 from services.api.routes.operations import OperationRoutes
 from services.api.routes.owners import OwnerRoutes
 from services.api.routes.parts import Parts, Registrar
+from services.api.routes.promises import PromiseRoutes
 from services.api.routes.reports import ReportRoutes
 from services.api.routes.source_events import SourceEventRoutes
 from services.api.routes.sources import SourceRoutes
@@ -47,6 +48,7 @@ from services.api.store.leads import LeadStore
 from services.api.store.lists import ListStore
 from services.api.store.operations import OperationStore
 from services.api.store.owners import OwnerStore
+from services.api.store.promises import PromiseStore
 from services.api.store.signed import SignedAccords
 from services.api.store.sources import SourceStore
 from services.api.store.stream import StreamStore
@@ -76,14 +78,14 @@ def wire(resources: Resources) -> Service:
     lists = Lists(ListStore(database), parts.accords, resources.clock, metrics)
     feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
-    sources, operations = SourceStore(database), OperationStore(database)
+    sources, operations, erasures = SourceStore(database), OperationStore(database), ErasureStore(database)
     pulse = Pulse(operations.totals)
-    erasures = ErasureStore(database)
     wishes = SourceErasures(erasures, line.erase, resources.clock)
     for routes in (
         LeadRoutes(parts, reader, TrendStore(database), catch_up=lists.catch_up),
         ActionRoutes(parts, reader),
         ClockRoutes(parts, AttainmentStore(database)),
+        PromiseRoutes(parts, PromiseStore(database)),
         AccordRoutes(parts),
         AccordCheckRoutes(parts),
         AccordStepRoutes(parts),

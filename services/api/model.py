@@ -10,6 +10,7 @@ from uuid import UUID
 
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.decay import RuleTotal, bounded, worth
+from shared.events.base import LeadSnapshot
 from shared.events.lifecycle import Stage
 from shared.events.sales import Action
 
@@ -130,6 +131,29 @@ def profile_at(updates: Iterable[tuple[datetime, datetime, Mapping[str, Any]]], 
                 if name not in latest or latest[name][0] <= occurred_at:
                     latest[name] = (occurred_at, value)
     return {name: value for name, (_, value) in latest.items() if value is not None}
+
+
+def snapshot_at(inputs: Iterable[Mapping[str, Any]], at: datetime) -> LeadSnapshot:
+    """What scoring knew of a lead then. `inputs` is its history in order, without rescores: `kind`, `occurred_at`,
+    `received_at`, `email`, `fields`, `source`, `campaign`."""
+    known = [one for one in inputs if one["received_at"] <= at]
+    updates = (
+        (min(one["occurred_at"], one["received_at"]), one["received_at"], one["fields"])
+        for one in known
+        if one["kind"] == "profile"
+    )
+    activities = [one for one in known if one["kind"] == "activity"]
+    return LeadSnapshot(
+        email=_last(known, "email"),
+        profile=profile_at(updates, Moment(at)),
+        source=activities[-1]["source"] if activities else None,
+        campaign=_last(activities, "campaign"),
+        first_source=activities[0]["source"] if activities else None,
+    )
+
+
+def _last(rows: Sequence[Mapping[str, Any]], name: str) -> str | None:
+    return next((row[name] for row in reversed(rows) if row[name] is not None), None)
 
 
 def clock_at(clock: Mapping[str, Any], at: datetime) -> dict[str, Any] | None:

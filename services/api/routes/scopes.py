@@ -12,6 +12,7 @@ SCOPES: Final[dict[tuple[str, str], str]] = {
     ("DELETE", "/v1/leads/{lead}"): "leads:erase",
     ("GET", "/v1/clocks"): "clocks:read",
     ("GET", "/v1/breaches"): "clocks:read",
+    ("GET", "/v1/promises"): "clocks:read",
     ("GET", "/v1/attainment"): "reports:read",
     ("GET", "/v1/funnel"): "reports:read",
     ("GET", "/v1/attribution"): "reports:read",
