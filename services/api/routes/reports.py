@@ -1,7 +1,7 @@
 """Reports over a period: the funnel by cohort, attribution, and time to first contact. At most a year at a time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import MAXYEAR, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -106,6 +106,8 @@ async def period_of(parts: Parts, query: PeriodQuery) -> Period:
     since = query.from_ or _before(until)
     if until.year == MAXYEAR:
         raise invalid("to", f"must lie before the year {MAXYEAR}")
+    if since.year == MINYEAR:  # where its week began there may have been no date yet
+        raise invalid("from", f"must lie after the year {MINYEAR}")
     if since >= until:
         raise invalid("from", "must lie before to")
     if until - since > timedelta(days=DAYS_MAX):
