@@ -26,32 +26,19 @@ from shared.db.engine import create_engine
 ANN, BEN = "ann@sales.example", "ben@sales.example"
 SIGNED = """INSERT INTO api.accords (version, document, source_text, sha256, effective_at, state)
 VALUES (2, $1, '', ''::bytea, $2, 'effective')"""
-PROMISES = [
-    {
-        "id": "acceptance-rate",
-        "of": "sales",
-        "share_of": "mql",
-        "that_reached": "sal",
-        "at_least": "60%",
-        "per": "month",
-    },
-    {"id": "anns-engaged", "of": "marketing", "counts": "mql", "at_least": 1, "per": "week"}
+QUALIFIED, ACCEPTED = {"of": "marketing", "counts": "mql"}, {"of": "sales", "share_of": "mql", "that_reached": "sal"}
+SOURCED: dict[str, Any] = {"of": "marketing", "sourced_by": "marketing"}
+PROMISES: list[dict[str, Any]] = [
+    {"id": "acceptance-rate", **ACCEPTED, "at_least": "60%", "per": "month"},
+    {"id": "anns-acceptance", **ACCEPTED, "when": {"owner": ANN}, "at_least": "60%", "per": "week"},
+    {"id": "anns-engaged", **QUALIFIED, "at_least": 1, "per": "week"}
     | {"when": {"owner": ANN, "engagement": {"gte": 50}}},
-    {
-        "id": "hot-leads",
-        "of": "marketing",
-        "counts": "mql",
-        "when": {"grade": {"in": ["A"]}},
-        "at_least": 1,
-        "per": "week",
-    },
-    {"id": "leads-per-week", "of": "marketing", "counts": "mql", "at_least": 4, "per": "week", "warn_at": "60%"},
-    {"id": "pipeline-share", "of": "marketing", "share_of": "opportunity", "sourced_by": "marketing"}
-    | {"at_least": "40%", "per": "quarter", "warn_at": "100%"},
-    {"id": "quick-acceptance", "of": "sales", "share_of": "mql", "that_reached": "sal", "at_least": "60%"}
-    | {"per": "month", "settles_after": "0d"},
-    {"id": "wins-share", "of": "marketing", "share_of": "customer", "sourced_by": "marketing", "at_least": "10%"}
-    | {"per": "week", "warn_at": "50%"},
+    {"id": "hot-leads", **QUALIFIED, "when": {"grade": {"in": ["A"]}}, "at_least": 1, "per": "week"},
+    {"id": "leads-per-week", **QUALIFIED, "at_least": 4, "per": "week", "warn_at": "60%"},
+    {"id": "pipeline-share", **SOURCED, "share_of": "opportunity", "at_least": "40%", "per": "quarter"}
+    | {"warn_at": "100%"},
+    {"id": "quick-acceptance", **ACCEPTED, "at_least": "60%", "per": "month", "settles_after": "0d"},
+    {"id": "wins-share", **SOURCED, "share_of": "customer", "at_least": "10%", "per": "week", "warn_at": "50%"},
 ]
 
 
@@ -187,6 +174,8 @@ async def test_every_promise_is_told_with_the_numbers_it_was_made_of(caller: Cal
     assert told == [
         ("acceptance-rate", "running", 1, 4, 0.25),  # sunday, monday, twice, skipped then scored
         ("acceptance-rate", "settling", 1, 1, 1.0),  # first
+        ("anns-acceptance", "running", 1, 2, 0.5),  # of monday and twice
+        ("anns-acceptance", "settling", 1, 1, 1.0),  # first
         ("anns-engaged", "running", 1, None, 1),  # twice; monday earned its points an hour after it was one
         ("anns-engaged", "breached", 0, None, 0),  # first had earned nothing
         ("hot-leads", "running", 1, None, 1),  # twice; monday's title came later
@@ -235,7 +224,7 @@ async def test_the_pace_is_pro_rata_of_open_hours_and_shows_which_counted(caller
     assert before["period"] == {"unit": "week", "since": "2026-10-26T04:00:00Z", "until": "2026-11-02T05:00:00Z"}
     assert (before["pace"], before["behind"], before["open_seconds"]) == (4.0, None, 40 * 3_600)
     assert before["settles_at"] == before["period"]["until"]
-    conversion = next(item for item in items if item["state"] == "settling")
+    conversion = next(item for item in items if item["state"] == "settling")  # acceptance-rate
     assert conversion["settles_at"] == "2026-11-15T04:00:00Z"
     assert conversion["period"]["unit"] == "month"
     behind = {item["promise"]: item["behind"] for item in items if item["state"] == "running"}
