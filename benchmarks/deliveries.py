@@ -2,6 +2,7 @@
 
 `share`: deliveries a second (claimed, signed, posted, recorded in a durable Postgres) over bare posts a second of the
 same client: as many at once, bodies of the same length, to the same receiver, which has the same CPUs, as Postgres has.
+`at_once`: what one subscription may have under way, 16 by default, more where an endpoint takes it.
 `cpu_us`: this process's own for each. Prints JSON. A busy machine makes noise: compare within one run only.
 """
 
@@ -32,6 +33,7 @@ from services.delivery.settings import Settings
 from services.delivery.store.subscriptions import SubscriptionBook
 from services.delivery.sweeper.posting import HttpPost, session
 from services.delivery.sweeper.sender import Sender
+from services.delivery.sweeper.signer import Signer
 from services.serving import YOUNG_OBJECTS
 from shared.clock import SystemClock, new_id
 from shared.db.connections import create_pool
@@ -40,9 +42,9 @@ from shared.db.migrate import upgrade
 from shared.telemetry.logging import configure_logging
 
 SECRET = "whsec_" + "QUJD" * 8
-AT_ONCE = 16
+AT_ONCE = (16, 64)
 BODIES = 2_000
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.02
 PADDING = "x" * 350
 
 _SUBSCRIBE = """INSERT INTO api.subscriptions (subscription_id, name, url, types, secret)
@@ -72,8 +74,8 @@ class Bench:
         self._pool = pool
         self._address = f"http://127.0.0.1:{port}"
 
-    async def client_alone(self, seconds: float) -> Pace:
-        """Bare posts, as many at once as one subscription may have."""
+    async def client_alone(self, seconds: float, at_once: int) -> Pace:
+        """Bare posts, so many at once."""
         count, bodies = 0, cycle([_body().encode() for _ in range(BODIES)])
         began, end = _seconds(), time.monotonic() + seconds
         async with session(Settings(allowed_networks="127.0.0.0/8")) as client:
@@ -85,16 +87,16 @@ class Bench:
                         await response.read()
                     count += 1
 
-            await asyncio.gather(*(post() for _ in range(AT_ONCE)))
+            await asyncio.gather(*(post() for _ in range(at_once)))
         return _pace(count, began)
 
-    async def deliveries(self, count: int) -> Pace:
-        """Deliveries of one subscription with a backlog."""
+    async def deliveries(self, count: int, at_once: int) -> Pace:
+        """Deliveries of one subscription with a backlog, which may have so many under way."""
         (subscription,) = await self._subscribe(["/good"])
         for start in range(0, count, BODIES):
             await self._fill([subscription] * min(BODIES, count - start))
         began = _seconds()
-        async with self._sending():
+        async with self._sending(at_once):
             await self._until_delivered()
         return _pace(count, began)
 
@@ -127,12 +129,15 @@ class Bench:
         await self._pool.execute(_FILL, ids, ids, [_body() for _ in ids], subscriptions)
 
     @asynccontextmanager
-    async def _sending(self) -> AsyncIterator[Nudge]:
-        settings, clock, nudge = Settings(allowed_networks="127.0.0.0/8", timeout_seconds=15), SystemClock(), Nudge()
+    async def _sending(self, at_once: int = AT_ONCE[0]) -> AsyncIterator[Nudge]:
+        settings = Settings(allowed_networks="127.0.0.0/8", timeout_seconds=15, in_flight_per_subscription=at_once)
+        clock, nudge = SystemClock(), Nudge()
+        signer = Signer("accord.example")
         async with session(settings) as client:
             sender = Sender(
                 pool=self._pool,
-                post=HttpPost(client, clock, settings, "accord.example"),
+                post=HttpPost(client, clock, settings, signer),
+                signer=signer,
                 clock=clock,
                 roll=lambda: 0.5,
                 nudge=nudge,
@@ -183,12 +188,8 @@ async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, 
     pool = await create_pool(database_url, max_size=10)
     bench = Bench(pool, port)
     try:
-        await bench.client_alone(1)
-        rounds = []
-        for _ in range(options.rounds):
-            alone, delivered = await bench.client_alone(options.seconds), await bench.deliveries(options.count)
-            share = round(delivered.per_second / alone.per_second, 3)
-            rounds.append({"client_alone": alone._asdict(), "deliveries": delivered._asdict(), "share": share})
+        await bench.client_alone(1, AT_ONCE[0])
+        rounds = [await _round(bench, options, at_once) for _ in range(options.rounds) for at_once in AT_ONCE]
         load = {"good": 80, "per_second": options.per_second, "seconds": options.seconds}
         without = await bench.others(bad=-20, **load)
         beside = await bench.others(bad=20, **load)
@@ -202,6 +203,13 @@ async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, 
         pool.terminate()
         receiver.kill()
         await receiver.wait()
+
+
+async def _round(bench: Bench, options: argparse.Namespace, at_once: int) -> dict[str, Any]:
+    alone = await bench.client_alone(options.seconds, at_once)
+    delivered = await bench.deliveries(options.count, at_once)
+    share = round(delivered.per_second / alone.per_second, 3)
+    return {"at_once": at_once, "client_alone": alone._asdict(), "deliveries": delivered._asdict(), "share": share}
 
 
 def main() -> None:

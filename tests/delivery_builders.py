@@ -30,6 +30,7 @@ from services.delivery.sweeper.mailing import Mailer
 from services.delivery.sweeper.posting import HttpPost, session
 from services.delivery.sweeper.requests import Requests
 from services.delivery.sweeper.sender import Sender
+from services.delivery.sweeper.signer import Signer
 from shared.clock import ManualClock, SystemClock
 from shared.events import codec
 from shared.events.base import LeadSnapshot, Payload
@@ -125,10 +126,11 @@ async def desks(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
         async def make(allowed: str = LOOPBACK, resolver: Any = None, **settings: Any) -> Desk:
             settings_ = Settings(allowed_networks=allowed, **settings)
             clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
-            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), clock, settings_, ORIGIN)
+            signer = Signer(ORIGIN)
+            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), clock, settings_, signer)
             book = SubscriptionBook(SecretBox(SECRET_KEY))
             common: dict[str, Any] = {"pool": pool, "clock": clock, "metrics": metrics, "book": book}
-            sender = Sender(post=post, roll=lambda: 0.0, nudge=nudge, settings=settings_, **common)
+            sender = Sender(post=post, signer=signer, roll=lambda: 0.0, nudge=nudge, settings=settings_, **common)
             stack.push_async_callback(sender.drain, 1)
             channels = Channels(
                 post=post,

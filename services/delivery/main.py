@@ -18,6 +18,7 @@ from services.delivery.sweeper.mailing import Mailer
 from services.delivery.sweeper.posting import HttpPost, session
 from services.delivery.sweeper.requests import Requests
 from services.delivery.sweeper.sender import Post, Sender, watch_pending
+from services.delivery.sweeper.signer import Signer
 from services.delivery.sweeper.traced import TracedPost
 from services.delivery.sweeper.trimming import trim_for_ever
 from shared.lifecycle import Resources, Service
@@ -35,12 +36,14 @@ def wire(resources: Resources) -> Service:
 
     async def send() -> None:
         origin = origin_of(resources.public_url)
+        signer = Signer(origin)
         async with AsyncExitStack() as stack:
-            http = HttpPost(await stack.enter_async_context(session(settings)), clock, settings, origin)
+            http = HttpPost(await stack.enter_async_context(session(settings)), clock, settings, signer)
             post: Post = http if resources.spans is None else TracedPost(http, resources.spans)
             sender = Sender(
                 pool=pool,
                 post=post,
+                signer=signer,
                 clock=clock,
                 roll=random.random,
                 nudge=nudge,

@@ -19,8 +19,9 @@ from services.delivery.store import claims, messages
 from services.delivery.store.claims import Claimed
 from services.delivery.store.records import Tried
 from services.delivery.store.subscriptions import SubscriptionBook
-from services.delivery.sweeper.posting import HttpPost, Message
+from services.delivery.sweeper.posting import HttpPost
 from services.delivery.sweeper.recorder import Recorder
+from services.delivery.sweeper.signer import Message
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
 

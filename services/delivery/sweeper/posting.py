@@ -6,21 +6,19 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from services.delivery.model.attempts import Outcome, Try, outcome_of, retry_after
-from services.delivery.model.messages import traceparent_of
-from services.delivery.model.signatures import headers
 from services.delivery.model.subscriptions import Subscription
 from services.delivery.model.targets import Network, is_allowed
 from services.delivery.settings import Settings
 from services.delivery.store.claims import Claimed
 from services.delivery.sweeper.deadlines import Deadlines
+from services.delivery.sweeper.signer import Message, Signer
 from shared.clock import Clock
-from shared.telemetry.tracing import valid_traceparent
 from shared.webhook_secrets import InvalidSecret
 
 ANSWER_BYTES_MAX: Final = 1024
@@ -28,7 +26,6 @@ ANSWER_SECONDS_MAX: Final = 1.0  # once the status is there
 HEADERS_MAX_BYTES: Final = 16_384
 DNS_SECONDS: Final = 10
 USER_AGENT: Final = "Accord-Webhooks/1.0"
-CLOUD_EVENT: Final = "application/cloudevents+json"
 FORBIDDEN: Final = "address is not allowed"
 FAULTS: Final = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
 
@@ -67,20 +64,12 @@ async def session(settings: Settings, resolver: AbstractResolver | None = None) 
         yield client
 
 
-class Message(NamedTuple):
-    """What goes to an endpoint."""
-
-    body: bytes
-    headers: Mapping[str, str]
-
-
 class HttpPost:
     """Implements `Post`; `send` posts any message the same way."""
 
-    def __init__(self, client: aiohttp.ClientSession, clock: Clock, settings: Settings, origin: str) -> None:
-        """`origin` is what endpoints know this Accord by that were asked for their consent."""
+    def __init__(self, client: aiohttp.ClientSession, clock: Clock, settings: Settings, signer: Signer) -> None:
         self._client = client
-        self._origin = origin
+        self._signer = signer
         self._clock = clock
         self._deadlines = Deadlines()
         self._seconds = settings.timeout_seconds
@@ -90,18 +79,11 @@ class HttpPost:
         now = self._clock.now()
         if not delivery.body:  # older than the retention
             return Try(Outcome.EXPIRED, now, 0.0)
-        body = delivery.body.encode()
         try:
-            sent = headers(str(delivery.delivery_id), int(now.timestamp()), body, subscription.secrets_at(now))
+            message = self._signer.message(subscription, delivery, now)
         except InvalidSecret:
             return Try(Outcome.INVALID_SUBSCRIPTION, now, 0.0)
-        sent["content-type"] = CLOUD_EVENT
-        if subscription.handshake:
-            sent["webhook-request-origin"] = self._origin
-        # Foreign producers may have put anything into theirs.
-        if traceparent := valid_traceparent(delivery.traceparent or traceparent_of(delivery.body)):
-            sent["traceparent"] = traceparent
-        return await self.send(subscription, Message(body, sent))
+        return await self.send(subscription, message)
 
     async def send(self, subscription: Subscription, message: Message, url: str | None = None) -> Try:
         """Posts to the subscription's address, or to one below it."""

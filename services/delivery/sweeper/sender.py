@@ -24,6 +24,7 @@ from services.delivery.store.records import Tried
 from services.delivery.store.subscriptions import SubscriptionBook
 from services.delivery.sweeper.lanes import Budgets, Lane
 from services.delivery.sweeper.recorder import Recorder
+from services.delivery.sweeper.signer import Signer
 from shared.clock import Clock
 from shared.db.faults import DATABASE_ERRORS
 
@@ -58,6 +59,7 @@ class Sender:
         *,
         pool: Any,
         post: Post,
+        signer: Signer,
         clock: Clock,
         roll: Callable[[], float],
         nudge: Nudge,
@@ -67,6 +69,7 @@ class Sender:
     ) -> None:
         self._pool = pool
         self._post = post
+        self._signer = signer
         self._clock = clock
         self._roll = roll
         self._nudge = nudge
@@ -133,10 +136,12 @@ class Sender:
         for id_ in room:
             self._lanes[id_].is_hungry = False
         claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
+        signed_at = self._clock.now()
         for delivery in claimed:
             lane = self._lanes[delivery.subscription_id]
             lane.queue.append(delivery)
             lane.is_hungry = True
+            self._signer.sign_ahead(lane.subscription, delivery, signed_at)
         time = monotonic()
         for lane in self._lanes.values():
             self._budgets.judge(lane, time)
