@@ -2,7 +2,6 @@
 
 `share`: deliveries a second (claimed, signed, posted, recorded in a durable Postgres) over bare posts a second of the
 same client: as many at once, bodies of the same length, to the same receiver, which has the same CPUs, as Postgres has.
-`at_once`: what one subscription may have under way, 16 by default, more where an endpoint takes it.
 `cpu_us`: this process's own for each. Prints JSON. A busy machine makes noise: compare within one run only.
 """
 
@@ -42,7 +41,7 @@ from shared.db.migrate import upgrade
 from shared.telemetry.logging import configure_logging
 
 SECRET = "whsec_" + "QUJD" * 8
-AT_ONCE = (16, 64)
+AT_ONCE = Settings().in_flight_per_subscription
 BODIES = 2_000
 LOOK_SECONDS = 0.02
 PADDING = "x" * 350
@@ -74,8 +73,8 @@ class Bench:
         self._pool = pool
         self._address = f"http://127.0.0.1:{port}"
 
-    async def client_alone(self, seconds: float, at_once: int) -> Pace:
-        """Bare posts, so many at once."""
+    async def client_alone(self, seconds: float) -> Pace:
+        """Bare posts, as many at once as one subscription may have."""
         count, bodies = 0, cycle([_body().encode() for _ in range(BODIES)])
         began, end = _seconds(), time.monotonic() + seconds
         async with session(Settings(allowed_networks="127.0.0.0/8")) as client:
@@ -87,16 +86,16 @@ class Bench:
                         await response.read()
                     count += 1
 
-            await asyncio.gather(*(post() for _ in range(at_once)))
+            await asyncio.gather(*(post() for _ in range(AT_ONCE)))
         return _pace(count, began)
 
-    async def deliveries(self, count: int, at_once: int) -> Pace:
-        """Deliveries of one subscription with a backlog, which may have so many under way."""
+    async def deliveries(self, count: int) -> Pace:
+        """Deliveries of one subscription with a backlog."""
         (subscription,) = await self._subscribe(["/good"])
         for start in range(0, count, BODIES):
             await self._fill([subscription] * min(BODIES, count - start))
         began = _seconds()
-        async with self._sending(at_once):
+        async with self._sending():
             await self._until_delivered()
         return _pace(count, began)
 
@@ -129,9 +128,8 @@ class Bench:
         await self._pool.execute(_FILL, ids, ids, [_body() for _ in ids], subscriptions)
 
     @asynccontextmanager
-    async def _sending(self, at_once: int = AT_ONCE[0]) -> AsyncIterator[Nudge]:
-        settings = Settings(allowed_networks="127.0.0.0/8", timeout_seconds=15, in_flight_per_subscription=at_once)
-        clock, nudge = SystemClock(), Nudge()
+    async def _sending(self) -> AsyncIterator[Nudge]:
+        settings, clock, nudge = Settings(allowed_networks="127.0.0.0/8", timeout_seconds=15), SystemClock(), Nudge()
         signer = Signer("accord.example")
         async with session(settings) as client:
             sender = Sender(
@@ -188,8 +186,12 @@ async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, 
     pool = await create_pool(database_url, max_size=10)
     bench = Bench(pool, port)
     try:
-        await bench.client_alone(1, AT_ONCE[0])
-        rounds = [await _round(bench, options, at_once) for _ in range(options.rounds) for at_once in AT_ONCE]
+        await bench.client_alone(1)
+        rounds = []
+        for _ in range(options.rounds):
+            alone, delivered = await bench.client_alone(options.seconds), await bench.deliveries(options.count)
+            share = round(delivered.per_second / alone.per_second, 3)
+            rounds.append({"client_alone": alone._asdict(), "deliveries": delivered._asdict(), "share": share})
         load = {"good": 80, "per_second": options.per_second, "seconds": options.seconds}
         without = await bench.others(bad=-20, **load)
         beside = await bench.others(bad=20, **load)
@@ -203,13 +205,6 @@ async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, 
         pool.terminate()
         receiver.kill()
         await receiver.wait()
-
-
-async def _round(bench: Bench, options: argparse.Namespace, at_once: int) -> dict[str, Any]:
-    alone = await bench.client_alone(options.seconds, at_once)
-    delivered = await bench.deliveries(options.count, at_once)
-    share = round(delivered.per_second / alone.per_second, 3)
-    return {"at_once": at_once, "client_alone": alone._asdict(), "deliveries": delivered._asdict(), "share": share}
 
 
 def main() -> None:

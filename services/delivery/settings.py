@@ -17,8 +17,8 @@ class Settings(AccordSettings):
     allowed_networks: str = ""
     timeout_seconds: float = Field(default=15.0, gt=0, le=60)
     connect_timeout_seconds: float = Field(default=5.0, gt=0, le=60)
-    in_flight_per_subscription: int = Field(default=16, ge=1, le=1000)
-    in_flight: int = Field(default=256, ge=1, le=10_000)
+    in_flight_per_subscription: int = Field(default=64, ge=1, le=1000)
+    in_flight: int = Field(default=512, ge=1, le=10_000)
     lease_margin_seconds: float = Field(default=15.0, gt=0)
     pending_interval_seconds: float = Field(default=10.0, gt=0)
     retention_days: int = Field(default=30, ge=1, le=3650)
