@@ -1,8 +1,6 @@
 """What an erased lead left on Kafka ages out of the broker's files, and no log of Accord ever had its address."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -29,23 +27,14 @@ AGES_OUT_SECONDS = 30.0
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that every user can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="accord-erasure-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
 def rig(kafka_jars: Kafka, tmp_path: Path) -> Iterator[Rig]:
     with Rig(kafka=kafka_jars, folder=tmp_path / "kafka", settings=QUICK) as rig:
         yield rig
 
 
 @pytest.fixture
-async def accord(folder: Path, rig: Rig) -> AsyncIterator[RunningAccord]:
-    accord = await start_accord(folder, ACCORD, ACCORD_KAFKA=rig.bootstrap)
+async def accord(open_folder: Path, rig: Rig) -> AsyncIterator[RunningAccord]:
+    accord = await start_accord(open_folder, ACCORD, ACCORD_KAFKA=rig.bootstrap)
     yield accord
     assert await asyncio.to_thread(accord.process.stop) == 0
 

@@ -1,5 +1,5 @@
-"""What is posted to endpoints, signed. Deliveries are signed as they are claimed, one after the other: between two
-posts each costs twice as much."""
+"""What is posted to endpoints, signed. Deliveries are signed as they are claimed, one after the other, which costs less
+than signing each between two posts."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
