@@ -51,7 +51,7 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="accord-tests-"))
     folder.chmod(0o755)
     try:
-        with EmbeddedPostgres(folder, settings=_QUICK) as postgres:
+        with EmbeddedPostgres(folder, settings=_QUICK, wal_mb=8) as postgres:
             yield postgres.dsn
     finally:
         shutil.rmtree(folder, ignore_errors=True)
