@@ -123,7 +123,7 @@ async def every_page(caller: Caller, asked: dict[str, Any], limits: list[int]) -
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=4)
 # Parts of what is said of some lead, and signs that mean something to SQL.
 SAID = st.builds(
-    lambda row, at, size: row.words[at : at + size], st.sampled_from(ROWS), st.integers(0, 20), st.integers(1, 8)
+    lambda row, at, size: row.words[at : at + size], st.sampled_from(ROWS), st.integers(0, 25), st.integers(1, 20)
 )
 SIGNS = st.sampled_from(("%", "_", "0%_s", "\\", "' OR 1=1 --", "AC", "Öl"))
 ASKED = st.fixed_dictionaries(

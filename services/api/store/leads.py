@@ -1,6 +1,5 @@
 """Leads as scoring, stages and ingest publish them."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,17 +31,16 @@ from services.api.store.tables import (
     HISTORY,
     IDENTITIES,
     LEAD_INDEX,
-    LEAD_WORDS,
     SCORED,
     STAGED,
     STAGES_HISTORY,
     TRANSITIONS,
 )
 from services.api.store.whole_lead import Identifier, WholeLead, read_whole
+from services.api.store.words import said
 
 Sort = Literal["engagement", "fit", "updated", "deadline"]
 KEY_TYPES: dict[str, type] = {"engagement": float, "fit": int, "updated": datetime, "deadline": datetime}
-TRIGRAM = 3
 _STAGED = [
     *(STAGED.c[name] for name in ("stage", "entry", "entered_at", "owner", "team")),
     STAGED.c.updated_at.label("staged_at"),
@@ -73,6 +71,8 @@ class LeadStore:
         column, is_descending = _SORTS[sort]
         columns = [(column, is_descending), (LEAD_INDEX.c.lead_id, is_descending)]
         chosen = select(LEAD_INDEX.c.lead_id, column.label("sort_key")).where(*_conditions(wanted))
+        if wanted.q:
+            chosen = chosen.where(await said(self._database, wanted.q))
         if keys is not None:
             chosen = chosen.where(after(columns, keys))
         chosen = chosen.order_by(*(column.desc() if down else column.asc() for column, down in columns))
@@ -203,13 +203,4 @@ def _conditions(wanted: LeadFilter) -> list[ColumnElement[bool]]:
         conditions.append(or_(index.source == wanted.source, index.first_source == wanted.source))
     if wanted.min_engagement is not None:
         conditions.append(index.engagement >= wanted.min_engagement)
-    if wanted.q:
-        said = select(LEAD_WORDS.c.lead_id).where(LEAD_WORDS.c.words.like(_pattern(wanted.q), escape="\\"))
-        conditions.append(index.lead_id.in_(said))
     return conditions
-
-
-def _pattern(q: str) -> str:
-    """Anywhere in the words; one or two letters where a word begins, which is where the index finds so few."""
-    escaped = re.sub(r"([%_\\])", r"\\\1", q.lower())
-    return f"% {escaped}%" if len(q) < TRIGRAM else f"%{escaped}%"

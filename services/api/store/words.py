@@ -1,0 +1,58 @@
+"""Which leads have what is sought somewhere in their words: in the email, name, company or title (`api.lead_words`).
+
+For a pattern Postgres reads its index's lists of all three letters that follow each other in it: of an email some forty
+lists, of which those of `exa`, `ple` and the like hold most leads. So it is asked for a few of them, one of each word,
+and what is sought is looked for in the words of whoever is in all of these.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, func, select
+
+from services.api.store.database import Database
+from services.api.store.tables import LEAD_INDEX, LEAD_WORDS
+
+TRIGRAM: Final = 3
+PIECES_MAX: Final = 8
+# At least so many of the sample: one lead in two hundred.
+MANY: Final = 10
+# Two thousand leads, or as many as there are: of whole pages, and always of the same, so that they stay in memory.
+_IN_SAMPLE: Final = """SELECT count(*) AS leads FROM api.lead_words TABLESAMPLE SYSTEM ((
+    SELECT least(100, 200000 / greatest(reltuples, 1)) FROM pg_class WHERE oid = 'api.lead_words'::regclass
+)) REPEATABLE (1) WHERE strpos(words, $1) > 0"""
+
+
+async def said(database: Database, q: str) -> ColumnElement[bool]:
+    """The condition that a lead of the lists has `q` in its words; one or two letters only where a word begins.
+
+    Those of a few leads are found first, whatever else is asked; for those of many the planner may rather go along the
+    list until the page is full."""
+    part = q.lower() if len(q) >= TRIGRAM else f" {q.lower()}"
+    (sample,) = await database.lookup(_IN_SAMPLE, part)
+    lead_ids = select(LEAD_WORDS.c.lead_id)
+    if sample["leads"] >= MANY:
+        return LEAD_INDEX.c.lead_id.in_(lead_ids.where(_has(part)))
+    looked_up = [_has(piece) for piece in islice(pieces(part), PIECES_MAX)]
+    is_there = [*looked_up, func.strpos(LEAD_WORDS.c.words, part) > 0] if len(looked_up) > 1 else [_has(part)]
+    few = lead_ids.where(*is_there).scalar_subquery()
+    return LEAD_INDEX.c.lead_id == any_(func.array(few, type_=ARRAY(Uuid())))
+
+
+def pieces(part: str) -> Iterator[str]:
+    """Of each word of `part` what tells it best from others: the three letters in its middle, since words begin and end
+    like others; a shorter word whole, with the signs around it, which say that it begins and ends there."""
+    for word in re.finditer(r"[^\W_]+", part):
+        begin, end = word.span()
+        if end - begin < TRIGRAM:
+            yield part[max(0, begin - 1) : end + 1]
+        else:
+            middle = begin + (end - begin - TRIGRAM) // 2
+            yield part[middle : middle + TRIGRAM]
+
+
+def _has(piece: str) -> ColumnElement[bool]:
+    escaped = re.sub(r"([%_\\])", r"\\\1", piece)
+    return LEAD_WORDS.c.words.like(f"%{escaped}%", escape="\\")
