@@ -134,7 +134,7 @@ class Bench:
         async with session(settings) as client:
             sender = Sender(
                 pool=self._pool,
-                post=HttpPost(client, clock, settings, signer),
+                post=HttpPost(client, settings, signer),
                 signer=signer,
                 clock=clock,
                 roll=lambda: 0.5,

@@ -22,6 +22,9 @@ from shared.db.migrate import upgrade
 
 pytest_plugins = ["kafka_fixtures", "workers"]
 
+# A failed assert tells what it found wherever it stands, not in test files alone.
+pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.iterdir() if path.stem != "conftest"))
+
 # A machine that is busy with other things is no failure of the code: no example has a deadline, whichever test asks.
 settings.register_profile("accord", deadline=None)
 settings.load_profile("accord")
@@ -48,7 +51,7 @@ def postgres_url() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="accord-tests-"))
     folder.chmod(0o755)
     try:
-        with EmbeddedPostgres(folder, settings=_QUICK) as postgres:
+        with EmbeddedPostgres(folder, settings=_QUICK, wal_mb=8) as postgres:
             yield postgres.dsn
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -127,7 +127,7 @@ async def desks(pool: asyncpg.Pool) -> AsyncIterator[OpenDesk]:
             settings_ = Settings(allowed_networks=allowed, **settings)
             clock, metrics, nudge = ManualClock(SystemClock().now()), Metrics(CollectorRegistry()), Nudge()
             signer = Signer(ORIGIN)
-            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), clock, settings_, signer)
+            post = HttpPost(await stack.enter_async_context(session(settings_, resolver)), settings_, signer)
             book = SubscriptionBook(SecretBox(SECRET_KEY))
             common: dict[str, Any] = {"pool": pool, "clock": clock, "metrics": metrics, "book": book}
             sender = Sender(post=post, signer=signer, roll=lambda: 0.0, nudge=nudge, settings=settings_, **common)

@@ -38,7 +38,7 @@ def wire(resources: Resources) -> Service:
         origin = origin_of(resources.public_url)
         signer = Signer(origin)
         async with AsyncExitStack() as stack:
-            http = HttpPost(await stack.enter_async_context(session(settings)), clock, settings, signer)
+            http = HttpPost(await stack.enter_async_context(session(settings)), settings, signer)
             post: Post = http if resources.spans is None else TracedPost(http, resources.spans)
             sender = Sender(
                 pool=pool,

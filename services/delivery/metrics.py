@@ -1,8 +1,9 @@
 """Every metric of delivery. No label names a subscription: those are not a closed set."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.delivery.model.attempts import Outcome
+from shared.telemetry.histogram import BatchHistogram
 
 LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400)
 
@@ -14,13 +15,13 @@ class Metrics:
         self.attempts = Counter("accord_delivery_attempts_total", "Tries made", ("outcome",), registry=registry)
         # All of them from the start: Prometheus sees a first failure only if it knows the 0 before.
         self.attempts_of = {outcome: self.attempts.labels(outcome) for outcome in Outcome}
-        self.latency = Histogram(
+        self.latency = BatchHistogram(
             "accord_delivery_latency_seconds",
             "From the root event's receipt to the 2xx of the receiver",
             buckets=LATENCY_SECONDS,
             registry=registry,
         )
-        self.response = Histogram(
+        self.response = BatchHistogram(
             "accord_delivery_response_seconds",
             "How long receivers take to answer",
             buckets=LATENCY_SECONDS,

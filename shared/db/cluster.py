@@ -25,6 +25,10 @@ PLACES: Final = Path("/var/lib/accord")
 ROLE: Final = "accord"
 DATABASE: Final = "accord"
 _FORMER_SECONDS: Final = 60.0
+# At the end of a file of the WAL every commit waits until the next one is written, unless it is there already. A new
+# cluster begins with files for so much WAL, checkpoints keep as much (`min_wal_size`), and beyond that files are small.
+WAL_MB: Final = 256
+_WAL_FILE_MB: Final = 4
 _BUILTIN_LOCALE_SINCE: Final = 17
 
 logger = structlog.get_logger(component="embedded_postgres")
@@ -33,11 +37,12 @@ logger = structlog.get_logger(component="embedded_postgres")
 class Cluster:
     """DIR/postgres, DIR/postgres.password, and the binaries and the user that serve them."""
 
-    def __init__(self, data_dir: Path, binaries: Binaries, *, places: Path = PLACES) -> None:
+    def __init__(self, data_dir: Path, binaries: Binaries, *, places: Path = PLACES, wal_mb: int = WAL_MB) -> None:
         self._data_dir = data_dir.absolute()
         self._link = self._data_dir / "postgres"
         self._password_file = self._data_dir / "postgres.password"
         self._places = places
+        self._wal_mb = wal_mb
         self.binaries = binaries
         self.folder = self._link
         self.account: Account | None = None
@@ -61,7 +66,7 @@ class Cluster:
         if not exists:
             self._create()
         elif not has_password:
-            self._single_user(self.folder, f"ALTER ROLE {ROLE} PASSWORD '{self.password}'")
+            self._single_user(self.folder, [f"ALTER ROLE {ROLE} PASSWORD '{self.password}'"])
 
     def run(self, command: Sequence[str], *, stdin: str = "") -> str:
         """Runs one of the binaries as the cluster's user. Raises PostgresUnusable with what it said."""
@@ -159,7 +164,8 @@ class Cluster:
             give(staging, self.account)
             fresh = staging / "cluster"
             self.run([*self._initdb(), "-D", str(fresh), f"--pwfile={staging / 'password'}"])
-            self._single_user(fresh, f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
+            self._single_user(fresh, [f"CREATE DATABASE {DATABASE} OWNER {ROLE}"])
+            self._make_wal(fresh)
             if self.folder.exists():
                 self.folder.rmdir()
             fresh.rename(self.folder)
@@ -176,7 +182,16 @@ class Cluster:
             else [f"--locale={unicode_locale}"]
         )
         options = ["--encoding=UTF8", "--auth=scram-sha-256", f"--username={ROLE}", "--lc-messages=C"]
-        return [self.binaries.command("initdb"), *options, *locale]
+        return [self.binaries.command("initdb"), *options, f"--wal-segsize={_WAL_FILE_MB}", *locale]
 
-    def _single_user(self, folder: Path, statement: str) -> None:
-        self.run([self.binaries.command("postgres"), "--single", "-D", str(folder), "postgres"], stdin=f"{statement}\n")
+    def _make_wal(self, folder: Path) -> None:
+        """Fills one file after the other; the checkpoint at the end makes them the next ones again."""
+        fill = ["SELECT pg_logical_emit_message(false, 'accord', '')", "SELECT pg_switch_wal()"]
+        # A switch writes zeros to the end of its file by itself.
+        statements = ["SET wal_init_zero = off", *fill * (self._wal_mb // _WAL_FILE_MB)]
+        self._single_user(folder, statements, f"min_wal_size={self._wal_mb}MB")
+
+    def _single_user(self, folder: Path, statements: Sequence[str], *settings: str) -> None:
+        options = [option for setting in settings for option in ("-c", setting)]
+        command = [self.binaries.command("postgres"), "--single", "-D", str(folder), *options, "postgres"]
+        self.run(command, stdin="".join(f"{statement}\n" for statement in statements))

@@ -62,8 +62,20 @@ async def create_pool(
     init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
     connect: Connect = asyncpg.connect,
 ) -> asyncpg.Pool:
-    """An open asyncpg pool; close it with `await pool.close()`."""
+    """An open asyncpg pool; close it with `await pool.close()`. Who takes a connection from it changes nothing of its
+    session: no SET that outlives the transaction, no session's lock, no LISTEN."""
     options = connect_options(application_name)
     return await asyncpg.create_pool(
-        dsn(database_url), min_size=min_size, max_size=max_size, init=init, connect=connect, **options
+        dsn(database_url),
+        min_size=min_size,
+        max_size=max_size,
+        init=init,
+        reset=_change_nothing,
+        connect=connect,
+        **options,
     )
+
+
+async def _change_nothing(_: asyncpg.Connection) -> None:
+    """asyncpg would ask Postgres to forget what the session was told: a second round trip for each statement. It still
+    rolls back a transaction that was left open."""

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import structlog
 
-from shared.db.cluster import DATABASE, PLACES, ROLE, Cluster
+from shared.db.cluster import DATABASE, PLACES, ROLE, WAL_MB, Cluster
 from shared.db.demotion import command_as
 from shared.db.postgres_binaries import Binaries, PostgresUnusable, find_binaries
 from shared.db.postmaster import POLL_SECONDS, is_ready
@@ -62,11 +62,14 @@ class EmbeddedPostgres:
         binaries: Binaries | None = None,
         settings: Mapping[str, str] | None = None,
         places: Path = PLACES,
+        wal_mb: int = WAL_MB,
     ) -> None:
+        """`wal_mb` of WAL have their files from the beginning (two files, 8, at least)."""
         self._data_dir = data_dir
         self._binaries = binaries
-        self._settings = {**_SETTINGS, **(settings or {})}
+        self._settings = {**_SETTINGS, "min_wal_size": f"{wal_mb}MB", **(settings or {})}
         self._places = places
+        self._wal_mb = wal_mb
         self._cluster: Cluster | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -145,7 +148,8 @@ class EmbeddedPostgres:
             raise PostgresUnusable("the embedded Postgres must be started from the main thread")
         if self.is_running:
             return
-        cluster = self._cluster = Cluster(self._data_dir, self._binaries or find_binaries(), places=self._places)
+        binaries = self._binaries or find_binaries()
+        cluster = self._cluster = Cluster(self._data_dir, binaries, places=self._places, wal_mb=self._wal_mb)
         cluster.prepare()
         self._add_compression(cluster)
         deadline = time.monotonic() + _START_SECONDS

@@ -23,7 +23,7 @@ from shared.stream.log import PostgresCarrier
 from shared.stream.log_claim import Connection, Names, PostgresClaim
 from shared.stream.log_transaction import Moves, PostgresTransaction
 from shared.stream.metrics import Metrics
-from shared.stream.relay import Relay, RelaySlot, Row, Send
+from shared.stream.relay import FLUSH_SECONDS, Relay, RelaySlot, Row, Send
 
 ABANDONED_CHECK_SECONDS = 2.0
 # What Kafka takes, less what a message has beside its value. A row that it doesn't take would stop its relay for ever.
@@ -82,6 +82,8 @@ class KafkaTransaction(PostgresTransaction):
 class KafkaClaim(PostgresClaim):
     """A claim with its relay, reading from the feed of its service."""
 
+    flush_seconds: float = FLUSH_SECONDS
+
     def __init__(self, *, feed: Feed, send: Send, pool: Any, metrics: Metrics, **of: Any) -> None:
         super().__init__(**of)
         self.next_row = 1
@@ -120,7 +122,7 @@ class KafkaClaim(PostgresClaim):
         """What is committed is shipped first, if that is quick; a successor ships what is left."""
         try:
             if self._relay is not None and self._relaying is not None and not self._relaying.done():
-                await self._relay.flush()
+                await self._relay.flush(self.flush_seconds)
         finally:
             await self.abandon()
         await super().release()

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -100,12 +101,18 @@ class PostgresClaim:
 
     async def fetch(self, topics: Sequence[str], limit: int) -> Sequence[Record]:
         now = asyncio.get_running_loop().time()
-        if now < self._look_at and (handed := self._handover.take(self.slot, self.positions, limit)):
+        handed = self._handover.take(self.slot, self.positions, limit)
+        if handed and now < self._look_at:
             return handed
         self._look_at = now + LOOK_SECONDS
+        return [*handed, *await self._read(topics, Counter([record.topic for record in handed]), limit)]
+
+    async def _read(self, topics: Sequence[str], handed: Mapping[str, int], limit: int) -> Sequence[Record]:
+        """What lies on the log behind so many that were handed over."""
         ids = [self.names.topic_ids[topic] for topic in topics]
-        starts = [self.positions[topic].offset if topic in self.positions else 0 for topic in topics]
-        rows = await self._connection.fetch(sql.FETCH, ids, starts, self.slot.number, limit)
+        starts = [self.positions.get(topic, positions_.START).offset + handed[topic] for topic in topics]
+        room = [limit - handed[topic] for topic in topics]
+        rows = await self._connection.fetch(sql.FETCH, ids, starts, room, self.slot.number)
         if not rows:
             return ()
         await self.names.learn_emitters(self._connection, {row[2] for row in rows})

@@ -36,10 +36,10 @@ SELECT emitter_id FROM made UNION ALL SELECT emitter_id FROM stream.emitters WHE
 SEQUENCES = "SELECT topic_id, partition, seq FROM stream.sequences WHERE emitter_id = $1"
 
 FETCH = f"""SELECT l.topic_id, l.log_offset, l.emitter_id, l.seq, {_EVENT}
-FROM unnest($1::smallint[], $2::bigint[]) AS want(topic_id, start)
+FROM unnest($1::smallint[], $2::bigint[], $3::integer[]) AS want(topic_id, start, room)
 CROSS JOIN LATERAL (
-    SELECT * FROM stream.log WHERE topic_id = want.topic_id AND partition = $3 AND log_offset >= want.start
-    ORDER BY log_offset LIMIT $4) AS l"""
+    SELECT * FROM stream.log WHERE topic_id = want.topic_id AND partition = $4 AND log_offset >= want.start
+    ORDER BY log_offset LIMIT want.room) AS l"""
 
 # One round trip: take offsets, count the emitter's numbers, append. Counter rows are locked in key order, so that two
 # emitters can't wait for each other. Events come sorted by their places: those of one (topic, partition) are a slice

@@ -14,7 +14,7 @@ from shared.events.topics import TOPICS
 
 ROOT: Final = Path(__file__).parents[2]
 PRODUCT: Final = ("shared", "services", "deploy")
-METRIC_KINDS: Final = frozenset({"Counter", "Gauge", "Histogram", "Summary", "Info"})
+METRIC_KINDS: Final = frozenset({"Counter", "Gauge", "Histogram", "BatchHistogram", "Summary", "Info"})
 PREFIX: Final = "ACCORD_"
 VARIABLE: Final = re.compile(r"\bACCORD_[A-Z][A-Z0-9_]*[A-Z0-9]\b")
 

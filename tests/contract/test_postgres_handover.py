@@ -264,5 +264,23 @@ async def test_the_log_is_looked_at_in_time_although_records_are_handed_over(
     raise AssertionError("the log was never looked at")
 
 
+async def test_a_look_at_the_log_reads_what_lies_behind_what_was_handed_over(
+    world: PostgresWorld, another_carrier: MakeCarrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_claim, "LOOK_SECONDS", 0.0)
+    reader = await a_reader(world.carrier)
+    here = await world.carrier.claim(Slot("scoring", "partition", 0))
+    there = await (await another_carrier()).claim(Slot("scoring", "partition", 1))
+    events = [an_event(f"here {n}") for n in range(3)]
+    await emit(here, *events, topic=SCORE)
+    await emit(there, *(an_event(f"there {n}") for n in range(3)), topic=SCORE)
+    await emit(there, *(an_event(f"said there {n}") for n in range(5)), topic=SALES)
+    found = await reader.fetch(READS, 4)
+    scores = [record for record in found if record.topic == SCORE]
+    assert are_the_same(scores[:3], events)
+    assert names(scores) == ["here 0", "here 1", "here 2", "there 0"]
+    assert names(found[4:]) == [f"said there {n}" for n in range(4)]
+
+
 def test_the_log_is_looked_at_four_times_a_second() -> None:
     assert log_claim.LOOK_SECONDS <= 0.25

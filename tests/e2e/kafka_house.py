@@ -49,7 +49,7 @@ class KafkaHouse:
         self.processes: list[ServiceProcess] = []
         self.rig = Rig(3, kafka=kafka)
         # A process that dies loses nothing that the kernel holds.
-        self.postgres = EmbeddedPostgres(folder, settings={"fsync": "off", "max_connections": "200"})
+        self.postgres = EmbeddedPostgres(folder, settings={"fsync": "off", "max_connections": "200"}, wal_mb=8)
         self._folder = folder
 
     def prepare(self) -> None:

@@ -17,7 +17,7 @@ def made() -> Iterator[Path]:
     """A data folder with a cluster in it, made once: copying is quicker than initdb."""
     folder = Path(tempfile.mkdtemp(prefix="accord-made-"))
     folder.chmod(0o755)
-    with EmbeddedPostgres(folder):
+    with EmbeddedPostgres(folder, wal_mb=8):
         pass
     yield folder
     shutil.rmtree(folder)

@@ -64,6 +64,20 @@ async def test_a_connection_that_the_server_has_closed_is_replaced_unseen(
     await engine.dispose()
 
 
+async def test_a_statement_of_a_pool_is_one_round_trip_and_a_transaction_left_open_is_rolled_back(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    second = await create_pool(database_url, max_size=1)
+    mine = await second.fetchval("SELECT pg_backend_pid()")
+    last = "SELECT query, state FROM pg_stat_activity WHERE pid = $1"
+    assert tuple(await pool.fetchrow(last, mine)) == ("SELECT pg_backend_pid()", "idle")
+    async with second.acquire() as connection:
+        await connection.execute("BEGIN")
+    assert tuple(await pool.fetchrow(last, mine)) == ("ROLLBACK", "idle")
+    assert await second.fetchval("SELECT pg_backend_pid()") == mine
+    await second.close()
+
+
 async def test_each_test_has_a_database_of_its_own(database_url: str, pool: asyncpg.Pool) -> None:
     second = await create_pool(database_url, max_size=1)
     assert await second.fetchval("SELECT current_database()") == await pool.fetchval("SELECT current_database()")

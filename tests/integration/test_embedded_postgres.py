@@ -144,3 +144,20 @@ def test_it_is_started_from_the_main_thread_only(open_folder: Path) -> None:
     thread.start()
     thread.join()
     assert "main thread" in str(refused[0])
+
+
+async def test_a_new_cluster_has_files_for_its_first_wal_and_keeps_them(open_folder: Path) -> None:
+    with EmbeddedPostgres(open_folder, wal_mb=40) as postgres:
+        connection = await asyncpg.connect(postgres.dsn)
+        made = await _wal_files(connection)
+        for _ in range(9):
+            await connection.execute("SELECT pg_logical_emit_message(false, 'test', ''), pg_switch_wal()")
+        assert await _wal_files(connection) == made
+        await connection.execute("CHECKPOINT")
+        assert await _wal_files(connection) == made
+        await connection.close()
+
+
+async def _wal_files(connection: asyncpg.Connection) -> int:
+    count: int = await connection.fetchval("SELECT count(*) FROM pg_ls_waldir()")
+    return count

@@ -32,7 +32,7 @@ async def test_a_folder_below_a_closed_home_gets_its_cluster_elsewhere_and_keeps
     home, places = open_folder / "home", open_folder / "places"
     home.mkdir(mode=0o700)
     data = home / "accord-data"
-    with EmbeddedPostgres(data, places=places) as postgres:
+    with EmbeddedPostgres(data, places=places, wal_mb=8) as postgres:
         assert postgres.folder.is_relative_to(places / "clusters")
         connection = await asyncpg.connect(postgres.dsn)
         await connection.execute("CREATE TABLE kept AS SELECT 1 AS number")
@@ -50,10 +50,10 @@ async def test_a_folder_below_a_closed_home_gets_its_cluster_elsewhere_and_keeps
 async def test_a_data_folder_removed_and_made_again_starts_empty(open_folder: Path) -> None:
     home, places = open_folder / "home", open_folder / "places"
     home.mkdir(mode=0o700)
-    with EmbeddedPostgres(home / "data", places=places) as first:
+    with EmbeddedPostgres(home / "data", places=places, wal_mb=8) as first:
         former = first.folder
     shutil.rmtree(home / "data")
-    with EmbeddedPostgres(home / "data", places=places) as second:
+    with EmbeddedPostgres(home / "data", places=places, wal_mb=8) as second:
         assert second.folder != former
     assert former.exists()
 
@@ -67,10 +67,10 @@ def test_binaries_below_a_closed_home_are_copied_once(open_folder: Path) -> None
         if (found.base / part).exists():
             shutil.copytree(found.base / part, home / part, symlinks=True)
     closed = Binaries(home / found.folder.relative_to(found.base), home, found.parts)
-    with EmbeddedPostgres(open_folder / "data", binaries=closed, places=places):
+    with EmbeddedPostgres(open_folder / "data", binaries=closed, places=places, wal_mb=8):
         copies = {path: path.stat().st_mtime_ns for path in places.glob("postgres-*")}
         assert len(copies) == 1
-    with EmbeddedPostgres(open_folder / "data", binaries=closed, places=places):
+    with EmbeddedPostgres(open_folder / "data", binaries=closed, places=places, wal_mb=8):
         assert {path: path.stat().st_mtime_ns for path in places.glob("postgres-*")} == copies
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 

@@ -47,7 +47,7 @@ async def found(world: KafkaWorld) -> Mapping[str, Finding]:
 
 
 async def laid(world: KafkaWorld) -> None:
-    await eventually(lambda: world.is_laid([ACTIVITY], 0), within=20)
+    await eventually(lambda: world.is_acknowledged([ACTIVITY], 0), within=20)
 
 
 async def test_kafka_and_postgres_agree(world: KafkaWorld) -> None:

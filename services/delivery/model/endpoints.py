@@ -45,7 +45,10 @@ class Window:
 
     def note(self, *, succeeded: bool) -> None:
         self.is_failing = not succeeded
-        self.size = min(self.size + 1, self.most) if succeeded else max(self.size // 2, 1)
+        if not succeeded:
+            self.size = max(self.size // 2, 1)
+        elif self.size < self.most:
+            self.size += 1
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ def headers(message_id: str, timestamp: int, body: bytes, secrets: Iterable[str]
 
     Raises InvalidSecret."""
     signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
-    signatures = " ".join(_signature(signed, secret) for secret in secrets)
+    signatures = " ".join([_signature(signed, secret) for secret in secrets])
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signatures}
 
 

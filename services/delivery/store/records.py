@@ -23,13 +23,13 @@ done AS (
         delivered_at = CASE WHEN r.state = 'delivered' THEN r.started_at + make_interval(secs => r.latency) END
     FROM r WHERE d.lead_id = r.lead_id AND d.delivery_id = r.delivery_id AND d.state || '' = 'pending'
         AND d.attempts = r.attempts - 1
-    RETURNING d.lead_id, d.delivery_id, d.attempts_before),
+    RETURNING d.lead_id, d.delivery_id, d.attempts_before, d.state),
 logged AS (
     INSERT INTO delivery.attempts (lead_id, delivery_id, attempt, started_at, outcome, status, latency_seconds, answer)
     SELECT r.lead_id, r.delivery_id, done.attempts_before + r.attempts, r.started_at, r.outcome, r.status, r.latency,
         r.answer
     FROM r JOIN done USING (lead_id, delivery_id))
-SELECT delivery_id FROM done"""
+SELECT delivery_id FROM done WHERE state <> 'delivered'"""
 
 
 class Tried(NamedTuple):
@@ -42,7 +42,8 @@ class Tried(NamedTuple):
 
 
 async def record(pool: Connection, tries: Sequence[Tried]) -> set[UUID]:
-    """Stores the tries and what becomes of their deliveries. Returns the deliveries for which that was news."""
+    """Stores the tries and what becomes of their deliveries. Returns those that were not delivered, where that was
+    news."""
     rows = [
         (
             *(claimed.lead_id, claimed.delivery_id, claimed.attempts + 1),

@@ -168,11 +168,13 @@ class Channels:
                 return Try(Outcome.INVALID_SUBSCRIPTION, self._clock.now(), 0.0)
             return await self._mails.send(mail.mail(lines, subscription.name), to, str(due[0].delivery_id))
         form = slack if subscription.format is Format.SLACK else teams
-        return await self._post.send(subscription, Message(to_json(form.message(lines)), _JSON))
+        message = Message(to_json(form.message(lines)), _JSON)
+        return await self._post.send(subscription, message, now=self._clock.now())
 
     async def _alert(self, subscription: Subscription, due: Sequence[Claimed], events: Sequence[Any]) -> Try:
         breaches = await messages.breaches(self._pool, {delivery.lead_id for delivery in due})
         made = alerts.alerts(events, [from_json(body) for body in breaches], self._public_url)
         if not made:
             return Try(Outcome.DELIVERED, self._clock.now(), 0.0)
-        return await self._post.send(subscription, Message(to_json(made), _JSON), alerts.address(subscription.url))
+        message, address = Message(to_json(made), _JSON), alerts.address(subscription.url)
+        return await self._post.send(subscription, message, now=self._clock.now(), url=address)

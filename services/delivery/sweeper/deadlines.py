@@ -1,10 +1,12 @@
 """Ends what takes too long: one timer for everything under way, since one for each costs a tenth of a post."""
 
 import asyncio
-from types import TracebackType
-from typing import Final, Self
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 LOOK_SECONDS: Final = 0.1
+
+Answer = TypeVar("Answer")
 
 
 class Deadlines:
@@ -15,23 +17,24 @@ class Deadlines:
         self._late: set[asyncio.Task[object]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def within(self, seconds: float) -> "Within":
-        """What the task does inside of this ends with TimeoutError when it takes longer, at most a look later."""
-        return Within(self, seconds)
-
-    def begin(self, task: asyncio.Task[object], seconds: float) -> None:
-        loop = asyncio.get_running_loop()
+    async def within(self, seconds: float, answer: Awaitable[Answer]) -> Answer:
+        """The answer, or TimeoutError when it takes longer, at most a look later. As with `asyncio.timeout`, a task
+        that somebody else cancelled meanwhile stays cancelled."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
         self._ends[task] = loop.time() + seconds
         if self._timer is None:
             self._timer = loop.call_later(LOOK_SECONDS, self._look)
-
-    def end(self, task: asyncio.Task[object]) -> bool:
-        """Whether it was cancelled for its time."""
-        self._ends.pop(task, None)
-        if task not in self._late:
-            return False
-        self._late.remove(task)
-        return True
+        try:
+            return await answer
+        except asyncio.CancelledError as error:
+            if task in self._late and task.uncancel() <= cancelling:
+                raise TimeoutError from error
+            raise
+        finally:
+            self._ends.pop(task, None)
+            self._late.discard(task)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -41,27 +44,3 @@ class Deadlines:
             self._late.add(task)
             task.cancel()
         self._timer = loop.call_later(LOOK_SECONDS, self._look) if self._ends else None
-
-
-class Within:
-    """As `asyncio.timeout`: a task that somebody else cancelled meanwhile stays cancelled."""
-
-    __slots__ = ("_cancelling", "_deadlines", "_seconds", "_task")
-
-    def __init__(self, deadlines: Deadlines, seconds: float) -> None:
-        self._deadlines = deadlines
-        self._seconds = seconds
-
-    def __enter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task, self._cancelling = task, task.cancelling()
-        self._deadlines.begin(task, self._seconds)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        is_late = self._deadlines.end(self._task) and self._task.uncancel() <= self._cancelling
-        if is_late and isinstance(error, asyncio.CancelledError):
-            raise TimeoutError from error

@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
@@ -18,7 +19,6 @@ from services.delivery.settings import Settings
 from services.delivery.store.claims import Claimed
 from services.delivery.sweeper.deadlines import Deadlines
 from services.delivery.sweeper.signer import Message, Signer
-from shared.clock import Clock
 from shared.webhook_secrets import InvalidSecret
 
 ANSWER_BYTES_MAX: Final = 1024
@@ -67,49 +67,41 @@ async def session(settings: Settings, resolver: AbstractResolver | None = None) 
 class HttpPost:
     """Implements `Post`; `send` posts any message the same way."""
 
-    def __init__(self, client: aiohttp.ClientSession, clock: Clock, settings: Settings, signer: Signer) -> None:
+    def __init__(self, client: aiohttp.ClientSession, settings: Settings, signer: Signer) -> None:
         self._client = client
         self._signer = signer
-        self._clock = clock
         self._deadlines = Deadlines()
         self._seconds = settings.timeout_seconds
         self._connecting = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_seconds)
 
-    async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try:
-        now = self._clock.now()
+    async def __call__(self, subscription: Subscription, delivery: Claimed, now: datetime) -> Try:
         if not delivery.body:  # older than the retention
             return Try(Outcome.EXPIRED, now, 0.0)
         try:
             message = self._signer.message(subscription, delivery, now)
         except InvalidSecret:
             return Try(Outcome.INVALID_SUBSCRIPTION, now, 0.0)
-        return await self.send(subscription, message)
+        return await self.send(subscription, message, now=now)
 
-    async def send(self, subscription: Subscription, message: Message, url: str | None = None) -> Try:
+    async def send(self, subscription: Subscription, message: Message, *, now: datetime, url: str | None = None) -> Try:
         """Posts to the subscription's address, or to one below it."""
-        started_at, began = self._clock.now(), monotonic()
+        began = monotonic()
         seconds = subscription.timeout_seconds or self._seconds
         try:
-            with self._deadlines.within(seconds):
-                response = await self._client.post(
-                    url or subscription.url,
-                    data=aiohttp.BytesPayload(message.body),
-                    headers=message.headers,
-                    allow_redirects=False,
-                    timeout=self._connecting,
-                )
-            try:
-                content, outcome = response.content, outcome_of(response.status)
-                # Most answers have come whole with their status.
-                answer = content.read_nowait(ANSWER_BYTES_MAX) if content.is_eof() else await _first_bytes(content)
-                wait = None
-                if outcome is Outcome.ASKED_TO_WAIT:
-                    wait = retry_after(response.headers.get("retry-after"), started_at)
-                return Try(outcome, started_at, monotonic() - began, response.status, answer, wait)
-            finally:
-                response.release()
+            posting = self._client.post(
+                url or subscription.url,
+                data=aiohttp.BytesPayload(message.body),
+                headers=message.headers,
+                allow_redirects=False,
+                timeout=self._connecting,
+            )
+            response = await self._deadlines.within(seconds, posting)
+            answer, outcome, wait = await _beginning(response), outcome_of(response.status), None
+            if outcome is Outcome.ASKED_TO_WAIT:
+                wait = retry_after(response.headers.get("retry-after"), now)
+            return Try(outcome, now, monotonic() - began, response.status, answer, wait)
         except FAULTS as error:
-            return Try(outcome_of_fault(error), started_at, monotonic() - began)
+            return Try(outcome_of_fault(error), now, monotonic() - began)
 
     async def ask(self, subscription: Subscription, headers: Mapping[str, str]) -> Mapping[str, str] | Outcome:
         """The headers of its answer to OPTIONS, or why there is none."""
@@ -134,11 +126,19 @@ def outcome_of_fault(error: BaseException) -> Outcome:
     return Outcome.FORBIDDEN_ADDRESS if FORBIDDEN in str(error) else Outcome.UNREACHABLE
 
 
-async def _first_bytes(content: aiohttp.StreamReader) -> bytes:
-    """As much as is kept and comes soon: the status has said what counts. A connection with more on it is closed."""
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """As much of the answer as is kept and comes soon: the status has said what counts. A connection with more on it is
+    closed."""
+    if response.closed:  # most answers have come whole with their status
+        return response.content.read_nowait(ANSWER_BYTES_MAX)
     answer = b""
-    with suppress(TimeoutError, aiohttp.ClientError, OSError):
-        async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            while len(answer) < ANSWER_BYTES_MAX and (chunk := await content.read(ANSWER_BYTES_MAX - len(answer))):
-                answer += chunk
+    try:
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                while len(answer) < ANSWER_BYTES_MAX:
+                    if not (chunk := await response.content.read(ANSWER_BYTES_MAX - len(answer))):
+                        break
+                    answer += chunk
+    finally:
+        response.release()
     return answer

@@ -93,10 +93,10 @@ class Recorder:
             self._has_come.set()
 
     async def _write(self, batch: list[tuple[Subscription, Tried]]) -> None:
-        recorded = await records.record(self._pool, [tried for _, tried in batch])
+        failed = await records.record(self._pool, [tried for _, tried in batch])
         self._on_recorded({subscription.subscription_id for subscription, _ in batch})
         for _, tried in batch:
-            if tried.verdict.state is not DeliveryState.DELIVERED and tried.claimed.delivery_id in recorded:
+            if tried.claimed.delivery_id in failed:
                 self._tell(tried)
         await self._note_faring(batch)
 

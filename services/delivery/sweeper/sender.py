@@ -41,14 +41,15 @@ DRAIN_SECONDS: Final = 2.0
 class Post(Protocol):
     """Sends one delivery and says how it went; raises nothing that a receiver can cause."""
 
-    async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try: ...
+    async def __call__(self, subscription: Subscription, delivery: Claimed, now: datetime) -> Try: ...
 
 
 class Begun(NamedTuple):
-    """A delivery under way, and the number of its try in its lane."""
+    """A delivery under way, the number of its try in its lane, and since when."""
 
     delivery: Claimed
     number: int
+    at: datetime
 
 
 class Sender:
@@ -136,12 +137,11 @@ class Sender:
         for id_ in room:
             self._lanes[id_].is_hungry = False
         claimed = await claims.claim(self._pool, room, now=now, lease=self._lease(room)) if room else []
-        signed_at = self._clock.now()
-        for delivery in claimed:
-            lane = self._lanes[delivery.subscription_id]
-            lane.queue.append(delivery)
+        for id_, deliveries in _by_subscription(claimed).items():
+            lane = self._lanes[id_]
+            lane.queue.extend(deliveries)
             lane.is_hungry = True
-            self._signer.sign_ahead(lane.subscription, delivery, signed_at)
+            self._signer.sign_ahead(lane.subscription, deliveries, self._clock.now())
         time = monotonic()
         for lane in self._lanes.values():
             self._budgets.judge(lane, time)
@@ -195,16 +195,17 @@ class Sender:
 
     def _pump(self, lane: Lane) -> None:
         """Starts what this lane may start now."""
-        while (begun := self._begin(lane)) is not None:
+        now = self._clock.now()
+        while (begun := self._begin(lane, now)) is not None:
             worker = asyncio.create_task(self._work(lane, begun))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
-    def _begin(self, lane: Lane) -> Begun | None:
+    def _begin(self, lane: Lane, now: datetime) -> Begun | None:
         """Takes the next delivery that this lane may send now; None if there is none."""
         if not lane.queue or not lane.has_room:
             return None
-        now, time = self._clock.now(), monotonic()
+        time = monotonic()
         self._budgets.judge(lane, time)
         while lane.queue and not lane.is_resting(now):
             if not self._budgets.has_room(lane):
@@ -218,7 +219,7 @@ class Sender:
                 self._metrics.limits_reached.labels("rate").inc()
                 asyncio.get_running_loop().call_later(wait, self._pump, lane)
                 return None
-            return Begun(lane.queue.popleft(), self._budgets.begin(lane, time))
+            return Begun(lane.queue.popleft(), self._budgets.begin(lane, time), now)
         return None
 
     def _has_time(self, delivery: Claimed, subscription: Subscription, now: datetime) -> bool:
@@ -231,17 +232,17 @@ class Sender:
         begun: Begun | None = first
         while begun is not None:
             try:
-                tried = await self._post(lane.subscription, begun.delivery)
+                tried = await self._post(lane.subscription, begun.delivery, begun.at)
             finally:
                 self._budgets.end(lane, begun.number)
-            self._note(lane, begun.delivery, tried)
-            if (begun := self._begin(lane)) is not None and lane.has_room:
+            now = self._clock.now()
+            self._note(lane, begun.delivery, tried, now)
+            if (begun := self._begin(lane, now)) is not None and lane.has_room:
                 self._pump(lane)  # its window has grown
             if lane.is_hungry and lane.is_low:
                 self._nudge.give()  # what comes next is claimed while the rest is sent
 
-    def _note(self, lane: Lane, delivery: Claimed, tried: Try) -> None:
-        now = self._clock.now()
+    def _note(self, lane: Lane, delivery: Claimed, tried: Try, now: datetime) -> None:
         lane.note(tried, now)
         verdict = judge(tried, attempts=delivery.attempts + 1, now=now, roll=self._roll())
         ended = Tried(delivery, tried, verdict, now)
@@ -251,13 +252,14 @@ class Sender:
     def _count(self) -> None:
         """Those that ended since the last turn: many at once cost less than each between two posts."""
         ended, self._uncounted = self._uncounted, []
-        for _, tried, _, _ in ended:
-            self._metrics.response.observe(tried.latency_seconds)
-        for outcome, count in Counter(tried.outcome for _, tried, _, _ in ended).items():
+        self._metrics.response.observe(tried.latency_seconds for _, tried, _, _ in ended)
+        for outcome, count in Counter([tried.outcome for _, tried, _, _ in ended]).items():
             self._metrics.attempts_of[outcome].inc(count)
-        for delivery, tried, _, at in ended:
-            if tried.outcome is Outcome.DELIVERED:
-                self._metrics.latency.observe(max(0.0, (at - delivery.received_at).total_seconds()))
+        self._metrics.latency.observe(
+            max(0.0, (at - delivery.received_at).total_seconds())
+            for delivery, tried, _, at in ended
+            if tried.outcome is Outcome.DELIVERED
+        )
 
     def _recorded(self, subscriptions: set[UUID]) -> None:
         """The next delivery of a lead may go."""
@@ -267,6 +269,13 @@ class Sender:
 
     def _read_again(self) -> None:
         self._read_at = None
+
+
+def _by_subscription(claimed: Iterable[Claimed]) -> dict[UUID, list[Claimed]]:
+    found: dict[UUID, list[Claimed]] = {}
+    for delivery in claimed:
+        found.setdefault(delivery.subscription_id, []).append(delivery)
+    return found
 
 
 async def watch_pending(pool: Any, metrics: Metrics, interval_seconds: float) -> None:

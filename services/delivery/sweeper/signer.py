@@ -1,7 +1,8 @@
 """What is posted to endpoints, signed. Deliveries are signed as they are claimed, one after the other, which costs less
 than signing each between two posts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -44,33 +45,34 @@ class Signer:
         """How many messages it holds."""
         return len(self._ahead)
 
-    def sign_ahead(self, subscription: Subscription, delivery: Claimed, now: datetime) -> None:
-        """For `message`, which says what is wrong with it if it can't be signed. What nobody asked for in time goes."""
+    def sign_ahead(self, subscription: Subscription, deliveries: Iterable[Claimed], now: datetime) -> None:
+        """For `message`, which says what is wrong with what can't be signed. What nobody asked for in time goes."""
         while self._ahead and not _is_fresh(next(iter(self._ahead.values())), now):
             del self._ahead[next(iter(self._ahead))]
-        self._ahead.pop(delivery.delivery_id, None)
-        try:
-            self._ahead[delivery.delivery_id] = self._signed(subscription, delivery, now)
-        except InvalidSecret:
-            return
+        secrets = subscription.secrets_at(now)
+        for delivery in deliveries:
+            self._ahead.pop(delivery.delivery_id, None)
+            with suppress(InvalidSecret):
+                self._ahead[delivery.delivery_id] = self._signed(subscription, delivery, secrets, now)
 
     def message(self, subscription: Subscription, delivery: Claimed, now: datetime) -> Message:
         """Signed a second ago at most, by this subscription as it is now. Raises InvalidSecret."""
         signed = self._ahead.pop(delivery.delivery_id, None)
         if signed is None or signed.subscription is not subscription or not _is_fresh(signed, now):
-            signed = self._signed(subscription, delivery, now)
+            signed = self._signed(subscription, delivery, subscription.secrets_at(now), now)
         if delivery.traceparent is None:
             return signed.message
         sent = {**signed.message.headers, **_traced(delivery.traceparent)}
         return signed.message._replace(headers=sent)
 
-    def _signed(self, subscription: Subscription, delivery: Claimed, now: datetime) -> Signed:
+    def _signed(self, subscription: Subscription, delivery: Claimed, secrets: Iterable[str], now: datetime) -> Signed:
         body = delivery.body.encode()
-        sent = headers(str(delivery.delivery_id), int(now.timestamp()), body, subscription.secrets_at(now))
+        sent = headers(str(delivery.delivery_id), int(now.timestamp()), body, secrets)
         sent["content-type"] = CLOUD_EVENT
         if subscription.handshake:
             sent["webhook-request-origin"] = self._origin
-        return Signed(now, subscription, Message(body, sent | _traced(traceparent_of(delivery.body))))
+        sent |= _traced(traceparent_of(delivery.body))
+        return Signed(now, subscription, Message(body, sent))
 
 
 def _is_fresh(signed: Signed, now: datetime) -> bool:

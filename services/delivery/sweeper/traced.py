@@ -1,5 +1,6 @@
 """A span for each try to deliver: it continues the trace that the event carries, and the receiver may continue it."""
 
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from services.delivery.model.attempts import Outcome, Try
@@ -18,7 +19,7 @@ class TracedPost:
         self._post = post
         self._spans = spans
 
-    async def __call__(self, subscription: Subscription, delivery: Claimed) -> Try:
+    async def __call__(self, subscription: Subscription, delivery: Claimed, now: datetime) -> Try:
         attributes: dict[str, Attribute] = {
             "http.request.method": "POST",
             "accord.delivery_id": str(delivery.delivery_id),
@@ -29,7 +30,7 @@ class TracedPost:
             attributes["http.request.resend_count"] = delivery.attempts
         parent = valid_traceparent(traceparent_of(delivery.body))
         span = self._spans.begin("deliver", "client", attributes, parent=parent)
-        tried = await self._post(subscription, delivery._replace(traceparent=span.traceparent))
+        tried = await self._post(subscription, delivery._replace(traceparent=span.traceparent), now)
         if tried.status is not None:
             span.set({"http.response.status_code": tried.status})
         span.end(None if tried.outcome is Outcome.DELIVERED else str(tried.outcome))

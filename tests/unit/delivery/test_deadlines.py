@@ -10,8 +10,8 @@ from services.delivery.sweeper.deadlines import Deadlines
 async def test_what_takes_too_long_times_out_and_the_task_goes_on() -> None:
     task = asyncio.current_task()
     assert task is not None
-    with pytest.raises(TimeoutError), Deadlines().within(0.01):
-        await asyncio.Event().wait()
+    with pytest.raises(TimeoutError):
+        await Deadlines().within(0.01, asyncio.Event().wait())
     assert task.cancelling() == 0
 
 
@@ -20,8 +20,7 @@ async def test_each_of_many_has_its_own_time() -> None:
 
     async def ends_in_time(seconds: float, what: asyncio.Event) -> bool:
         try:
-            with deadlines.within(seconds):
-                await what.wait()
+            await deadlines.within(seconds, what.wait())
         except TimeoutError:
             answered.set()
             return False
@@ -36,9 +35,8 @@ async def test_who_is_cancelled_meanwhile_stays_cancelled() -> None:
     has_begun = asyncio.Event()
 
     async def wait() -> None:
-        with Deadlines().within(0.01):
-            has_begun.set()
-            await asyncio.Event().wait()
+        has_begun.set()
+        await Deadlines().within(0.01, asyncio.Event().wait())
 
     task = asyncio.create_task(wait())
     await has_begun.wait()
@@ -48,5 +46,8 @@ async def test_who_is_cancelled_meanwhile_stays_cancelled() -> None:
 
 
 async def test_an_error_of_what_was_done_is_told_as_it_is() -> None:
-    with pytest.raises(ValueError, match="no"), Deadlines().within(1):
+    async def fail() -> None:
         raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await Deadlines().within(1, fail())

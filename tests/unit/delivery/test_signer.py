@@ -36,7 +36,7 @@ def as_signed_at(at: datetime, one: Claimed, secret: str = SECRET) -> Message:
 
 def test_a_message_is_the_same_whether_it_was_signed_ahead_or_not() -> None:
     signer, to = Signer(ORIGIN), subscription()
-    signer.sign_ahead(to, delivery(1), NOON)
+    signer.sign_ahead(to, [delivery(1)], NOON)
     assert signer.message(to, delivery(1), NOON) == as_signed_at(NOON, delivery(1))
     assert signer.message(to, delivery(2), NOON) == as_signed_at(NOON, delivery(2))
 
@@ -44,7 +44,7 @@ def test_a_message_is_the_same_whether_it_was_signed_ahead_or_not() -> None:
 @pytest.mark.parametrize("waited", [FRESH_FOR, FRESH_FOR + MOMENT])
 def test_what_waited_for_longer_than_a_second_is_signed_anew(waited: timedelta) -> None:
     signer, to, now = Signer(ORIGIN), subscription(), NOON + waited
-    signer.sign_ahead(to, delivery(), NOON)
+    signer.sign_ahead(to, [delivery()], NOON)
     signed_at = NOON if waited <= FRESH_FOR else now
     assert signer.message(to, delivery(), now) == as_signed_at(signed_at, delivery())
 
@@ -52,19 +52,19 @@ def test_what_waited_for_longer_than_a_second_is_signed_anew(waited: timedelta) 
 def test_what_is_tried_again_is_signed_again() -> None:
     signer, to, now = Signer(ORIGIN), subscription(), NOON + timedelta(minutes=5)
     for at in (NOON, now):
-        signer.sign_ahead(to, delivery(), at)
+        signer.sign_ahead(to, [delivery()], at)
     assert signer.message(to, delivery(), now) == as_signed_at(now, delivery())
 
 
 def test_a_secret_that_was_changed_meanwhile_counts() -> None:
     signer, changed = Signer(ORIGIN), subscription(OTHER_SECRET)
-    signer.sign_ahead(subscription(), delivery(), NOON)
+    signer.sign_ahead(subscription(), [delivery()], NOON)
     assert signer.message(changed, delivery(), NOON) == as_signed_at(NOON, delivery(), OTHER_SECRET)
 
 
 def test_a_secret_that_is_none_is_told_when_it_is_asked_for() -> None:
     signer, to = Signer(ORIGIN), subscription("whsec_!")
-    signer.sign_ahead(to, delivery(), NOON)
+    signer.sign_ahead(to, [delivery()], NOON)
     with pytest.raises(InvalidSecret):
         signer.message(to, delivery(), NOON)
 
@@ -74,7 +74,7 @@ def test_a_try_has_its_own_trace_rather_than_the_event_s() -> None:
     signer, to = Signer(ORIGIN), subscription()
     body = f'{{"traceparent":"{TRACE}","data":{{}}}}'
     for one, expected in ((delivery(body=body), TRACE), (delivery(body=body, traceparent=own), own)):
-        signer.sign_ahead(to, one, NOON)
+        signer.sign_ahead(to, [one], NOON)
         assert signer.message(to, one, NOON).headers["traceparent"] == expected
 
 
@@ -86,7 +86,6 @@ def test_who_asked_is_told_to_who_has_agreed() -> None:
 
 def test_what_nobody_asked_for_is_forgotten() -> None:
     signer, to = Signer(ORIGIN), subscription()
-    for number in range(100):
-        signer.sign_ahead(to, delivery(number), NOON)
-    signer.sign_ahead(to, delivery(100), NOON + FRESH_FOR + MOMENT)
+    signer.sign_ahead(to, [delivery(number) for number in range(100)], NOON)
+    signer.sign_ahead(to, [delivery(100)], NOON + FRESH_FOR + MOMENT)
     assert len(signer) == 1

@@ -1,6 +1,7 @@
 """A span for each try to deliver: where it belongs, and that it keeps a receiver's secrets."""
 
 import json
+from datetime import datetime
 
 import pytest
 from builders import NOON, lead_in
@@ -21,14 +22,14 @@ async def _tried(
     """The span, and the `traceparent` that the try itself was given."""
     local, given = LocalSpans(), []
 
-    async def post(subscription: Subscription, delivery: Claimed) -> Try:
+    async def post(subscription: Subscription, delivery: Claimed, now: datetime) -> Try:
         given.append(delivery.traceparent)
         return tried
 
     subscription = Subscription(SUBSCRIPTION, url, ("*",), None)
     body = json.dumps({"traceparent": traceparent, "data": {"email": "secret"}}, separators=(",", ":"))
     delivery = Claimed(lead_in(0), DELIVERY, SUBSCRIPTION, attempts, NOON, body, "accord.lead.qualified", 1, NOON)
-    assert await TracedPost(post, local.spans)(subscription, delivery) == tried
+    assert await TracedPost(post, local.spans)(subscription, delivery, NOON) == tried
     (span,) = await local.ended()
     return span, given[0]
 
