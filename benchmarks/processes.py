@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +15,13 @@ _SAMPLE_SECONDS = 0.5
 
 def tree(pid: int) -> list[int]:
     """The process and everything below it."""
-    parents = {int(entry.name): _fields(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit()}
+    children: dict[int, list[int]] = defaultdict(list)
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (fields := _fields(int(entry.name))):
+            children[int(fields[1])].append(int(entry.name))
     found = [pid]
     for parent in found:  # grows while it is read
-        found += [child for child, fields in parents.items() if fields and int(fields[1]) == parent]
+        found += children[parent]
     return found
 
 
