@@ -7,15 +7,19 @@ from uuid import UUID
 
 from services.delivery.model.attempts import Try, Verdict
 from services.delivery.store.claims import Claimed
+from shared.db.columns import Columns
 
 Connection = Any  # asyncpg ships no types
 
 # By the key, and not by an index of what is pending, which may be long (hence the odd comparison).
 # A try is recorded if nobody recorded this one before: of two that were made after a lease had ended, one counts.
-RECORD: Final = """
+_TRIES: Final = Columns(
+    *("uuid", "uuid", "integer", "text", "timestamptz"),
+    *("smallint", "text", "double precision", "timestamptz", "bytea"),
+)
+RECORD: Final = f"""
 WITH r AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::smallint[],
-        $7::text[], $8::double precision[], $9::timestamptz[], $10::bytea[])
+    SELECT * FROM unnest({", ".join(_TRIES.arrays())})
     AS r(lead_id, delivery_id, attempts, state, next_attempt_at, status, outcome, latency, started_at, answer)),
 done AS (
     UPDATE delivery.deliveries d SET state = r.state, attempts = r.attempts, next_attempt_at = r.next_attempt_at,
@@ -52,4 +56,4 @@ async def record(pool: Connection, tries: Sequence[Tried]) -> set[UUID]:
         )
         for claimed, tried, verdict, _ in tries
     ]
-    return {row[0] for row in await pool.fetch(RECORD, *zip(*rows, strict=True))}
+    return {row[0] for row in await pool.fetch(RECORD, *_TRIES.of(rows))}
