@@ -58,6 +58,8 @@ SELECT lead_id, gen_random_uuid(), subscription_id, number, event_id, 'accord.le
 FROM unnest($1::uuid[], $2::uuid[], $4::uuid[]) AS d(lead_id, event_id, subscription_id)
 JOIN told USING (lead_id, event_id)"""
 
+_IS_PENDING = "SELECT state = 'pending' FROM delivery.deliveries WHERE lead_id = $1"
+
 
 class Pace(NamedTuple):
     """How many a second, and this process's CPU for each."""
@@ -92,10 +94,12 @@ class Bench:
     async def deliveries(self, count: int) -> Pace:
         """Deliveries of one subscription with a backlog."""
         (subscription,) = await self._subscribe(["/good"])
-        for start in range(0, count, BODIES):
-            await self._fill([subscription] * min(BODIES, count - start))
+        filled = [await self._fill([subscription] * min(BODIES, count - start)) for start in range(0, count, BODIES)]
         began = _seconds()
         async with self._sending():
+            # Whether any is left Postgres finds out by reading past all that were there: that is asked at the end.
+            while await self._pool.fetchval(_IS_PENDING, filled[-1]):
+                await asyncio.sleep(LOOK_SECONDS)
             await self._until_delivered()
         return _pace(count, began)
 
@@ -123,9 +127,11 @@ class Bench:
         await self._pool.execute(_SUBSCRIBE, ids, [self._address + path for path in paths], SECRET)
         return ids
 
-    async def _fill(self, subscriptions: list[UUID]) -> None:
+    async def _fill(self, subscriptions: list[UUID]) -> UUID:
+        """The lead of the last one."""
         ids = [new_id() for _ in subscriptions]
         await self._pool.execute(_FILL, ids, ids, [_body() for _ in ids], subscriptions)
+        return ids[-1]
 
     @asynccontextmanager
     async def _sending(self) -> AsyncIterator[Nudge]:

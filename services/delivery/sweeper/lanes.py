@@ -12,7 +12,7 @@ from services.delivery.store.claims import Claimed
 # A try that takes longer makes its lane a doubtful one, which draws on another budget than those that work.
 SLOW_SECONDS: Final = 1.0
 # A lane holds so much more than it may send at once, if it answers quickly enough to be through with it in this time.
-AHEAD_MAX: Final = 32
+AHEAD_MAX: Final = 8
 AHEAD_SECONDS: Final = 0.5
 _WEIGHT: Final = 0.2  # of the newest answer in the mean
 
