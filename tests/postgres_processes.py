@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from patience import PATIENCE
+
 # Another Accord, as far as Postgres can tell: starts it, says where, and stays.
 _PARENT = """
 import json, sys, structlog
@@ -25,7 +27,7 @@ postgres.stop()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     pause = threading.Event()
     while not condition():
         if time.monotonic() > deadline:

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 from builders import eventually, lead_in
 from line_builders import activity, after, record_of
+from patience import within
 from prometheus_client import CollectorRegistry
 
 from services.api.main import bootstrap_accord
@@ -205,7 +206,8 @@ async def at_work(*runners: Runner) -> AsyncIterator[None]:
         yield
         for runner in runners:
             runner.stop()
-        await asyncio.wait_for(asyncio.gather(*tasks), 20)
+        async with within(20):
+            await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()

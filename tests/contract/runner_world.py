@@ -9,7 +9,7 @@ from uuid import uuid5
 
 from builders import NOON, an_event, eventually
 from contract.worlds import World, emit, names
-from patience import PATIENCE
+from patience import within
 from prometheus_client import CollectorRegistry
 
 from shared.clock import ManualClock
@@ -130,7 +130,8 @@ async def running(*services: Service) -> AsyncIterator[None]:
         yield
         for service in services:
             service.runner.stop()
-        await asyncio.wait_for(asyncio.gather(*tasks), 10 * PATIENCE)
+        async with within(10):
+            await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()

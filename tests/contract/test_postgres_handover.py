@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from builders import NAMES, NOON, an_event, lead_in
 from contract.worlds import PARTITIONS, PostgresWorld, all_on, emit, names
+from patience import within
 
 from shared.events.envelope import Event, Outgoing, Record
 from shared.events.topics import SALES, SCORE, TOPICS
@@ -83,7 +84,7 @@ async def read(reader: Claim, limit: int = 500) -> Sequence[Record]:
 
 async def read_all(reader: Claim, count: int, limit: int = 500) -> list[Record]:
     found: list[Record] = []
-    async with asyncio.timeout(20):
+    async with within(20):
         while len(found) < count:
             found += await read(reader, limit)
     return found
@@ -252,7 +253,7 @@ async def test_the_log_is_looked_at_in_time_although_records_are_handed_over(
     there = await (await another_carrier()).claim_lane("ingest")
     await emit(there, an_event("from elsewhere"), topic=SALES)
     written_at = now()
-    async with asyncio.timeout(10):
+    async with within(10):
         for turn in range(100_000):
             await emit(here, an_event(f"{turn}"), topic=SCORE)
             began_at = now()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 from builders import eventually
+from patience import within
 from running_accord import Caller, RunningAccord, has_applied, start_accord
 
 from services.demo.process import AccordEnded
@@ -51,7 +52,8 @@ class Commands:
     async def __call__(self, *arguments: str) -> Said:
         command = (sys.executable, "-m", "services.cli", "accords", *arguments)
         process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdout=PIPE, stderr=PIPE)
-        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+        async with within(SECONDS):
+            out, err = await process.communicate()
         return Said(process.returncode or 0, out.decode(), err.decode())
 
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from urllib.parse import urlsplit
 
+from patience import within
 from running_accord import ADMIN_KEY, Caller, RunningAccord
 
 OUTSIDE_THE_API = ("/sign-in", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -22,7 +23,8 @@ async def test_head_is_answered_as_get_is_and_has_no_body(shared_accord: Running
         writer.write(
             f"HEAD {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {ADMIN_KEY}\r\n\r\n".encode()
         )
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode().lower()
+        async with within(30):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         if path == "/v1/stream":  # GET would not end
             assert head.startswith("http/1.1 200 ")
             assert "content-type: text/event-stream" in head

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from documented_code import program, shell
+from patience import within
 from running_accord import ADMIN_KEY, RunningAccord
 
 from shared.clock import new_id
@@ -38,20 +39,21 @@ async def run_shell(script: str, **environment: str) -> str:
     process = await asyncio.create_subprocess_exec(
         "bash", "-ec", script, stdout=PIPE, env={**os.environ, **environment}
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+    async with within(SECONDS):
+        printed, _ = await process.communicate()
     assert process.returncode == 0
     return printed.decode()
 
 
 async def line_with(printed: asyncio.StreamReader, word: str) -> str:
-    async with asyncio.timeout(SECONDS):
+    async with within(SECONDS):
         while word not in (line := (await printed.readline()).decode()):
             assert line, f"it ended without {word}"
     return line.strip()
 
 
 async def until_it_listens(port: int) -> None:
-    async with asyncio.timeout(SECONDS):
+    async with within(SECONDS):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

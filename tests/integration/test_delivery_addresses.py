@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from builders import lead_in
 from delivery_builders import Desk, OpenDesk, Receiver, desks, listening
 from own_certificates import own_certificate
+from patience import PATIENCE, within
 
 from services.delivery.sweeper import posting
 
@@ -197,11 +198,11 @@ async def endless_head(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     ],
 )
 async def test_an_odd_answer_is_read_to_a_bound(open_desk: OpenDesk, answer: Any, state: str, what: str) -> None:
-    desk = await open_desk(timeout_seconds=5)
+    desk = await open_desk(timeout_seconds=5 * PATIENCE)
     async with raw_server(answer) as url:
         await desk.subscribe(url)
         await desk.handle(desk.record("one"))
-        async with asyncio.timeout(4):
+        async with within(4):
             await desk.sends()
     assert await outcome(desk) == (state, what)
     assert await desk.pool.fetchval("SELECT length(answer) <= 1024 FROM delivery.published_attempts")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 from builders import eventually
+from patience import within
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -39,7 +40,8 @@ class Served:
                 writer.write(part)
                 await writer.drain()
                 await asyncio.sleep(0.01)
-            return await asyncio.wait_for(reader.read(), 15)
+            async with within(15):
+                return await reader.read()
         except ConnectionResetError:
             return b""
         finally:
@@ -167,7 +169,8 @@ async def test_past_so_many_connections_the_next_is_told_to_come_again(monkeypat
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         # It was answered, so it has its place.
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n"), 15)).startswith(b"HTTP/1.1 200 ")
+        async with within(15):
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200 ")
         answer = await served.sent()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1" in answer

@@ -9,6 +9,7 @@ from uuid import uuid5
 import asyncpg
 import pytest
 from builders import NAMES, NOON, an_event, eventually
+from patience import within
 from prometheus_client import CollectorRegistry
 
 from shared.clock import ManualClock
@@ -82,7 +83,8 @@ class Process:
         """In order, as SIGTERM does."""
         running, assigning = self._tasks
         self.crew.stop()
-        await asyncio.wait_for(running, 15)
+        async with within(15):
+            await running
         assigning.cancel()
         with suppress(asyncio.CancelledError):
             await assigning

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 from builders import an_event, eventually
+from patience import within
 
 from shared.events.envelope import Outgoing
 from shared.events.topics import ACTIVITY, SALES, SCORE, TOPICS
@@ -110,7 +111,8 @@ async def test_a_commit_wakes_a_reader_in_another_process_which_reads_it_from_th
         await asyncio.sleep(0)
         async with lane.step(lane.positions, lane.breaker) as transaction:
             await transaction.emit([Outgoing(ACTIVITY, an_event("a", partition=2))])
-        await asyncio.wait_for(waiting, 5)
+        async with within(5):
+            await waiting
         assert [record.event.value for record in await claim.fetch([ACTIVITY], 10)] == [b"a"]
         await lane.release()
         await claim.release()

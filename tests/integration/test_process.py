@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from patience import within
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
@@ -95,7 +96,8 @@ async def test_a_start_waits_for_no_owner_that_stands_still(database_url: str, p
     await prepare(database_url, None, None)
     async with pool.acquire() as standing_still, standing_still.transaction():
         await standing_still.execute("SELECT FROM stream.ownership FOR UPDATE")
-        await asyncio.wait_for(prepare(database_url, None, None), 10)
+        async with within(10):
+            await prepare(database_url, None, None)
 
 
 async def test_a_process_with_another_key_for_the_secrets_does_not_start(database_url: str) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from builders import eventually, lead_in
 from line_builders import activity, after
+from patience import within
 from scoring_house import DEARER, SECOND_AT, SURVEY, ScoringHouse, at_work, document, scoring_house, surveys, work_off
 
 from services.scoring import sweeper
@@ -103,7 +104,7 @@ async def test_a_version_that_comes_into_effect_under_load_decides_every_event_t
         await eventually(house.has_read_all, within=20)
         effective_at = now + timedelta(seconds=2)
         await house.sign(2, SECOND, effective_at)
-        async with asyncio.timeout(60):
+        async with within(60):
             n = 0
             while house.clock.now() < effective_at + timedelta(seconds=1) or not await came_late(house):
                 at = house.clock.now()

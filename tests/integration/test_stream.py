@@ -15,6 +15,7 @@ import uvicorn
 from api_builders import ADMIN_KEY, Caller, running_line
 from builders import NOON, eventually, lead_in
 from line_builders import open_step
+from patience import within
 from prometheus_client import CollectorRegistry
 from sla_builders import NAMES, sales_recorded, stage_changed
 
@@ -69,7 +70,7 @@ class Reading:
     async def next(self, count: int) -> list[str]:
         """The reasons of the next events, or the type of one that is not of the line."""
         found: list[str] = []
-        async with asyncio.timeout(10):
+        async with within(10):
             while len(found) < count:
                 fields = await self._block()
                 if "data" not in fields:
@@ -105,7 +106,8 @@ async def line(database_url: str, pool: asyncpg.Pool) -> AsyncIterator[Line]:
             for service in caller.house.services:
                 service.on_stopping()
             server.should_exit = True
-            await asyncio.wait_for(serving, 5)
+            async with within(5):
+                await serving
 
 
 async def test_a_reader_gets_what_comes_and_goes_on_from_any_event(line: Line) -> None:
@@ -194,7 +196,7 @@ async def test_a_comment_comes_while_nothing_happens(line: Line, monkeypatch: py
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.05)
     async with line.reading() as live:
         assert live.response.headers["cache-control"] == "no-store"
-        async with asyncio.timeout(10):
+        async with within(10):
             told = [(await live.response.content.readline()).decode() for _ in range(5)]
     assert told == [": connected\n", "retry: 2000\n", *[": heartbeat\n"] * 3]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from builders import NOON, an_event, eventually
 from contract.worlds import PARTITIONS, PostgresWorld, count_on, emit
+from patience import within
 from prometheus_client import CollectorRegistry
 
 from shared.clock import ManualClock
@@ -283,7 +284,8 @@ async def test_what_an_open_step_has_put_on_the_log_is_there_after_a_trim(log: L
         await transaction.emit([Outgoing(DEAD_LETTER, an_event("open"))])
         trimming = asyncio.create_task(log.trimmer().trim())
         await eventually(log.world.a_take_over_waits)  # the counter's row is the step's until its commit
-    assert await asyncio.wait_for(trimming, 5) == 3
+    async with within(5):
+        assert await trimming == 3
     assert await log.kept(DEAD_LETTER) == [3]
 
 
