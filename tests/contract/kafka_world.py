@@ -148,11 +148,11 @@ class KafkaWorld(PostgresWorld):
         self._acknowledged: defaultdict[tuple[str, int], set[tuple[str, int]]] = defaultdict(set)
 
     @classmethod
-    async def start(cls, kafka: str, database_url: str, pool: Any, idle_in_transaction: str = "10s") -> "KafkaWorld":
+    async def start(cls, kafka: str, database_url: str, pool: Any) -> "KafkaWorld":
         connections: list[Any] = []
 
         async def connect() -> Any:
-            settings = {"idle_in_transaction_session_timeout": idle_in_transaction}
+            settings = {"idle_in_transaction_session_timeout": "10s"}
             connections.append(await asyncpg.connect(database_url, server_settings=settings))
             return connections[-1]
 

@@ -8,7 +8,17 @@ import asyncpg
 import pytest
 from builders import an_event
 from contract.carrier_contract import CarrierContract
-from contract.worlds import PARTITIONS, PostgresWorld, all_on, assert_numbers_are_whole, count_on, emit, names
+from contract.worlds import (
+    IMPATIENT,
+    PARTITIONS,
+    PostgresWorld,
+    all_on,
+    assert_numbers_are_whole,
+    count_on,
+    emit,
+    names,
+)
+from patience import within
 
 from shared.errors import InvalidDocument, Surroundings
 from shared.events.envelope import Outgoing
@@ -27,25 +37,19 @@ async def world(database_url: str, pool: Any) -> AsyncIterator[PostgresWorld]:
     world.close()
 
 
-@pytest.fixture
-async def impatient_world(database_url: str, pool: Any) -> AsyncIterator[PostgresWorld]:
-    world = await PostgresWorld.open(database_url, pool, idle_in_transaction="100ms")
-    yield world
-    world.close()
-
-
 class TestPostgresCarrier(CarrierContract):
     """The contract alone."""
 
 
-async def test_postgres_ends_the_step_of_an_owner_that_stands_still(impatient_world: PostgresWorld) -> None:
-    world = impatient_world
+async def test_postgres_ends_the_step_of_an_owner_that_stands_still(world: PostgresWorld) -> None:
     former = await world.carrier.claim(SLOT, [ACTIVITY])
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)) as ended:
         async with former.step({ACTIVITY: Position(1, {})}, former.breaker) as transaction:
             await world.save(transaction, "never", "")
             await transaction.emit([Outgoing(SCORE, an_event("never"))])
-            successor = await asyncio.wait_for(world.carrier.claim(SLOT, [ACTIVITY]), 5)
+            await transaction.connection.execute(IMPATIENT)
+            async with within(5):
+                successor = await world.carrier.claim(SLOT, [ACTIVITY])
     assert not is_poison(ended.value)
     await former.release()
     assert successor.positions == {ACTIVITY: Position(0, {})}

@@ -8,7 +8,7 @@ from builders import eventually
 from contract.runner_contract import RunnerContract
 from contract.runner_owner_contract import APPLIED, PLACES, Place, with_something_to_do
 from contract.runner_world import NameKeeper, TickKeeper, a_service, keeps, kept, post, running
-from contract.worlds import PostgresWorld, assert_numbers_are_whole, count_on
+from contract.worlds import IMPATIENT, PostgresWorld, assert_numbers_are_whole, count_on
 
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import ACTIVITY, SCORE
@@ -22,10 +22,17 @@ async def world(database_url: str, pool: Any) -> AsyncIterator[PostgresWorld]:
     world.close()
 
 
+class ImpatientWorld(PostgresWorld):
+    """Postgres ends a transaction that pauses once it has saved after a tenth of a second instead of ten."""
+
+    async def save(self, transaction: Transaction, key: str, value: str) -> None:
+        await super().save(transaction, key, value)
+        await transaction.connection.execute(IMPATIENT)
+
+
 @pytest.fixture
 async def impatient_world(database_url: str, pool: Any) -> AsyncIterator[PostgresWorld]:
-    """Postgres ends the transaction of a paused owner after a tenth of a second instead of ten."""
-    world = await PostgresWorld.open(database_url, pool, idle_in_transaction="100ms")
+    world = await ImpatientWorld.open(database_url, pool)
     yield world
     world.close()
 
