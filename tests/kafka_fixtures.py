@@ -13,6 +13,9 @@ import pytest
 from deploy.kafka.jars import Kafka, KafkaUnusable, find_kafka
 from deploy.kafka.rig import Rig
 
+# A controller that gets no CPU for seconds takes its own broker for dead: then no partition has a leader for a while.
+NEVER_GIVEN_UP = {"broker.session.timeout.ms": "600000"}
+
 
 @pytest.fixture(scope="session")
 def kafka_jars() -> Kafka:
@@ -29,7 +32,7 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[str]:
     if named := os.environ.get("ACCORD_TEST_KAFKA"):
         yield named
         return
-    with Rig(kafka=request.getfixturevalue("kafka_jars")) as rig:
+    with Rig(kafka=request.getfixturevalue("kafka_jars"), settings=NEVER_GIVEN_UP) as rig:
         yield rig.bootstrap
 
 
