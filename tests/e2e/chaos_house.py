@@ -84,6 +84,7 @@ class ChaosHouse:
     def kill_postgres(self) -> int:
         """As the kernel does when memory is short. Returns who it was."""
         pid = self.postmaster()
+        assert pid, "its Postgres does not run"
         os.kill(pid, signal.SIGKILL)
         return pid
 

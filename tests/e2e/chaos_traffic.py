@@ -12,6 +12,7 @@ from uuid import UUID
 
 import aiohttp
 from builders import eventually
+from patience import PATIENCE
 
 from services.ingest.model import event_id
 from shared.clock import SystemClock
@@ -22,7 +23,7 @@ COMPANIES = 20
 POST_EVENTS_MAX = 12
 SENDERS = 4
 SENDER_SECONDS = 0.05  # between two posts of one sender
-ANSWER_SECONDS = 4.0
+ANSWER_SECONDS = 4.0 * PATIENCE
 ANSWERED_WITHIN_SECONDS = 90.0
 
 Fields = dict[str, Any]

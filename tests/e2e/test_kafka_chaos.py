@@ -33,11 +33,14 @@ CREATE TRIGGER refuse_notes BEFORE UPDATE OF shipped_through ON stream.ownership
     FOR EACH ROW EXECUTE FUNCTION stream.refuse()"""
 ALLOW_NOTES = "DROP TRIGGER refuse_notes ON stream.ownership; DROP FUNCTION stream.refuse()"
 # Where delivery stands on the topic, and whether more was emitted.
-DELIVERED = """SELECT o.number, (o.positions #>> ARRAY[$1, '0'])::bigint, sum(s.seq - coalesce(
+DELIVERED = """SELECT o.number, (o.positions #>> ARRAY[$1, '0'])::bigint AS log_offset, sum(s.seq - coalesce(
     (o.positions #>> ARRAY[$1, '1', e.name])::bigint, 0)) AS unread
 FROM stream.ownership o JOIN stream.sequences s ON s.partition = o.number
 JOIN stream.topics t ON t.topic_id = s.topic_id AND t.name = $1 JOIN stream.emitters e USING (emitter_id)
 WHERE o.service = 'delivery' AND o.kind = 'partition' GROUP BY 1, 2 ORDER BY unread DESC"""
+# Where Kafka has more for it. One look: what is emitted after all was shipped is not on Kafka yet.
+TO_DELIVER = f"""SELECT number, log_offset FROM ({DELIVERED}) AS delivered WHERE unread > 0
+    AND NOT EXISTS (SELECT FROM stream.ownership WHERE next_row - 1 > shipped_through)"""
 
 
 class Houses:
@@ -237,12 +240,14 @@ async def test_a_reader_whose_events_retention_has_cut_stops_and_says_so(
     async with Load(Sender(session, KEY, house.ingest_urls), random.randrange(10**9), SENDER_SECONDS) as load:
         await load.goes_on(30)
 
-    async def all_is_shipped() -> bool:
-        return await house.backlog() == 0
+    places: list[tuple[int, int]] = []
 
-    await eventually(all_is_shipped, within=30)
-    partition, offset, unread = (await house.ask(DELIVERED, LIFECYCLE))[0]
-    assert unread > 0
+    async def has_more_to_deliver() -> bool:
+        places.extend(map(tuple, await house.ask(TO_DELIVER, LIFECYCLE)))
+        return bool(places)
+
+    await eventually(has_more_to_deliver, within=30)
+    partition, offset = places[0]
     async with admin_client(house.rig.bootstrap) as admin:
         await admin.delete_records({TopicPartition(LIFECYCLE, partition): RecordsToDelete(offset + 1)})
     said = f"delivery/{partition}: out of range"
