@@ -1,21 +1,30 @@
 """Tests that read like the agreement: what happens when, and what must come of it between when and when.
 
 After Alertmanager's acceptance tests. Times are seconds from the start of the timeline; a tolerance covers the machine.
+Where workers share the machine all of it is played slower, the accord's clocks (`at_tempo`) and the tolerance with it.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from builders import eventually
+from patience import PATIENCE
 from running_accord import Caller
 
 from shared.clock import SystemClock
 
 TOLERANCE_SECONDS = 0.8
+TEMPO = PATIENCE  # how many of the machine's seconds one of a timeline takes
 _FRESH = 1e-3
+
+
+def at_tempo(accord: str) -> str:
+    """This document with its clocks of seconds as much longer as a timeline is."""
+    return re.sub(r"\bwithin: (\d+)s\b", lambda found: f"within: {int(found[1]) * TEMPO}s", accord)
 
 
 class Between(NamedTuple):
@@ -104,7 +113,7 @@ class Timeline:
         return event
 
     def _clock_time(self, seconds: float) -> str:
-        at = SystemClock().now() + timedelta(seconds=seconds - self._now())
+        at = SystemClock().now() + timedelta(seconds=(seconds - self._now()) * TEMPO)
         return at.isoformat()
 
     def _judge(self) -> None:
@@ -117,4 +126,4 @@ class Timeline:
             assert len(came) == len(wanted), f"{len(wanted)} of {type} for {who} wanted, came: {came}"
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time() - self._started_at
+        return (asyncio.get_running_loop().time() - self._started_at) / TEMPO

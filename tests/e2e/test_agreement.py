@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from running_accord import Caller, RunningAccord, start_accord, subscribe
-from timeline import Between, Timeline
+from timeline import Between, Timeline, at_tempo
 
 from services.demo.receiver import Receiver
 
@@ -52,7 +52,7 @@ CHIEF = {"title": "Chief Operating Officer"}
 async def accord(open_folder: Path) -> AsyncIterator[RunningAccord]:
     """An Accord that executes AGREEMENT."""
     agreement = open_folder / "agreement.yaml"
-    agreement.write_text(AGREEMENT, encoding="utf-8")
+    agreement.write_text(at_tempo(AGREEMENT), encoding="utf-8")
     running = await start_accord(open_folder, agreement)
     yield running
     assert running.process.stop() == 0

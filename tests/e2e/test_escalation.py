@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from running_accord import Caller, RunningAccord, start_accord, subscribe
-from timeline import Between, Timeline
+from timeline import Between, Timeline, at_tempo
 
 from services.audit.report import first
 from services.audit.run import audit
@@ -63,7 +63,7 @@ BOSS = "boss@sales.example"
 async def accord(open_folder: Path, database_url: str) -> AsyncIterator[RunningAccord]:
     """An Accord that executes AGREEMENT."""
     agreement = open_folder / "agreement.yaml"
-    agreement.write_text(AGREEMENT, encoding="utf-8")
+    agreement.write_text(at_tempo(AGREEMENT), encoding="utf-8")
     running = await start_accord(open_folder, agreement, ACCORD_DATABASE_URL=database_url)
     yield running
     assert running.process.stop() == 0
