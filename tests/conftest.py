@@ -5,6 +5,7 @@ ACCORD_TEST_DATABASE_URL names a server to use instead of the embedded one (its 
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
@@ -22,8 +23,10 @@ from shared.db.migrate import upgrade
 
 pytest_plugins = ["kafka_fixtures", "workers"]
 
-# A failed assert tells what it found wherever it stands, not in test files alone.
-pytest.register_assert_rewrite(*(path.stem for path in Path(__file__).parent.iterdir() if path.stem != "conftest"))
+# A failed assert tells what it found wherever it stands, not in test files alone. Tests that import from this file read
+# it a second time, when some of its neighbours are imported already.
+_NEIGHBOURS = {path.stem for path in Path(__file__).parent.iterdir()} - {"conftest"}
+pytest.register_assert_rewrite(*_NEIGHBOURS.difference(sys.modules))
 
 # A machine that is busy with other things is no failure of the code: no example has a deadline, whichever test asks.
 settings.register_profile("accord", deadline=None)
