@@ -39,8 +39,13 @@ async def line(database_url: str, pool: asyncpg.Pool) -> PostgresCarrier:
     async with pool.acquire() as connection:
         _, names = await initialise(connection, topics=TOPICS, partitions=1, default=1)
         await register_readers(connection, READERS, 1)
-    connect = lambda: asyncpg.connect(database_url)  # noqa: E731
-    return PostgresCarrier(pool=pool, connect=connect, partitions=1, names=names, handover=Handover())
+    return PostgresCarrier(
+        pool=pool,
+        connect=lambda: asyncpg.connect(database_url),
+        partitions=1,
+        names=names,
+        handover=Handover(),
+    )
 
 
 @pytest.fixture
