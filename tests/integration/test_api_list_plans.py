@@ -15,8 +15,9 @@ from services.api.store.trends import TrendStore
 from shared.db.api_role import take_on_api_role
 from shared.db.engine import create_engine
 
+# The same rows each time: what a search does depends on how many of them have what is sought ("ab": 0.4 %).
 MANY = """INSERT INTO api.lead_index
-    SELECT gen_random_uuid(), random() * 100, random() * 100, now() - n * interval '1 s',
+    SELECT md5(n::text)::uuid, n * 7919 % 10007 / 100.07, n * 7907 % 10007 / 100.07, now() - n * interval '1 s',
         CASE n % 50 WHEN 0 THEN now() + n * interval '1 s' ELSE '9999-01-01' END,
         CASE n % 100 WHEN 0 THEN 'mql' ELSE 'lead' END, (ARRAY['A', 'B', 'C', 'D'])[1 + n % 4],
         CASE n % 100 WHEN 0 THEN 'rep' || n % 700 END, 'source ' || n % 300, 'source ' || n % 300
