@@ -1,14 +1,15 @@
-"""Tests that read like the agreement: what happens when, and what must come of it between when and when.
+"""Tests that read like the agreement: what happens when, and what must come of it how many seconds later.
 
-After Alertmanager's acceptance tests. Times are seconds from the start of the timeline; a tolerance covers the machine.
-Where workers share the machine all of it is played slower, the accord's clocks (`at_tempo`) and the tolerance with it.
+After Alertmanager's acceptance tests. A lead's pushes are made in turn, each at its time or once what it waits for was
+told. An outcome is held to the moment that it names, which the load of the machine does not move: so many seconds after
+the push was received. Where workers share the machine all is slower, the accord's clocks (`at_tempo`) too.
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from builders import eventually
@@ -17,9 +18,7 @@ from running_accord import Caller
 
 from shared.clock import SystemClock
 
-TOLERANCE_SECONDS = 0.8
 TEMPO = PATIENCE  # how many of the machine's seconds one of a timeline takes
-_FRESH = 1e-3
 
 
 def at_tempo(accord: str) -> str:
@@ -27,39 +26,72 @@ def at_tempo(accord: str) -> str:
     return re.sub(r"\bwithin: (\d+)s\b", lambda found: f"within: {int(found[1]) * TEMPO}s", accord)
 
 
-class Between(NamedTuple):
-    """From when to when an outcome is expected."""
-
-    start: float
-    end: float
-
-
 class Told(NamedTuple):
     """A verified webhook, and when it came."""
 
-    at: float
+    at: datetime
     type: str
     who: str | None
     data: Mapping[str, Any]
 
-
-class _Push(NamedTuple):
-    at: float
-    event: Mapping[str, Any]
-    happened: float | None
-    until: float | None
+    @property
+    def occurred_at(self) -> datetime:
+        return datetime.fromisoformat(self.data["occurred_at"])
 
 
-class _Wanted(NamedTuple):
-    between: Between
-    type: str
+@dataclass
+class Push:
+    """What is posted of a lead. It was received between `sent_at` and `answered_at`."""
+
+    seconds: float
     who: str
+    event: Mapping[str, Any]
+    after: "Wanted | None"
+    happened: "Moment | None"
+    until: float | None
+    sent_at: datetime | None = None
+    answered_at: datetime | None = None
+
+
+class Moment(NamedTuple):
+    """So many seconds after this push was sent."""
+
+    push: Push
+    seconds: float
+
+    def at(self) -> datetime:
+        assert self.push.sent_at is not None
+        return self.push.sent_at + timedelta(seconds=self.seconds * TEMPO)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An outcome that must have occurred so many seconds after a push (or later, if it is none of a promise's own
+    moments), and be told then or later."""
+
+    push: Push
+    seconds: float
+    type: str
     having: Mapping[str, Any]
+    or_later: bool = False
 
     def is_met_by(self, told: Told) -> bool:
-        in_time = self.between.start - _FRESH <= told.at <= self.between.end + TOLERANCE_SECONDS
-        same = told.type == self.type and told.who == self.who
-        return in_time and same and all(told.data.get(name) == value for name, value in self.having.items())
+        return (
+            (told.type, told.who) == (self.type, self.push.who)
+            and all(told.data.get(name) == value for name, value in self.having.items())
+            and self._is_the_moment(told.occurred_at)
+            and told.occurred_at <= told.at
+        )
+
+    def is_among(self, told: Iterable[Told]) -> bool:
+        return any(map(self.is_met_by, told))
+
+    def _is_the_moment(self, at: datetime) -> bool:
+        sent_at, answered_at = self.push.sent_at, self.push.answered_at
+        later = timedelta(seconds=self.seconds * TEMPO)
+        if sent_at is None or answered_at is None:
+            return False
+        return sent_at + later <= at and (self.or_later or at <= answered_at + later)
 
 
 @dataclass
@@ -68,8 +100,8 @@ class Timeline:
 
     caller: Caller
     told: list[Told] = field(default_factory=list)
-    _pushes: list[_Push] = field(default_factory=list)
-    _wanted: list[_Wanted] = field(default_factory=list)
+    _pushes: list[Push] = field(default_factory=list)
+    _wanted: list[Wanted] = field(default_factory=list)
     _started_at: float = 0.0
 
     def at(
@@ -78,48 +110,75 @@ class Timeline:
         who: str,
         type: str,
         *,
-        happened: float | None = None,
+        after: Wanted | None = None,
+        happened: Moment | None = None,
         until: float | None = None,
         **rest: Any,
-    ) -> None:
-        """This event is posted at this time. `happened` is when it occurred, if that was before; `until` is when a
-        snooze ends."""
-        self._pushes.append(_Push(seconds, {"type": type, "lead": {"email": who}, **rest}, happened, until))
+    ) -> Push:
+        """This event is posted at this time, once `after` was told. `happened` is when it occurred, if that was before;
+        `until` says how many seconds a snooze takes."""
+        event = {"type": type, "lead": {"email": who}, **rest}
+        self._pushes.append(Push(seconds, who, event, after, happened, until))
+        return self._pushes[-1]
 
-    def want(self, between: Between, who: str, type: str, **having: Any) -> None:
-        """Such a webhook must come once in this time, and never at another."""
-        self._wanted.append(_Wanted(between, type, who, having))
+    def want(self, push: Push, seconds: float, type: str, **having: Any) -> Wanted:
+        """Such a webhook about the lead must come of this push, of so many seconds later; and no other of its type."""
+        self._wanted.append(Wanted(push, seconds, type, having))
+        return self._wanted[-1]
+
+    def want_from(self, push: Push, seconds: float, type: str, **having: Any) -> Wanted:
+        """As `want`; it happens when Accord has announced something, not sooner than so many seconds later."""
+        self._wanted.append(Wanted(push, seconds, type, having, or_later=True))
+        return self._wanted[-1]
 
     def hear(self, event: Mapping[str, Any]) -> None:
         data = event["data"]
-        self.told.append(Told(self._now(), event["type"], data["lead"]["email"], data))
+        self.told.append(Told(SystemClock().now(), event["type"], data["lead"]["email"], data))
 
     async def play(self, until: float) -> None:
-        """Pushes at the times given, and judges at the end."""
+        """Makes all pushes, and judges when all has come, at this time at the earliest."""
         self._started_at = asyncio.get_running_loop().time()
-        for push in sorted(self._pushes, key=lambda push: push.at):
-            await eventually(lambda at=push.at: self._now() >= at, within=push.at + 5)  # type: ignore[misc]
-            answer = await self.caller.post("/v1/events", self._event(push))
-            assert answer.status == 202, answer
-        await eventually(lambda: self._now() >= until, within=until + 5)
+        async with asyncio.TaskGroup() as group:
+            for who in {push.who for push in self._pushes}:
+                group.create_task(self._live([push for push in self._pushes if push.who == who]))
+        await self._comes(until)
+        for wanted in self._wanted:
+            await self._is_told(wanted)
         self._judge()
 
-    def _event(self, push: _Push) -> dict[str, Any]:
+    async def _live(self, pushes: Iterable[Push]) -> None:
+        for push in pushes:
+            await self._comes(push.seconds)
+            if push.after is not None:
+                await self._is_told(push.after)
+            push.sent_at = SystemClock().now()
+            answer = await self.caller.post("/v1/events", self._event(push))
+            push.answered_at = SystemClock().now()
+            assert answer.status == 202, answer
+
+    async def _is_told(self, wanted: Wanted) -> None:
+        try:
+            await eventually(lambda: wanted.is_among(self.told))
+        except AssertionError:
+            came = [told for told in self.told if told.who == wanted.push.who]
+            raise AssertionError(f"was not told: {wanted}; came: {came}") from None
+
+    async def _comes(self, seconds: float) -> None:
+        await eventually(lambda: self._now() >= seconds, within=seconds + 5)
+
+    def _event(self, push: Push) -> dict[str, Any]:
         event = dict(push.event)
         if push.happened is not None:
-            event["occurred_at"] = self._clock_time(push.happened)
+            event["occurred_at"] = push.happened.at().isoformat()
         if push.until is not None:
-            event["data"] = {**event.get("data", {}), "until": self._clock_time(push.until)}
+            until = Moment(push, push.until).at().isoformat()
+            event["data"] = {**event.get("data", {}), "until": until}
         return event
 
-    def _clock_time(self, seconds: float) -> str:
-        at = SystemClock().now() + timedelta(seconds=(seconds - self._now()) * TEMPO)
-        return at.isoformat()
-
     def _judge(self) -> None:
-        kinds = {(wanted.type, wanted.who) for wanted in self._wanted} | {(told.type, told.who) for told in self.told}
-        for type, who in sorted(kinds, key=str):
-            wanted = [one for one in self._wanted if (one.type, one.who) == (type, who)]
+        kinds = {(wanted.type, wanted.push.who) for wanted in self._wanted}
+        for type, who in sorted(kinds | {(told.type, told.who) for told in self.told}, key=str):
+            wanted = [one for one in self._wanted if (one.type, one.push.who) == (type, who)]
             came = [one for one in self.told if (one.type, one.who) == (type, who)]
             missing = [one for one in wanted if sum(map(one.is_met_by, came)) != 1]
             assert not missing, f"not exactly once: {missing}; came: {came}"

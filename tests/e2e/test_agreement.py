@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from running_accord import Caller, RunningAccord, start_accord, subscribe
-from timeline import Between, Timeline, at_tempo
+from timeline import Timeline, at_tempo
 
 from services.demo.receiver import Receiver
 
@@ -64,33 +64,33 @@ async def test_what_was_agreed_is_executed_to_the_second(accord: RunningAccord, 
     async with Receiver(timeline.hear) as receiver:
         await subscribe(caller, receiver, *SUBSCRIBED)
 
-        # A chief asks for a demo and is called back in time.
-        timeline.at(1.0, AWAITED, "demo.requested", profile=CHIEF)
-        timeline.want(Between(1.0, 1.2), AWAITED, QUALIFIED, grade="A", owner="ada@sales.example")
-        timeline.at(1.5, AWAITED, "sales.contacted", data={"channel": "call"})
-        timeline.want(Between(1.5, 1.7), AWAITED, MET, rule="contact-hot")
+        # Somebody asks for a demo and is called back in time.
+        demo = timeline.at(0.0, AWAITED, "demo.requested", profile={"title": "Buyer"})
+        qualified = timeline.want(demo, 0.0, QUALIFIED, grade="D", owner="ada@sales.example")
+        call = timeline.at(0.5, AWAITED, "sales.contacted", after=qualified, data={"channel": "call"})
+        timeline.want(call, 0.0, MET, rule="contact")
 
-        # Another one is forgotten: a warning at half time, a breach at the deadline, an end of it when somebody calls.
-        timeline.at(1.0, FORGOTTEN, "demo.requested", profile=CHIEF)
-        timeline.want(Between(1.0, 1.2), FORGOTTEN, QUALIFIED, grade="A")
-        timeline.want(Between(2.0, 2.2), FORGOTTEN, WARNED, rule="contact-hot")
-        timeline.want(Between(3.0, 3.3), FORGOTTEN, BREACHED, rule="contact-hot", owner="ada@sales.example")
-        timeline.at(4.0, FORGOTTEN, "sales.contacted", data={"channel": "email"})
-        timeline.want(Between(4.0, 4.2), FORGOTTEN, RESOLVED, rule="contact-hot")
+        # A chief is forgotten: a warning at half time, a breach at the deadline, an end of it when somebody calls.
+        demo = timeline.at(0.0, FORGOTTEN, "demo.requested", profile=CHIEF)
+        timeline.want(demo, 0.0, QUALIFIED, grade="A")
+        timeline.want(demo, 1.0, WARNED, rule="contact-hot")
+        breached = timeline.want(demo, 2.0, BREACHED, rule="contact-hot", owner="ada@sales.example")
+        call = timeline.at(3.0, FORGOTTEN, "sales.contacted", after=breached, data={"channel": "email"})
+        timeline.want(call, 0.0, RESOLVED, rule="contact-hot")
 
         # Who is no chief is promised a call within four seconds; this one never gets it.
-        timeline.at(1.2, PATIENT, "demo.requested", profile={"title": "Buyer"})
-        timeline.want(Between(1.2, 1.4), PATIENT, QUALIFIED, grade="D")
-        timeline.want(Between(5.2, 5.5), PATIENT, BREACHED, rule="contact")
+        demo = timeline.at(0.2, PATIENT, "demo.requested", profile={"title": "Buyer"})
+        timeline.want(demo, 0.0, QUALIFIED, grade="D")
+        timeline.want(demo, 4.0, BREACHED, rule="contact")
 
         # Sales refuses one for a reason that both sides know: nobody needs to call any more.
-        timeline.at(1.2, REFUSED, "demo.requested", profile={"title": "Buyer"})
-        timeline.want(Between(1.2, 1.4), REFUSED, QUALIFIED)
-        timeline.at(2.0, REFUSED, "sales.rejected", data={"reason": "no_budget"})
-        timeline.want(Between(2.0, 2.2), REFUSED, CANCELLED, rule="contact")
+        demo = timeline.at(0.2, REFUSED, "demo.requested", profile={"title": "Buyer"})
+        qualified = timeline.want(demo, 0.0, QUALIFIED)
+        refusal = timeline.at(1.0, REFUSED, "sales.rejected", after=qualified, data={"reason": "no_budget"})
+        timeline.want(refusal, 0.0, CANCELLED, rule="contact")
 
         # Who only looks around is nobody's business.
-        timeline.at(1.0, IDLE, "page.viewed")
+        timeline.at(0.0, IDLE, "page.viewed")
 
-        await timeline.play(until=6.5)
+        await timeline.play(until=5.5)
         assert receiver.failed == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from running_accord import Caller, RunningAccord, start_accord, subscribe
-from timeline import Between, Timeline, at_tempo
+from timeline import Moment, Push, Timeline, Wanted, at_tempo
 
 from services.audit.report import first
 from services.audit.run import audit
@@ -69,11 +69,21 @@ async def accord(open_folder: Path, database_url: str) -> AsyncIterator[RunningA
     assert running.process.stop() == 0
 
 
-def everybody_asks_for_a_demo(timeline: Timeline) -> None:
-    for who in (PASSED_ON, IN_TIME, ASLEEP, LEFT):
-        timeline.at(1.0, who, "demo.requested")
-        timeline.want(Between(1.0, 1.2), who, CHANGED, to="mql")
-        timeline.want(Between(1.0, 1.2), who, ASSIGNED, why="rule")
+def a_demo(timeline: Timeline, who: str) -> tuple[Push, Wanted]:
+    """Somebody asks for a demo; and the owner hears whose that is."""
+    demo = timeline.at(0.0, who, "demo.requested")
+    timeline.want(demo, 0.0, CHANGED, to="mql")
+    return demo, timeline.want(demo, 0.0, ASSIGNED, why="rule")
+
+
+def a_deal(timeline: Timeline, who: str) -> Push:
+    """Sales sees a deal in somebody who has just asked for a demo."""
+    _, assigned = a_demo(timeline, who)
+    deal = timeline.at(0.5, who, "sales.qualified", after=assigned)
+    timeline.want(deal, 0.0, CHANGED, to="sal", implied=True)
+    timeline.want(deal, 0.0, CHANGED, to="sql")
+    timeline.want(deal, 0.0, MET, rule="contact")
+    return deal
 
 
 async def test_what_escalates_is_carried_out_to_the_second(
@@ -83,46 +93,44 @@ async def test_what_escalates_is_carried_out_to_the_second(
     timeline = Timeline(caller)
     async with Receiver(timeline.hear) as receiver:
         await subscribe(caller, receiver, *SUBSCRIBED)
-        everybody_asks_for_a_demo(timeline)
 
         # Nobody calls this one: the owner is told, then the manager, and the other owner gets the lead and two seconds
         # more. Who calls then keeps the second promise, and ends the first.
-        timeline.want(Between(3.0, 3.3), PASSED_ON, BREACHED, rule="contact", attempt=1)
-        timeline.want(Between(3.0, 3.3), PASSED_ON, ESCALATED, level=1, to="owner")
-        timeline.want(Between(4.0, 4.3), PASSED_ON, ESCALATED, level=2, whom=BOSS, then="reassign")
-        timeline.want(Between(4.0, 4.4), PASSED_ON, ASSIGNED, why="reassigned")
-        timeline.at(5.2, PASSED_ON, "sales.contacted", data={"channel": "call"})
-        timeline.want(Between(5.2, 5.4), PASSED_ON, MET, rule="contact", attempt=2)
-        timeline.want(Between(5.2, 5.4), PASSED_ON, RESOLVED, rule="contact", attempt=1)
+        demo, _ = a_demo(timeline, PASSED_ON)
+        timeline.want(demo, 2.0, BREACHED, rule="contact", attempt=1)
+        timeline.want(demo, 2.0, ESCALATED, level=1, to="owner")
+        timeline.want(demo, 3.0, ESCALATED, level=2, whom=BOSS, then="reassign")
+        reassigned = timeline.want_from(demo, 3.0, ASSIGNED, why="reassigned")
+        call = timeline.at(3.5, PASSED_ON, "sales.contacted", after=reassigned, data={"channel": "call"})
+        timeline.want(call, 0.0, MET, rule="contact", attempt=2)
+        timeline.want(call, 0.0, RESOLVED, rule="contact", attempt=1)
 
         # This one was called in time; the CRM tells it when the breach was announced already.
-        timeline.want(Between(3.0, 3.3), IN_TIME, BREACHED, rule="contact")
-        timeline.want(Between(3.0, 3.3), IN_TIME, ESCALATED, level=1)
-        timeline.at(3.5, IN_TIME, "sales.contacted", happened=2.5, data={"channel": "call"})
-        timeline.want(Between(3.5, 3.7), IN_TIME, VOIDED, rule="contact")
+        demo, _ = a_demo(timeline, IN_TIME)
+        breached = timeline.want(demo, 2.0, BREACHED, rule="contact")
+        timeline.want(demo, 2.0, ESCALATED, level=1)
+        happened = Moment(demo, 1.5)
+        call = timeline.at(2.3, IN_TIME, "sales.contacted", after=breached, happened=happened, data={"channel": "call"})
+        timeline.want(call, 0.0, VOIDED, rule="contact")
 
         # This one asks to be left alone for three seconds, and the deal's deadline moves by as much.
-        timeline.at(1.5, ASLEEP, "sales.qualified")
-        timeline.want(Between(1.5, 1.7), ASLEEP, CHANGED, to="sal", implied=True)
-        timeline.want(Between(1.5, 1.7), ASLEEP, CHANGED, to="sql")
-        timeline.want(Between(1.5, 1.7), ASLEEP, MET, rule="contact")
-        timeline.at(2.0, ASLEEP, "sales.snoozed", until=5.0)
-        timeline.want(Between(2.0, 2.2), ASLEEP, PAUSED, rule="deal")
-        timeline.want(Between(5.0, 5.3), ASLEEP, RESUMED, rule="deal")
-        timeline.at(6.2, ASLEEP, "sales.opportunity.opened", data={"amount": 500, "currency": "USD"})
-        timeline.want(Between(6.2, 6.4), ASLEEP, CHANGED, to="opportunity")
-        timeline.want(Between(6.2, 6.4), ASLEEP, MET, rule="deal")
+        a_deal(timeline, ASLEEP)
+        snooze = timeline.at(1.0, ASLEEP, "sales.snoozed", until=3.0)
+        timeline.want(snooze, 0.0, PAUSED, rule="deal")
+        resumed = timeline.want(snooze, 3.0, RESUMED, rule="deal")
+        won = timeline.at(
+            4.5, ASLEEP, "sales.opportunity.opened", after=resumed, data={"amount": 500, "currency": "USD"}
+        )
+        timeline.want(won, 0.0, CHANGED, to="opportunity")
+        timeline.want(won, 0.0, MET, rule="deal")
 
         # This deal is forgotten for so long that marketing gets the lead back.
-        timeline.at(1.5, LEFT, "sales.qualified")
-        timeline.want(Between(1.5, 1.7), LEFT, CHANGED, to="sal", implied=True)
-        timeline.want(Between(1.5, 1.7), LEFT, CHANGED, to="sql")
-        timeline.want(Between(1.5, 1.7), LEFT, MET, rule="contact")
-        timeline.want(Between(3.5, 3.8), LEFT, BREACHED, rule="deal")
-        timeline.want(Between(4.5, 4.8), LEFT, ESCALATED, level=1, whom=BOSS, then="recycle")
-        timeline.want(Between(4.5, 4.9), LEFT, CHANGED, to="recycled", reason="deal, level 1")
+        deal = a_deal(timeline, LEFT)
+        timeline.want(deal, 2.0, BREACHED, rule="deal")
+        timeline.want(deal, 3.0, ESCALATED, level=1, whom=BOSS, then="recycle")
+        timeline.want_from(deal, 3.0, CHANGED, to="recycled", reason="deal, level 1")
 
-        await timeline.play(until=7.5)
+        await timeline.play(until=6.5)
         assert receiver.failed == 0
     found = await audit(database_url)
     assert found.is_clean, first(found)
