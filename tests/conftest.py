@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import pytest_asyncio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from shared.clock import new_id
 from shared.db.connections import create_pool, dsn
@@ -28,8 +28,11 @@ pytest_plugins = ["kafka_fixtures", "workers"]
 _NEIGHBOURS = {path.stem for path in Path(__file__).parent.iterdir()} - {"conftest"}
 pytest.register_assert_rewrite(*_NEIGHBOURS.difference(sys.modules))
 
-# A machine that is busy with other things is no failure of the code: no example has a deadline, whichever test asks.
-settings.register_profile("accord", deadline=None)
+# A machine that is busy with other things is no failure of the code: neither an example nor its making has a deadline,
+# whichever test asks. What a run says is about the change and not about luck: the examples are the same every time. Who
+# looks for others runs `pytest -m hypothesis --hypothesis-profile=search`.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("accord", settings.get_profile("search"), derandomize=True)
 settings.load_profile("accord")
 
 # What a power cut would lose is lost anyway when the tests end.
