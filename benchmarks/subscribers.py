@@ -52,6 +52,8 @@ class PostgresSubscriber:
         self._next = dict(await self._connection.fetch(_ENDS, LIFECYCLE))
 
     async def follow(self) -> None:
+        # Its looks take Postgres from the line: to plan each anew takes four times as long as to run it.
+        await self._connection.execute("SET plan_cache_mode = force_generic_plan")
         statement = await self._connection.prepare(_FOLLOWING)
         while True:
             rows = await statement.fetch(self._topic_id, list(self._next), list(self._next.values()))

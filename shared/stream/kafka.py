@@ -43,7 +43,8 @@ class KafkaTransaction(PostgresTransaction):
     async def put(self, outgoing: Sequence[Outgoing]) -> None:
         await super().put(outgoing)
         self._make_rows(outgoing)
-        self.moves = self.moves._replace(next_row=self._owner.next_row + len(outgoing))
+        claim = self._owner
+        self.moves = self.moves._replace(next_row=claim.next_row + len(outgoing), shipped_through=claim.shipped_through)
 
     def _make_rows(self, outgoing: Sequence[Outgoing]) -> None:
         if self.rows:
@@ -94,6 +95,11 @@ class KafkaClaim(PostgresClaim):
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
 
+    @property
+    def shipped_through(self) -> int:
+        """The last row that Kafka is known to have acknowledged; 0 where nobody ships any more."""
+        return self._relay.shipped_through if self._relay is not None else 0
+
     async def load(self, connection: Connection) -> None:
         await super().load(connection)
         self.next_row, shipped_through = await connection.fetchrow(sql.ROWS, *self.slot)
@@ -143,7 +149,7 @@ class KafkaClaim(PostgresClaim):
         if moves.next_row is None:
             return super().fence(moves)
         fence = super().fence(moves)
-        return fence._replace(tables=sql.FENCE, values=(*fence.values, moves.next_row))
+        return fence._replace(tables=sql.FENCE, values=(*fence.values, moves.next_row, moves.shipped_through))
 
     def _transaction(self, connection: Connection, moves: Moves) -> KafkaTransaction:
         return KafkaTransaction(self, connection, moves)
@@ -152,6 +158,8 @@ class KafkaClaim(PostgresClaim):
         if isinstance(transaction, KafkaTransaction) and transaction.rows:
             self.next_row = transaction.rows[-1].number + 1
             if self._relay is not None:
+                if not transaction.is_open:
+                    self._relay.noted(transaction.moves.shipped_through)
                 self._relay.give(transaction.rows)
 
 

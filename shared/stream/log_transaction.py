@@ -16,11 +16,12 @@ Connection = Any  # asyncpg ships no types
 
 
 class Moves(NamedTuple):
-    """What a step moves in its owner's row; `next_row` on the Kafka carrier alone."""
+    """What a step moves in its owner's row; rows on the Kafka carrier alone."""
 
     positions: str
     breaker: Breaker
     next_row: int | None = None
+    shipped_through: int = 0
 
 
 class Topics(Protocol):

@@ -20,6 +20,7 @@ placed AS (UPDATE stream.ownership SET next_row = $19 WHERE service = $20 AND ki
 
 FENCE = """fence AS (
     UPDATE stream.ownership SET positions = $1::jsonb, breaker = $2::jsonb, next_row = $8,
+        shipped_through = greatest(shipped_through, $9),
         leased_until = CASE WHEN kind = 'lane' THEN now() + interval '15 seconds' ELSE leased_until END
     WHERE service = $3 AND kind = $4 AND number = $5 AND epoch = $6 AND positions = $7::jsonb RETURNING 1)"""
 

@@ -88,6 +88,16 @@ class Relay:
         """True while every committed row is acknowledged."""
         return self._shipped >= self._last_row
 
+    @property
+    def shipped_through(self) -> int:
+        """The last row known to be acknowledged."""
+        return self._shipped
+
+    def noted(self, shipped_through: int) -> None:
+        """A step of the owner has written so much down: the next note is due only once no more steps do."""
+        self._noted = max(self._noted, shipped_through)
+        self._note_at = asyncio.get_running_loop().time() + NOTE_SECONDS
+
     def give(self, rows: Sequence[Row]) -> None:
         """These were committed. Handed rows past the bound are dropped: they are read from the table in their turn. So
         are those before a hole: of a commit whose answer was lost nothing is handed over."""

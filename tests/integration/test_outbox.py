@@ -10,10 +10,12 @@ from builders import an_event, eventually
 from contract.worlds import PARTITIONS, emit
 from prometheus_client import CollectorRegistry
 
+from shared.events.envelope import Outgoing
 from shared.events.topics import ACTIVITY, READERS, SCORE, TOPICS
+from shared.stream import relay
 from shared.stream.carrier import Position, Slot
 from shared.stream.feed import Feed
-from shared.stream.kafka import KafkaCarrier
+from shared.stream.kafka import KafkaCarrier, KafkaClaim
 from shared.stream.metrics import Metrics
 from shared.stream.outbox import OutboxKeeper, OutboxLag
 from shared.stream.relay import Row
@@ -96,6 +98,20 @@ async def test_rows_are_sent_in_order_whatever_the_broker_does(bench: Bench) -> 
     await eventually(lambda: bench.broker.numbers == [1, 2, 3, 4, 5, 6, 7])
     await claim.release()
     assert await bench.pool.fetchval("SELECT shipped_through FROM stream.ownership WHERE kind = 'lane'") == 7
+
+
+async def test_a_step_notes_what_was_acknowledged_before_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "NOTE_SECONDS", 3_600.0)
+    claim = await bench.carrier.claim_lane("ingest")
+    assert isinstance(claim, KafkaClaim)
+    noted = "SELECT shipped_through FROM stream.ownership WHERE kind = 'lane'"
+    for n in range(1, 4):
+        async with claim.step(claim.positions, claim.breaker, at_once=True) as transaction:
+            await transaction.put([Outgoing(ACTIVITY, an_event(f"{n}"))])
+        assert await claim.shipped(5)
+        assert await bench.pool.fetchval(noted) == n - 1
+    await claim.release()
+    assert await bench.pool.fetchval(noted) == 3
 
 
 async def test_a_successor_sends_what_its_predecessor_left(bench: Bench) -> None:
