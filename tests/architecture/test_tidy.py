@@ -134,6 +134,15 @@ def sleeps_in_tests() -> Finding:
                 yield f"{_name(path)}:{number} {line.strip()}: wait for a condition, with a deadline"
 
 
+def deadlines_of_a_tests_own() -> Finding:
+    """Under a second is for what must not come; for what must, `within` knows how busy the machine may be."""
+    own = re.compile(r"\basyncio\.(timeout\((?!0\.)|wait_for\((?!.*, 0\.))")
+    for path in _modules("tests"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if own.search(line) and _name(path) not in ("tests/patience.py", "tests/architecture/test_tidy.py"):
+                yield f"{_name(path)}:{number} {line.strip()}: `within` of tests/patience.py waits long enough"
+
+
 def log_actions_that_vary() -> Finding:
     """A log line's first argument is a constant snake_case action; what varies is a field."""
     levels = {"debug", "info", "warning", "error", "exception", "critical"}
@@ -162,6 +171,7 @@ CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
     modules_that_talk_more_than_they_do,
     wall_clocks_and_random_ids,
     sleeps_in_tests,
+    deadlines_of_a_tests_own,
     log_actions_that_vary,
 )
 

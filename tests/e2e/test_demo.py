@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from alertmanager_tools import find
+from patience import within
 
 from services.demo.alertmanager import find_alertmanager
 
@@ -29,7 +30,8 @@ async def test_the_demo_ends_by_itself_and_its_counts_add_up(open_folder: Path) 
     alertmanager = find("prometheus-alertmanager")
     folders = [str(Path(alertmanager).parent)] if alertmanager else []
     process = await demo(open_folder, "--once", path=os.pathsep.join((*folders, os.environ["PATH"])))
-    output, _ = await asyncio.wait_for(process.communicate(), ONCE_SECONDS)
+    async with within(ONCE_SECONDS):
+        output, _ = await process.communicate()
     lines = output.decode().splitlines()
     assert process.returncode == 0, "\n".join(lines[-40:])
     told = "\n".join(lines)
@@ -54,12 +56,13 @@ async def test_the_demo_is_stopped_in_order_and_leaves_nothing_behind(open_folde
     process = await demo(open_folder)
     assert process.stdout is not None
     told: list[bytes] = []
-    async with asyncio.timeout(START_SECONDS):
+    async with within(START_SECONDS):
         while not told or (told[-1] and not told[-1].startswith(b"qualified: ")):
             told.append(await process.stdout.readline())
     if told[-1]:
         process.send_signal(signal.SIGINT)
-    rest, _ = await asyncio.wait_for(process.communicate(), STOP_SECONDS)
+    async with within(STOP_SECONDS):
+        rest, _ = await process.communicate()
     output = (b"".join(told) + rest).decode()
     assert process.returncode == 0, output
     assert "because " in output

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from api_builders import LINE, Caller, running_line
 from builders import eventually
+from patience import within
 
 from services.audit.findings import Check, Findings
 from services.audit.main import CLEAN
@@ -128,7 +129,8 @@ async def test_accord_audit_leaves_its_verdict(caller: Caller, database_url: str
     command = (sys.executable, "-m", "services.cli", "audit", "--json", "--processes", "1")
     environment = {**os.environ, "ACCORD_DATABASE_URL": database_url}
     audit = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
-    told, complained = await asyncio.wait_for(audit.communicate(), AUDIT_SECONDS)
+    async with within(AUDIT_SECONDS):
+        told, complained = await audit.communicate()
     assert (audit.returncode, json.loads(told)["clean"], complained) == (CLEAN, True, b"")
     verdict = (await caller.get("/v1/operations")).json["audit"]
     assert (verdict["clean"], verdict["differences"]) == (True, 0)
@@ -143,6 +145,7 @@ async def test_a_verdict_that_can_t_be_recorded_is_told_all_the_same(pool: async
     command = (sys.executable, "-m", "services.cli", "audit", "--processes", "1")
     environment = {**os.environ, "ACCORD_DATABASE_URL": database_url}
     audit = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
-    told, complained = await asyncio.wait_for(audit.communicate(), AUDIT_SECONDS)
+    async with within(AUDIT_SECONDS):
+        told, complained = await audit.communicate()
     assert (audit.returncode, "CLEAN" in told.decode()) == (CLEAN, True)
     assert b"not recorded for GET /v1/operations: this database is read only" in complained

@@ -143,7 +143,7 @@ async def test_a_consumer_that_knows_only_brokers_which_are_gone_is_lost(
     consumer = SimpleNamespace(_coordinator=None, _client=SimpleNamespace(cluster=cluster))
     # One whose brokers are all that there are can but wait for them.
     with pytest.raises(KafkaConnectionError if is_lost else TimeoutError):
-        async with within(10) if is_lost else asyncio.timeout(2):
+        async with within(10) if is_lost else asyncio.timeout(0.5):
             await group._raise_when_lost(consumer)
 
 

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from builders import NOON, lead_in
 from documented_code import program
 from kafka_topics import fresh_prefix, fresh_topics
+from patience import within
 from sla_builders import NAMES, stage_changed
 
 from shared.events import codec
@@ -32,7 +33,7 @@ async def read_until(file: Path, bootstrap: str, group: str, wanted: set[str]) -
     assert process.stdout is not None
     printed: list[str] = []
     try:
-        async with asyncio.timeout(SECONDS):
+        async with within(SECONDS):
             while not wanted <= set(printed):
                 line = await process.stdout.readline()
                 assert line, f"the program ended after {printed}"

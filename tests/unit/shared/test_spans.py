@@ -1,6 +1,5 @@
 """Spans of requests, and when spans are exported at all."""
 
-import asyncio
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ from asgi_client import Answer, ask
 from builders import eventually
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from patience import within
 from spans import TRACE, TRACE_ID, LocalSpans, SeenSpan, collecting
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -159,6 +159,6 @@ async def test_a_collector_that_is_away_holds_up_no_stop(monkeypatch: pytest.Mon
     spans = open_spans("accord", stack)
     assert spans is not None
     spans.begin("lost", "internal", {}).end()
-    async with asyncio.timeout(2):
+    async with within(2):
         await stack.aclose()
     await eventually(lambda: set(threading.enumerate()) == before)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from builders import NOON, an_event, eventually
 from contract.runner_world import Gate
+from patience import within
 from prometheus_client import CollectorRegistry
 
 from shared.clock import ManualClock
@@ -77,7 +78,8 @@ async def working() -> AsyncIterator[House]:
         yield house
     finally:
         house.crew.stop()
-        await asyncio.wait_for(run, 10)
+        async with within(10):
+            await run
 
 
 async def test_it_holds_what_it_is_told_and_gives_back_the_rest() -> None:
@@ -145,7 +147,8 @@ async def test_a_partition_that_was_taken_from_it_and_is_no_longer_its_own_is_le
         await house.post("the successor's")
         await eventually(lambda: house.crew.runners[0].state == "lost")
         assert house.metric("accord_stream_partitions_owned") == 0
-        await asyncio.wait_for(house.crew.hold([]), 5)
+        async with within(5):
+            await house.crew.hold([])
         assert house.made == [0]
         async with successor.step(successor.positions, successor.breaker):
             pass
@@ -167,7 +170,8 @@ async def test_cancelled_it_ends_at_once_and_gives_everything_back() -> None:
     await house.post("never")
     await house.gate.reached.wait()
     run.cancel()
-    await asyncio.wait_for(asyncio.gather(run, return_exceptions=True), 5)
+    async with within(5):
+        await asyncio.gather(run, return_exceptions=True)
     assert (house.applied, house.held()) == ([], set())
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from builders import an_event
+from patience import within
 
 from shared.events.envelope import Record
 from shared.stream.carrier import Position, Positions, Slot
@@ -149,6 +150,7 @@ async def test_what_is_given_wakes_its_readers_only() -> None:
     handover = await a_handover("t")
     await handover.wait(OTHER, ("u",), 0)
     handover.give(records(0))
-    await asyncio.wait_for(handover.wait(READER, ("t",), 60), 5)
+    async with within(5):
+        await handover.wait(READER, ("t",), 60)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(handover.wait(OTHER, ("u",), 60), 0.05)

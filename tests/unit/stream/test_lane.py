@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from builders import an_event, eventually
+from patience import within
 from prometheus_client import CollectorRegistry
 
 from shared.errors import Poison, Surroundings, Unavailable
@@ -75,7 +76,8 @@ async def open_for_business(desk: Desk) -> AsyncIterator["asyncio.Task[None]"]:
 
 async def outcomes(tasks: Sequence["asyncio.Task[str]"]) -> list[str]:
     """The result of each, or the name of its error; all within a deadline."""
-    done = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    async with within(5):
+        done = await asyncio.gather(*tasks, return_exceptions=True)
     return [outcome if isinstance(outcome, str) else type(outcome).__name__ for outcome in done]
 
 

@@ -6,6 +6,7 @@ import pytest
 from builders import an_event
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import within
 
 from shared.events.envelope import Record
 from shared.stream.carrier import Slot
@@ -44,7 +45,8 @@ async def a_handover() -> Handover:
 async def test_a_reader_that_hears_of_a_commit_elsewhere_looks_at_the_log_once(places: list[Place] | None) -> None:
     handover = await a_handover()
     handover.written_elsewhere(places)
-    await asyncio.wait_for(handover.wait(READER, ("t",), 60), 5)
+    async with within(5):
+        await handover.wait(READER, ("t",), 60)
     assert handover.take(READER, {}, 10) == []
     assert len(handover.take(READER, {}, 10)) == 1
 
