@@ -10,7 +10,7 @@ from services.audit.line_sql import Statement
 
 # Leads that the log has spoken of since the api last looked are rolled up at its next look; all of them, when it lost
 # the thread and walks over all leads.
-_BEHIND: Final = """places AS MATERIALIZED (
+BEHIND: Final = """places AS MATERIALIZED (
     SELECT place, number, partition, p.first, coalesce(l.next, CASE place WHEN 'log' THEN 0 ELSE 1 END) AS next
     FROM stream.published_places AS p LEFT JOIN api.list_places AS l USING (place, number, partition)),
 behind AS MATERIALIZED (
@@ -46,7 +46,7 @@ def statements() -> Iterator[Statement]:
 
 def _different(table: RolledTable) -> str:
     columns = ", ".join(table.columns)
-    return f"""WITH {_BEHIND}, kept AS MATERIALIZED (SELECT {columns} FROM api.{table.name}),
+    return f"""WITH {BEHIND}, kept AS MATERIALIZED (SELECT {columns} FROM api.{table.name}),
 given AS MATERIALIZED ({table.published})
 SELECT format('api.{table.name}: what is rolled up of lead %s is not what the services publish', lead_id)
 FROM ((TABLE kept EXCEPT ALL TABLE given) UNION ALL (TABLE given EXCEPT ALL TABLE kept)) AS different
