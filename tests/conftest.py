@@ -9,11 +9,11 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from database_addresses import on_database
 from hypothesis import HealthCheck, settings
 
 from shared.clock import new_id
@@ -69,7 +69,7 @@ async def template_database(postgres_url: str) -> AsyncIterator[str]:
     name = f"accord_template_{new_id().hex}"
     await _administer(postgres_url, f"CREATE DATABASE {name}")
     try:
-        await upgrade(_on(postgres_url, name))
+        await upgrade(on_database(postgres_url, name))
         yield name
     finally:
         await _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
@@ -98,13 +98,9 @@ async def cloned(server: str, template: str) -> AsyncGenerator[str]:
     # By default the copy is written to the log too: four times the CPU, for a server that is thrown away.
     await _administer(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
-        yield _on(server, name)
+        yield on_database(server, name)
     finally:
         await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _on(server: str, database: str) -> str:
-    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
 
 
 async def _administer(server: str, statement: str) -> None:

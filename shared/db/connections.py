@@ -5,6 +5,7 @@ Every connection ends its transaction when its process stands still, so that a s
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
@@ -14,6 +15,7 @@ _SCHEMES: Final = ("postgresql+asyncpg://", "postgresql://", "postgres://")
 _IDLE_IN_TRANSACTION_SECONDS: Final = 10
 _TCP_USER_TIMEOUT_SECONDS: Final = 10
 _CONNECT_SECONDS: Final = 10.0
+_PORT: Final = "5432"
 
 Connect = Callable[..., Awaitable[asyncpg.Connection]]  # `asyncpg.connect`, or what is called as it is
 
@@ -50,7 +52,18 @@ async def connect(database_url: str, application_name: str) -> asyncpg.Connectio
     except TimeoutError as error:
         raise CannotConnect(f"cannot connect to the database: no answer within {_CONNECT_SECONDS:g} s") from error
     except (OSError, asyncpg.PostgresError) as error:
-        raise CannotConnect(f"cannot connect to the database: {error}") from error
+        raise CannotConnect(f"cannot connect to the database{_place(database_url)}: {error}") from error
+
+
+def _place(database_url: str) -> str:
+    """Where an address leads, which an error of the system leaves out; without its user and password."""
+    parts = urlsplit(database_url)
+    asked = dict(parse_qsl(parts.query))
+    host, port = asked.get("host", ""), asked.get("port", _PORT)
+    by_query = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else host
+    _, at, named = parts.netloc.rpartition("@")
+    place = named if at and named else by_query  # without an @ it may be the half of a password with a slash in it
+    return f" at {place}" if place else ""
 
 
 async def create_pool(

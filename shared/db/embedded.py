@@ -28,7 +28,6 @@ _START_SECONDS: Final = 120.0  # after a crash Postgres replays up to max_wal_si
 _STOP_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 0.1
 _LOG_BYTES_MAX: Final = 8 * 1024 * 1024
-_SOCKET_PATH_MAX: Final = 107
 # Below the kernel's range for outgoing connections: a client that reconnects can't take the port meanwhile.
 _PORTS: Final = range(15_000, 32_000)
 _PASSING: Final = ("pre-existing shared memory block", "could not create any TCP/IP sockets", "lock file")
@@ -175,12 +174,9 @@ class EmbeddedPostgres:
 
     def _spawn(self, cluster: Cluster) -> subprocess.Popen[bytes]:
         options = [option for name, value in self._settings.items() for option in ("-c", f"{name}={value}")]
-        command = [
-            cluster.binaries.command("postgres"),
-            *("-D", str(cluster.folder), "-h", "127.0.0.1", "-p", str(self._port)),
-            *("-k", self._socket_folder(cluster)),
-            *options,
-        ]
+        # No socket ("-k"): a busy step is slower by one, and a stopped owner is not given up (ADR 20).
+        where = ("-D", str(cluster.folder), "-h", "127.0.0.1", "-p", str(self._port), "-k", "")
+        command = [cluster.binaries.command("postgres"), *where, *options]
         with self._open_log() as log:
             self._log_start = log.tell()
             return subprocess.Popen(
@@ -191,11 +187,6 @@ class EmbeddedPostgres:
                 cwd="/",
                 start_new_session=True,
             )
-
-    def _socket_folder(self, cluster: Cluster) -> str:
-        """In the cluster, which only its user may enter; nowhere when that path is too long for a socket."""
-        path = cluster.folder / f".s.PGSQL.{self._port}"
-        return str(cluster.folder) if len(str(path).encode()) <= _SOCKET_PATH_MAX else ""
 
     def _open_log(self) -> BinaryIO:
         path = self._data_dir / "postgres.log"

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from builders import eventually
 from conftest import cloned
+from database_addresses import database_of
 from e2e.chaos_house import KEY, ChaosHouse
 from e2e.chaos_traffic import Load, Sender, posts
 
@@ -104,7 +105,7 @@ def filled(postgres_url: str, template_database: str) -> Iterator[str]:
         database = cloned(postgres_url, template_database)
         address = runner.run(anext(database))
         runner.run(_fill(Path(folder) / "house", address))
-        yield address.rpartition("/")[2]
+        yield database_of(address)
         runner.run(database.aclose())
 
 

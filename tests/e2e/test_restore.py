@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import asyncpg
 import pytest
 from builders import eventually
+from database_addresses import on_database
 from e2e.chaos_house import KEY, ChaosHouse
 from e2e.chaos_traffic import SENDER_SECONDS, Fields, Sender, passes, posts
 
@@ -40,7 +40,7 @@ async def elsewhere(postgres_url: str) -> AsyncIterator[str]:
     name = f"accord_restored_{new_id().hex}"
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(f"CREATE DATABASE {name}")
-    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    yield on_database(postgres_url, name)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
 

@@ -1,10 +1,10 @@
 """What the api's connections may do in the database: found out by trying."""
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from database_addresses import as_user, on_database
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -99,12 +99,10 @@ async def test_an_owner_who_may_not_make_roles_is_told_how_to_get_one(
 
 async def test_an_owner_who_may_make_roles_needs_no_superuser(pool: asyncpg.Pool, database_url: str) -> None:
     owner = f"maker_{new_id().hex[:8]}"
-    parts = urlsplit(database_url)
-    place = f"{owner}:plain@{parts.hostname}:{parts.port}"
     await pool.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE PASSWORD 'plain'")
     await pool.execute(f"CREATE DATABASE {owner} OWNER {owner}")
     try:
-        url = urlunsplit(parts._replace(netloc=place, path=f"/{owner}"))
+        url = as_user(on_database(database_url, owner), owner, "plain")
         await upgrade(url)
         engine = create_engine(url, init=take_on_api_role)
         assert await refusal(engine, "SELECT * FROM scoring.published_leads") == ""

@@ -5,12 +5,12 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import pytest
 from api_builders import ADMIN_KEY, Caller, running_line
 from asgi_client import Answer, ask
 from builders import eventually
+from database_addresses import as_user
 from postgres_processes import frozen
 from pydantic import SecretStr
 
@@ -82,9 +82,7 @@ async def test_one_that_was_killed_is_named_and_found_again(postgres: EmbeddedPo
 async def test_a_full_server_is_no_trouble_and_a_refusal_cuts_nobody(database_url: str, pool: Any) -> None:
     role = f"watched_{new_id().hex}"
     await pool.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'let me in' CONNECTION LIMIT 0")
-    address = urlsplit(database_url)
-    refused = address._replace(netloc=f"{role}:{{}}@{address.hostname}:{address.port}").geturl()
-    full, shut = (DatabaseWatch(refused.format(quote(password))) for password in ("let me in", "let me out"))
+    full, shut = (DatabaseWatch(as_user(database_url, role, password)) for password in ("let me in", "let me out"))
     connections = [await watch.connect(database_url) for watch in (full, shut)]
     watching = [asyncio.create_task(watch.run()) for watch in (full, shut)]
     await eventually(lambda: shut.trouble == "no connection (InvalidPasswordError)")

@@ -1,6 +1,7 @@
 """The life of the embedded Postgres: start, restart, crash, its death with its parent, and what it refuses."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -129,6 +130,15 @@ def test_a_folder_with_something_else_in_it_is_refused(open_folder: Path) -> Non
     with pytest.raises(PostgresUnusable, match=r"not empty|can't|failed"):
         EmbeddedPostgres(open_folder, places=open_folder / "places").start()
     assert (open_folder / "postgres" / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["a, b", "x" * 100])
+async def test_its_folder_may_have_a_name_that_no_socket_could_have(made: Path, open_folder: Path, name: str) -> None:
+    folder = shutil.copytree(made, open_folder / name, symlinks=True)
+    with EmbeddedPostgres(folder) as postgres:
+        connection = await asyncpg.connect(postgres.dsn)
+        assert await connection.fetchval("SHOW unix_socket_directories") == ""
+        await connection.close()
 
 
 def test_it_is_started_from_the_main_thread_only(open_folder: Path) -> None:

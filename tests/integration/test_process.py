@@ -5,10 +5,10 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from database_addresses import on_database
 from patience import within
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
@@ -37,7 +37,7 @@ async def empty_database(postgres_url: str) -> AsyncIterator[str]:
     name = f"accord_empty_{new_id().hex}"
     connection = await asyncpg.connect(postgres_url)
     await connection.execute(f"CREATE DATABASE {name}")
-    yield urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    yield on_database(postgres_url, name)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
 
@@ -48,9 +48,15 @@ def test_without_a_database_it_says_what_to_set() -> None:
 
 
 async def test_a_database_that_can_not_be_reached_is_said_without_its_password() -> None:
-    with pytest.raises(CannotConnect, match="cannot connect") as refused:
+    with pytest.raises(CannotConnect, match=r"cannot connect to the database at 127\.0\.0\.1:1: ") as refused:
         await require_migrated("postgresql://accord:hush@127.0.0.1:1/accord")
     assert "hush" not in str(refused.value)
+
+
+async def test_what_may_be_a_part_of_a_password_is_not_said() -> None:
+    with pytest.raises(CannotConnect) as refused:
+        await require_migrated("postgresql://127.0.0.1:1/2@127.0.0.1:3/accord")
+    assert str(refused.value).startswith("cannot connect to the database: ")
 
 
 async def test_a_database_that_is_silent_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
