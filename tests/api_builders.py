@@ -9,17 +9,21 @@ from typing import Any
 from urllib.parse import unquote
 
 import asyncpg
+import pytest
 from asgi_client import Answer, ask
 from builders import eventually
 from fastapi.routing import APIRoute
+from patience import PATIENCE
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.main import bootstrap_accord
+from services.api.sweeper import lists
 from services.carriers import Site
 from services.composition import House, build
 from services.http_app import build_app
 from shared.agreement.loading import default_accord_text
+from shared.db import watch
 from shared.http.auth import ensure_admin_key
 from shared.secret_box import SecretBox
 
@@ -107,6 +111,10 @@ async def running_line(database_url: str, *names: str) -> AsyncIterator[Caller]:
     registry = CollectorRegistry()
     site = Site(database_url, PUBLIC_URL, 20, secrets=SecretBox(SECRET_KEY))
     async with AsyncExitStack() as stack:
+        patched = stack.enter_context(pytest.MonkeyPatch.context())
+        # On a busy machine a list lags sooner, and Postgres is taken for gone: neither is what these tests look at.
+        patched.setattr(lists, "CATCH_UP_SECONDS", 5.0 * PATIENCE)
+        patched.setattr(watch, "ANSWER_SECONDS_MAX", watch.ANSWER_SECONDS_MAX * PATIENCE)
         house = await build(names or LINE, site, registry=registry, stack=stack)
         app = build_app(house, registry, house.services)
         stopped = asyncio.Event()

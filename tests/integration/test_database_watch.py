@@ -16,14 +16,18 @@ from pydantic import SecretStr
 
 from services.first_start import prepare
 from shared.clock import new_id
+from shared.db import watch as watch_
 from shared.db.embedded import EmbeddedPostgres
 from shared.db.watch import DatabaseWatch
 
 
 @pytest.fixture
-async def line(postgres: EmbeddedPostgres) -> AsyncIterator[Caller]:
+async def line(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
+    """With the patience that a house has outside of tests."""
+    seconds = watch_.ANSWER_SECONDS_MAX
     await prepare(postgres.dsn, None, SecretStr(ADMIN_KEY))
     async with running_line(postgres.dsn) as caller:
+        monkeypatch.setattr(watch_, "ANSWER_SECONDS_MAX", seconds)
         yield caller
 
 
