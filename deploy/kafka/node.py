@@ -22,7 +22,8 @@ from aiokafka.errors import KafkaError
 from deploy.kafka.jars import Kafka, KafkaUnusable
 from deploy.kafka.storage import format_storage
 
-START_SECONDS: Final = 60.0
+# A few are enough, but not on a machine that is busy with other things.
+START_SECONDS: Final = 180.0
 _STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
 _CALL_MILLISECONDS: Final = 5_000

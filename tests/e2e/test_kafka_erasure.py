@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from builders import eventually
+from kafka_fixtures import NEVER_GIVEN_UP
 from kafka_topics import admin_client
 from running_accord import Caller, RunningAccord, has_applied, start_accord
 
@@ -19,6 +20,7 @@ from shared.stream.trim import RETENTION
 ERASED, KEPT = "mary.unmistakable@quagga.example", "paul.remembered@okapi.example"
 # The broker looks for what is too old now and then, and leaves files that it has given up for a while.
 QUICK = {
+    **NEVER_GIVEN_UP,
     "log.retention.check.interval.ms": "300",
     "log.segment.delete.delay.ms": "100",
     "log.initial.task.delay.ms": "100",

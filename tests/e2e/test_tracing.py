@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from builders import eventually
 from delivery_builders import SECRET, Received, Receiver, listening
+from kafka_fixtures import NEVER_GIVEN_UP
 from running_accord import Caller, RunningAccord, start_accord
 from spans import TRACE, TRACE_ID, Collector, SeenSpan, collecting
 
@@ -51,7 +52,7 @@ def carrier(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str
     if request.param == "postgresql":
         yield request.param, {}
         return
-    with Rig(kafka=request.getfixturevalue("kafka_jars")) as rig:
+    with Rig(kafka=request.getfixturevalue("kafka_jars"), settings=NEVER_GIVEN_UP) as rig:
         yield request.param, {"ACCORD_KAFKA": rig.bootstrap}
 
 

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from builders import an_event, eventually
 from contract.kafka_world import leaves_sockets
+from kafka_fixtures import NEVER_GIVEN_UP
 from kafka_topics import fresh_prefix, fresh_topics
 from patience import within
 from prometheus_client import CollectorRegistry
@@ -34,7 +35,7 @@ PLACE = "accord.test"
 @pytest.fixture(scope="module")
 def rig(kafka_jars: Kafka) -> Iterator[Rig]:
     """One broker, frozen and thawed here."""
-    with Rig(kafka=kafka_jars) as rig:
+    with Rig(kafka=kafka_jars, settings=NEVER_GIVEN_UP) as rig:
         yield rig
     # What is left of clients that were cut short goes here, and not in the middle of another test.
     gc.collect()

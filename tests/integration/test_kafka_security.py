@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka_fixtures import NEVER_GIVEN_UP
 from kafka_topics import fresh_prefix
 
 from deploy.kafka.jars import Kafka
@@ -51,6 +52,7 @@ def secure(kafka_jars: Kafka, certificates: Path) -> Iterator[str]:
     """The address of a listener that asks for TLS, a name and a password."""
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
     settings = {
+        **NEVER_GIVEN_UP,
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
         "inter.broker.listener.name": "PLAINTEXT",
         "sasl.enabled.mechanisms": "PLAIN",
