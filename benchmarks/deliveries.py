@@ -103,9 +103,9 @@ class Bench:
             await self._until_delivered()
         return _pace(count, began)
 
-    async def others(self, *, bad: int, good: int, per_second: float, seconds: float) -> dict[str, float]:
-        """Latencies, from the commit to the receiver, of the good ones among so many endpoints; half of the bad ones
-        hang, half fail. `bad` negative: the same endpoints, all of them good."""
+    async def others(self, *, bad: int, good: int, per_second: float, seconds: float) -> list[float]:
+        """Seconds from the commit to the receiver, of the good ones among so many endpoints; half of the bad ones hang,
+        half fail. `bad` negative: the same endpoints, all of them good."""
         paths = ["/hangs", "/fails"] * (max(bad, 0) // 2) + ["/good?beside"] * (-min(bad, 0))
         wanted, beside = await self._subscribe(["/good"] * good), await self._subscribe(paths)
         await self._report()
@@ -120,7 +120,7 @@ class Bench:
                 nudge.give(due)
                 await asyncio.sleep(max(0.0, began + (number + 1) * step - time.monotonic()))
             await self._until_delivered(tuple(wanted))
-        return summary_ms(await self._report())
+        return await self._report()
 
     async def _subscribe(self, paths: list[str]) -> list[UUID]:
         ids = [new_id() for _ in paths]
@@ -193,19 +193,23 @@ async def _measure(database_url: str, options: argparse.Namespace) -> dict[str, 
     bench = Bench(pool, port)
     try:
         await bench.client_alone(1)
+        await bench.deliveries(BODIES)
         rounds = []
         for _ in range(options.rounds):
             alone, delivered = await bench.client_alone(options.seconds), await bench.deliveries(options.count)
             share = round(delivered.per_second / alone.per_second, 3)
             rounds.append({"client_alone": alone._asdict(), "deliveries": delivered._asdict(), "share": share})
         load = {"good": 80, "per_second": options.per_second, "seconds": options.seconds}
-        without = await bench.others(bad=-20, **load)
-        beside = await bench.others(bad=20, **load)
+        alone_seconds, beside_seconds = [], []
+        for _ in range(options.rounds):
+            alone_seconds += await bench.others(bad=-20, **load)
+            beside_seconds += await bench.others(bad=20, **load)
+        without, beside = summary_ms(alone_seconds), summary_ms(beside_seconds)
         return {
             "rounds": rounds,
             "good_endpoints_alone": without,
             "good_endpoints_beside_bad": beside,
-            "p99_ratio": beside["p99_ms"] / without["p99_ms"],
+            "p99_ratio": round(beside["p99_ms"] / without["p99_ms"], 2),
         }
     finally:
         pool.terminate()
