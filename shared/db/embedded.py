@@ -5,6 +5,7 @@ its own, so that Ctrl-C reaches Accord alone, which stops it last. `ACCORD_DATAB
 """
 
 import asyncio
+import os
 import secrets
 import signal
 import socket
@@ -34,7 +35,6 @@ _PASSING: Final = ("pre-existing shared memory block", "could not create any TCP
 
 # Log lines of Postgres carry no statements and no values (they may be personal data).
 _SETTINGS: Final[Mapping[str, str]] = {
-    "shared_buffers": "128MB",
     "max_wal_size": "4GB",
     "max_connections": "100",
     "checkpoint_timeout": "15min",
@@ -66,7 +66,8 @@ class EmbeddedPostgres:
         """`wal_mb` of WAL have their files from the beginning (two files, 8, at least)."""
         self._data_dir = data_dir
         self._binaries = binaries
-        self._settings = {**_SETTINGS, "min_wal_size": f"{wal_mb}MB", **(settings or {})}
+        sizes = {"shared_buffers": f"{_buffers_mb()}MB", "min_wal_size": f"{wal_mb}MB"}
+        self._settings = {**_SETTINGS, **sizes, **(settings or {})}
         self._places = places
         self._wal_mb = wal_mb
         self._cluster: Cluster | None = None
@@ -208,6 +209,12 @@ class EmbeddedPostgres:
             self._settings["wal_compression"] = "lz4"
         except PostgresUnusable:  # built without lz4
             self._settings["wal_compression"] = "on"
+
+
+def _buffers_mb() -> int:
+    """An eighth of the machine's memory, from 128 to 1,024 MB; Postgres takes of it what it has read pages for."""
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(max(memory_bytes // 8 // 2**20, 128), 1_024)
 
 
 def _free_port() -> int:

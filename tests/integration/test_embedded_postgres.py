@@ -1,6 +1,7 @@
 """The life of the embedded Postgres: start, restart, crash, its death with its parent, and what it refuses."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -33,6 +34,17 @@ async def test_rows_survive_a_restart_and_a_kill_at_the_same_address(postgres: E
     assert await connection.fetchval("SHOW fsync") == "on"
     assert await connection.fetchval("SHOW wal_compression") in {"on", "pglz", "lz4"}
     await connection.close()
+
+
+async def test_pages_may_take_an_eighth_of_the_memory_up_to_a_gigabyte(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(postgres.dsn)
+    pages = int(await connection.fetchval("SELECT setting FROM pg_settings WHERE name = 'shared_buffers'"))
+    await connection.close()
+    assert pages * 8 // 1024 == min(max(memory_kb() // 8 // 1024, 128), 1024)
+
+
+def memory_kb() -> int:
+    return int(re.findall(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text())[0])
 
 
 async def test_a_stopped_postgres_is_gone_and_its_folder_can_be_started_again(made_folder: Path) -> None:

@@ -18,8 +18,8 @@ from services.api.store.tables import LEAD_INDEX, LEAD_WORDS
 TRIGRAM: Final = 3
 PIECES_MAX: Final = 8
 # Finding first who has it takes time by their number, `share * leads`; going along the list until a page of 51 is full
-# by `51 / share`, 0.4 times as much a lead (a million leads, in memory). Both are alike where `share ** 2 * leads` is:
-_EQUAL: Final = 20
+# by `51 / share`, half as much a lead (a million leads, in memory). Both are alike where `share ** 2 * leads` is:
+_EQUAL: Final = 25
 # Two thousand leads, or as many as there are: of whole pages, and always of the same, so that they stay in memory.
 _SAMPLE: Final = """WITH all_of_them AS (
     SELECT greatest(reltuples, 1) AS leads FROM pg_class WHERE oid = 'api.lead_words'::regclass
