@@ -69,7 +69,6 @@ def raise_if_unreadable(records: Iterable[Record]) -> None:
 
 
 def _readable(message: Any, topic: str, headers: dict[str, str]) -> Record:
-    received_at = _time_of(message)
     emitter, seq = headers.get("ce_emitter"), headers.get("ce_seq")
     is_ours = emitter is not None and seq is not None
     if is_ours:
@@ -77,6 +76,7 @@ def _readable(message: Any, topic: str, headers: dict[str, str]) -> Record:
         received_at = datetime.fromisoformat(headers["ce_receivedat"])
     else:
         id = named_id(_FOREIGN_EVENTS, f"{headers['ce_source']}\n{headers['ce_id']}")
+        received_at = _time_of(message)
     time, traceparent = headers.get("ce_time"), headers.get("traceparent")
     # What only Accord knows is taken from nobody else: a number that Postgres can't hold would stop the line.
     accord, cause, after = map(headers.get, ("ce_accord", "ce_cause", "ce_after")) if is_ours else (None, None, None)
