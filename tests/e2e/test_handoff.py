@@ -12,6 +12,7 @@ from running_accord import Caller, RunningAccord, start_accord, subscribe
 from timeline import Timeline
 
 from services.demo.receiver import Receiver
+from shared.clock import SystemClock
 
 AGREEMENT = """
 accord: 1
@@ -39,9 +40,10 @@ QUALIFIED, ASSIGNED, RECORDED = "accord.lead.qualified", "accord.lead.assigned",
 
 @pytest.fixture
 async def accord(open_folder: Path) -> AsyncIterator[RunningAccord]:
-    """An Accord that executes AGREEMENT."""
+    """An Accord that executes AGREEMENT where it is noon, so that no day ends between two leads."""
     agreement = open_folder / "agreement.yaml"
-    agreement.write_text(AGREEMENT, encoding="utf-8")
+    noon = f"Etc/GMT{SystemClock().now().hour - 12:+d}"
+    agreement.write_text(AGREEMENT.replace("timezone: UTC", f"timezone: {noon}"), encoding="utf-8")
     running = await start_accord(open_folder, agreement)
     yield running
     assert running.process.stop() == 0
