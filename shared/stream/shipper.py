@@ -53,7 +53,7 @@ class Shipper:
     async def _submitted(
         self, producer: AIOKafkaProducer, emitter: str, rows: Sequence[Row]
     ) -> AsyncIterator[asyncio.Future[Any]]:
-        """One acknowledgement to come for each batch of a partition: one for each event took 7 % of a busy process."""
+        """One acknowledgement to come for each batch of a partition: one for each event took 5 % of a busy process."""
         batches: dict[tuple[str, int], Any] = defaultdict(producer.create_batch)
         for _, topic, partition, seq, event in rows:
             place, headers = (self._prefix + topic, partition), headers_of(event, emitter, seq)
