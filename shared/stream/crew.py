@@ -42,12 +42,17 @@ class Crew:
         self._group: asyncio.TaskGroup | None = None
         self._started = asyncio.Event()
         self._stopping = asyncio.Event()
-        metrics.partitions_owned.labels(service).set_function(self._count_owned)
+        metrics.partitions_owned.labels(service).set_function(lambda: len(self.owned))
 
     @property
     def runners(self) -> Mapping[int, Runner]:
         """The runner of each partition held, whatever its state."""
         return {partition: post.runner for partition, post in self._posts.items()}
+
+    @property
+    def owned(self) -> frozenset[int]:
+        """The partitions held whose runners own them, as far as those know."""
+        return frozenset(partition for partition, runner in self.runners.items() if runner.state in OWNING)
 
     async def hold(self, partitions: Collection[int]) -> None:
         """Holds exactly these partitions: starts what is missing; returns once what is too many has stopped."""
@@ -111,9 +116,6 @@ class Crew:
                 post.runner = self._make_runner(post.partition)
         finally:
             del self._posts[post.partition]
-
-    def _count_owned(self) -> float:
-        return sum(post.runner.state in OWNING for post in self._posts.values())
 
 
 class _Post:

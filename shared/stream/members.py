@@ -97,12 +97,14 @@ class Members:
             self._connection = await self._connect()
             await self._connection.execute(JOIN, service, me)
             await self._connection.execute(FORGET, service, LEASE_SECONDS)
-        connection = self._connection
+        connection, owned = self._connection, crew.owned
         await connection.execute(BEAT, service, me)
         living = {row[0] for row in await connection.fetch(LIVING, service, LEASE_SECONDS, SESSION_LOST_SECONDS)}
         owners = {number: owner for number, owner in await connection.fetch(OWNERS, service)}
         mine = share(living | {me}, me, self._partitions)
-        self._wanted = holdings(mine, owners, living, me)
+        # A runner at rest doesn't notice that another took its partition, and gave it back: it ends, to begin anew.
+        lost = {number for number in owned if owners.get(number) != me}
+        self._wanted = holdings(mine, owners, living, me) - lost
         self._beaten.set()
         if len(living) != self._living:
             self._living = len(living)

@@ -247,3 +247,21 @@ async def test_without_the_database_nothing_is_given_back_and_with_it_all_goes_o
     async with load(process, pool):
         await eventually(lambda: process.has(EVERYTHING))
     assert await owners(pool) == [process.owner] * PARTITIONS
+
+
+TAKEN_AND_GIVEN_BACK = """UPDATE stream.ownership SET epoch = epoch + 1, owner = NULL, leased_until = NULL
+WHERE service = 'scoring' AND kind = 'partition' AND number = 3"""
+
+
+@pytest.mark.usefixtures("patience")
+async def test_a_partition_at_rest_that_another_took_and_gave_back_is_taken_again(start: Start, pool: Any) -> None:
+    """As two do that start at the same moment: one takes all, until it sees the other."""
+    process = await start()
+    await eventually(lambda: process.has(EVERYTHING))
+    await pool.execute(TAKEN_AND_GIVEN_BACK)
+
+    async def is_owned_again() -> bool:
+        return await owners(pool) == [process.owner] * PARTITIONS
+
+    await eventually(is_owned_again)
+    await eventually(lambda: process.has(EVERYTHING))
