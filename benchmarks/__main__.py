@@ -36,7 +36,7 @@ from benchmarks.report import (
     webhooks_result,
 )
 from benchmarks.rivals_venv import rivals_bin
-from benchmarks.run import Tell, measure_lines, profile_line
+from benchmarks.run import Tell, measure_house, profile_line
 from benchmarks.run_apart import measure_contest, measure_recovery
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.surroundings import surroundings
@@ -102,15 +102,17 @@ class Bench:
         return joined(found)
 
     def _line(self, postgres: EmbeddedPostgres, *, has_kafka: bool) -> dict[str, Any]:
-        with ExitStack() as stack:
-            log = self._out / "accord.log"
-            houses = [stack.enter_context(running_house(postgres, self._data / "line", log))]
-            if has_kafka:
-                broker = stack.enter_context(running_broker())
-                house = running_house(postgres, self._data / "line_on_kafka", log, broker=broker)
-                houses.append(stack.enter_context(house))
-            ordinary_url = new_database(postgres, "bench_ordinary")
-            return line_result(uvloop.run(measure_lines(houses, self._scale, ordinary_url, self._tell)))
+        scale, log, tell = self._scale, self._out / "accord.log", self._tell
+        ordinary_url = new_database(postgres, "bench_ordinary")
+        with running_house(postgres, self._data / "line", log) as house:
+            found = [uvloop.run(measure_house(house, scale, tell, ordinary_url))]
+        if has_kafka:
+            with (
+                running_broker() as broker,
+                running_house(postgres, self._data / "line_on_kafka", log, broker=broker) as house,
+            ):
+                found.append(uvloop.run(measure_house(house, scale, tell)))
+        return line_result(found)
 
     def _webhooks(self, postgres: EmbeddedPostgres) -> dict[str, Any]:
         with sites(new_database(postgres, "bench_webhooks"), self._out / "webhooks.log") as (bare, ingest):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from benchmarks.broken import Broken
@@ -64,15 +65,16 @@ async def until_quiet(connection: Any) -> None:
         await asyncio.sleep(0.2)
 
 
-async def until_at_rest(connection: Any, patience_seconds: float) -> None:
-    """As a house stands that was busy a while ago: all is read, lists and reports have followed, and Postgres has done
-    what it does by itself within the next quarter of an hour: statistics of the new rows, and a checkpoint."""
+async def until_at_rest(connection: Any, look_at_a_list: Callable[[], Awaitable[Any]], patience_seconds: float) -> None:
+    """As a house stands that was busy a while ago: all is read, lists and reports have followed (which they do at once
+    for those who look), and Postgres has done what it does by itself within the next quarter of an hour: statistics of
+    the new rows, and a checkpoint."""
     deadline = time.monotonic() + patience_seconds
     await until_read(connection, None, patience_seconds)
     while unlisted := await connection.fetchval(_UNLISTED):
         if time.monotonic() > deadline:
             raise Broken(f"lists have not followed within {patience_seconds:.0f} s: {unlisted} events")
-        await asyncio.sleep(0.2)
+        await look_at_a_list()
     await connection.execute("ANALYZE")
     await connection.execute("CHECKPOINT")
     await until_quiet(connection)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.burst import Burst
 from benchmarks.clocks import Clocks
@@ -35,23 +35,25 @@ class Memory:
     postgres_bytes: int
 
 
-@dataclass
-class LineMeasured:
-    """Of the whole line, by house (`on_postgres`, `on_kafka`). `latency` is right after the rounds."""
+class HouseMeasured(NamedTuple):
+    """Of the whole line in one house (`on_postgres`, `on_kafka`). The first has the ordinary way and the ceiling, the
+    one on Kafka the burst. `latency` is right after the rounds."""
 
-    lines: dict[str, list[LineRound]]
+    name: str
+    lines: list[LineRound]
     ordinary: list[Ordinary]
     ceiling: list[float]
-    latency: dict[str, Latency]
-    latency_at_rest: dict[str, Latency]
-    memory: dict[str, Memory]
+    latency: Latency
+    latency_at_rest: Latency
+    memory: Memory
     burst: Burst | None
 
 
-def line_result(found: LineMeasured) -> Result:
-    """Rates, latency, memory and burst, with the ratios between them."""
-    rates = {house: median(one.per_second for one in rounds) for house, rounds in found.lines.items()}
-    ordinary, ceiling = median(one.per_second for one in found.ordinary), median(found.ceiling)
+def line_result(houses: Sequence[HouseMeasured]) -> Result:
+    """Rates, latency, memory and burst, with the ratios between them. The house on Postgres comes first."""
+    first, last = houses[0], houses[-1]
+    rates = {house.name: median(one.per_second for one in house.lines) for house in houses}
+    ordinary, ceiling = median(one.per_second for one in first.ordinary), median(first.ceiling)
     ratios = {f"{house}_to_ordinary": round(rate / ordinary, 1) for house, rate in rates.items()}
     ratios |= {f"{house}_to_ceiling": round(rate / ceiling, 3) for house, rate in rates.items()}
     if "on_kafka" in rates:
@@ -60,18 +62,19 @@ def line_result(found: LineMeasured) -> Result:
         _target("line on Postgres, times the ordinary way", ratios["on_postgres_to_ordinary"], TIMES_ORDINARY_MIN),
         _target("line on Postgres, activities/s", round(rates["on_postgres"]), PER_SECOND_MIN),
     ]
-    for when, measured in (("right after the rounds", found.latency), ("at rest", found.latency_at_rest)):
-        for house, latency in measured.items():
-            name = f"webhook to qualified on {house.removeprefix('on_').title()} {when}, p99 ms"
-            targets.append(_target(name, latency.qualified["p99_ms"], below=QUALIFIED_P99_MS_MAX[house]))
+    for when in ("right after the rounds", "at rest"):
+        for house in houses:
+            latency = house.latency_at_rest if when == "at rest" else house.latency
+            name = f"webhook to qualified on {house.name.removeprefix('on_').title()} {when}, p99 ms"
+            targets.append(_target(name, latency.qualified["p99_ms"], below=QUALIFIED_P99_MS_MAX[house.name]))
     return {
-        "lines": {house: _with_rounds(rounds) for house, rounds in found.lines.items()},
-        "ordinary": _with_rounds(found.ordinary),
-        "ceiling": {"per_second": ceiling, "rounds": list(found.ceiling)},
-        "latency": {house: asdict(latency) for house, latency in found.latency.items()},
-        "latency_at_rest": {house: asdict(latency) for house, latency in found.latency_at_rest.items()},
-        "memory": {house: asdict(memory) for house, memory in found.memory.items()},
-        "burst": asdict(found.burst) if found.burst else None,
+        "lines": {house.name: _with_rounds(house.lines) for house in houses},
+        "ordinary": _with_rounds(first.ordinary),
+        "ceiling": {"per_second": ceiling, "rounds": list(first.ceiling)},
+        "latency": {house.name: asdict(house.latency) for house in houses},
+        "latency_at_rest": {house.name: asdict(house.latency_at_rest) for house in houses},
+        "memory": {house.name: asdict(house.memory) for house in houses},
+        "burst": asdict(last.burst) if last.burst else None,
         "ratios": ratios,
         "targets": targets,
     }

@@ -1,9 +1,11 @@
 """The order of a run: ordinary way, line and ceiling in turn, round by round, on one Postgres; then latency and burst.
 
-A second house does the same on Kafka, where there is one; the two take turns too, and rest while the other works.
+Where there is a broker, a second house on Kafka does the same after the first has gone: on two CPUs even one that
+rests, with its broker, takes a tenth of what is measured beside it.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -12,14 +14,14 @@ import asyncpg
 from benchmarks.burst import Burst, measure_burst
 from benchmarks.ceiling import measure_ceiling
 from benchmarks.fill import Filler
-from benchmarks.house import House
+from benchmarks.house import House, call
 from benchmarks.latency import Latency, measure_latency
 from benchmarks.line import LineRound, measure_line, warm_up
 from benchmarks.load import Plan
 from benchmarks.ordinary import Ordinary, measure_ordinary
 from benchmarks.processes import peak_bytes, watched_memory
 from benchmarks.progress import until_at_rest, until_quiet
-from benchmarks.report import LineMeasured, Memory
+from benchmarks.report import HouseMeasured, Memory
 from benchmarks.scale import Scale
 from benchmarks.subscribers import subscriber
 from benchmarks.traffic import Traffic
@@ -92,7 +94,12 @@ class Run:
 
     async def latency_at_rest(self) -> Latency:
         """The same once the aftermath of the rounds is over."""
-        await until_at_rest(self._connection, _REST_SECONDS_MAX)
+        target = self._house.admin
+        await until_at_rest(
+            self._connection,
+            lambda: asyncio.to_thread(call, target, "GET", "/v1/leads?limit=1", None),
+            _REST_SECONDS_MAX,
+        )
         return await self.latency("latency_at_rest")
 
     async def burst(self) -> Burst:
@@ -117,32 +124,35 @@ class Run:
         self._postgres_bytes = max(self._postgres_bytes, peak.bytes)
 
 
-async def measure_lines(houses: Sequence[House], scale: Scale, ordinary_url: str, tell: Tell) -> LineMeasured:
-    """Everything about the whole line."""
+async def measure_house(house: House, scale: Scale, tell: Tell, ordinary_url: str | None = None) -> HouseMeasured:
+    """Everything about the whole line in one house; with an address of a database, beside the ordinary way there, and
+    the ceiling."""
     async with AsyncExitStack() as stack:
-        runs = [Run(house, scale, await _connected(stack, house)) for house in houses]
-        for run in runs:
-            await run.prepare()
-        found = LineMeasured({run.name: [] for run in runs}, [], [], {}, {}, {}, None)
+        run = Run(house, scale, await _connected(stack, house))
+        await run.prepare()
+        ordinary: list[Ordinary] = []
+        lines: list[LineRound] = []
+        ceiling: list[float] = []
         for number in range(1, scale.rounds + 1):
-            found.ordinary.append(await runs[0].ordinary(number, ordinary_url))
-            said = [f"ordinary way {found.ordinary[-1].per_second:,.0f}/s"]
-            for run in runs:
-                found.lines[run.name].append(await run.line(number))
-                said.append(f"line {run.name} {found.lines[run.name][-1].per_second:,.0f}/s")
-            found.ceiling.append(await runs[0].ceiling())
-            tell(f"round {number} of {scale.rounds}: {', '.join(said)}, ceiling {found.ceiling[-1]:,.0f}/s")
-        for run in runs:
-            found.latency[run.name] = await run.latency("latency")
-            tell(f"latency {run.name}, right after: p99 {found.latency[run.name].qualified['p99_ms']} ms")
-        for run in runs:
-            found.latency_at_rest[run.name] = await run.latency_at_rest()
-            found.memory[run.name] = run.memory()
-            tell(f"latency {run.name}, at rest: p99 {found.latency_at_rest[run.name].qualified['p99_ms']} ms")
-        if houses[-1].broker:
-            found.burst = await runs[-1].burst()
-            tell(f"burst of {found.burst.events:,}: read after {found.burst.seconds:.1f} s")
-        return found
+            said = []
+            if ordinary_url:
+                ordinary.append(await run.ordinary(number, ordinary_url))
+                said.append(f"ordinary way {ordinary[-1].per_second:,.0f}/s")
+            lines.append(await run.line(number))
+            said.append(f"line {run.name} {lines[-1].per_second:,.0f}/s")
+            if ordinary_url:
+                ceiling.append(await run.ceiling())
+                said.append(f"ceiling {ceiling[-1]:,.0f}/s")
+            tell(f"round {number} of {scale.rounds}: {', '.join(said)}")
+        latency = await run.latency("latency")
+        tell(f"latency {run.name}, right after: p99 {latency.qualified['p99_ms']} ms")
+        at_rest = await run.latency_at_rest()
+        tell(f"latency {run.name}, at rest: p99 {at_rest.qualified['p99_ms']} ms")
+        memory, burst = run.memory(), None
+        if house.broker:
+            burst = await run.burst()
+            tell(f"burst of {burst.events:,}: read after {burst.seconds:.1f} s")
+        return HouseMeasured(run.name, lines, ordinary, ceiling, latency, at_rest, memory, burst)
 
 
 async def profile_line(house: House, scale: Scale) -> LineRound:

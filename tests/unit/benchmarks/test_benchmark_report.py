@@ -10,7 +10,7 @@ from benchmarks.latency import Latency
 from benchmarks.line import LineRound
 from benchmarks.ordinary import Ordinary
 from benchmarks.recovery import Recovery
-from benchmarks.report import LineMeasured, Memory, contest_result, joined, line_result, recovery_result
+from benchmarks.report import HouseMeasured, Memory, contest_result, joined, line_result, recovery_result
 from benchmarks.tables import print_result
 
 SPREAD = {"p50_ms": 5.0, "p90_ms": 7.0, "p99_ms": 50.0, "max_ms": 60.0}
@@ -26,20 +26,23 @@ def a_turn(name: str, per_second: float, cpu: float) -> Turn:
 
 def test_medians_ratios_and_targets_of_all_parts_stand_in_one_result() -> None:
     latency = Latency(300, 600, 60, SPREAD, SPREAD, SPREAD, {}, 0, 2.0)
-    line = LineMeasured(
-        lines={"on_postgres": [a_round(rate) for rate in (7_000.0, 9_000.0, 8_000.0)], "on_kafka": [a_round(4_000.0)]},
+    on_postgres = HouseMeasured(
+        "on_postgres",
+        lines=[a_round(rate) for rate in (7_000.0, 9_000.0, 8_000.0)],
         ordinary=[Ordinary(200.0, 3.0, 1.0)],
         ceiling=[200_000.0],
-        latency={"on_postgres": latency, "on_kafka": latency},
-        latency_at_rest={"on_postgres": latency, "on_kafka": latency},
-        memory={"on_postgres": Memory(2**20, 2**21)},
-        burst=Burst(1_000, 0.1, 1.0, [(0.0, 1_000, 0, 0), (1.0, 0, 0, 0)]),
+        latency=latency,
+        latency_at_rest=latency,
+        memory=Memory(2**20, 2**21),
+        burst=None,
     )
+    burst = Burst(1_000, 0.1, 1.0, [(0.0, 1_000, 0, 0), (1.0, 0, 0, 0)])
+    on_kafka = on_postgres._replace(name="on_kafka", lines=[a_round(4_000.0)], ordinary=[], ceiling=[], burst=burst)
     turns = [a_turn("accord", 9_000.0, 0.2), a_turn("quick", 18_000.0, 0.3), a_turn("cheap", 100.0, 0.1)]
     recovery = [Recovery(1, 1_000, 10, 9.5, 9_500)]
     machine = {"warnings": ["the machine was busy"]}
 
-    result = joined([machine, line_result(line), recovery_result(recovery), contest_result(turns)])
+    result = joined([machine, line_result([on_postgres, on_kafka]), recovery_result(recovery), contest_result(turns)])
 
     assert result["ratios"] == {
         "on_postgres_to_ordinary": 40.0,
