@@ -5,6 +5,7 @@ taken out when a step begins with it and put back after that step's commit: a st
 leaves nothing behind, and a new epoch starts empty.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -21,7 +22,8 @@ class HotStates(Generic[State]):
 
     def __init__(self, leads_max: int = LEADS_MAX) -> None:
         self._leads_max = leads_max
-        self._states: dict[UUID, State] = {}
+        # A dict would look for its first entry past all that were taken out before it: four times as long at the bound.
+        self._states: OrderedDict[UUID, State] = OrderedDict()
         self._epoch = 0
 
     def take(self, transaction: Transaction, lead_ids: Iterable[UUID]) -> dict[UUID, State]:
@@ -48,6 +50,6 @@ class HotStates(Generic[State]):
             if epoch == self._epoch:
                 self._states.update(states)
                 while len(self._states) > self._leads_max:
-                    del self._states[next(iter(self._states))]
+                    self._states.popitem(last=False)
 
         transaction.on_commit(put_back)

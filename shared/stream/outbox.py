@@ -5,6 +5,7 @@ could need them again.
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import timedelta
@@ -105,7 +106,9 @@ class OutboxLag:
         for service, topic, partition, last, unread in found:
             labels = (service, topic, str(partition))
             self._metrics.lag_events.labels(*labels).set(unread)
-            since = next((at for at, end in self._ends[topic, partition] if end > last - unread), now)
+            looks = self._ends[topic, partition]
+            seen = bisect_right(looks, last - unread, key=lambda look: look[1])
+            since = looks[seen][0] if seen < len(looks) else now
             self._metrics.lag_seconds.labels(*labels).set(now - since)
         for owner in await self._pool.fetch(OWNERS):
             labels = (owner["service"], owner["kind"], str(owner["number"]))
