@@ -56,6 +56,11 @@ class Metrics:
             "Leads brought up to date in the lists, as the log spoke of them.",
             registry=registry,
         )
+        self.unlisted = Gauge(
+            "accord_api_unlisted_events",
+            "Events that the lists' last look left to the next ones; in the process that looks.",
+            registry=registry,
+        )
         self.refreshed = Counter(
             "accord_api_engagements_refreshed_total",
             "Engagements brought up to the time in the lists.",

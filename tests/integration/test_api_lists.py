@@ -17,12 +17,8 @@ from builders import eventually
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.api.store.database import Database
-from services.api.store.lists import ListStore
 from services.api.sweeper import lists as sweeper
 from services.scoring.model.rules import instant
-from shared.db.api_role import take_on_api_role
-from shared.db.engine import create_engine
 
 NOW = datetime.now(UTC)  # noqa: TID251 (decay is as of the machine's clock)
 STAGES, OWNERS, GRADES = ("lead", "mql", "sal"), (None, "ann@s.example", "ben@s.example"), ("A", "B", "D")
@@ -250,35 +246,3 @@ async def test_a_pass_in_slices_brings_all_that_the_log_spoke_of(
             return len((await line.get("/v1/leads")).json["items"]) == 7
 
         await eventually(all_are_there, within=10)
-
-
-OUTBOX = """INSERT INTO stream.outbox (emitter_id, row_number, topic_id, partition, seq, event_id, key, occurred_at,
-        received_at, type, value)
-    SELECT emitter_id, n, 1, 0, n, gen_random_uuid(), $1, now(), now(), 'accord.score.changed', '' FROM stream.emitters,
-        generate_series($2::bigint, $3::bigint) AS n"""
-
-
-async def test_on_kafka_lists_follow_what_the_owners_have_emitted(database_url: str, pool: asyncpg.Pool) -> None:
-    lead_id = uuid5(UUID(int=3), "lead")
-    await pool.execute("INSERT INTO stream.emitters (name) VALUES ('scoring/0')")
-    await pool.execute(
-        "INSERT INTO stream.ownership (service, kind, number, next_row) VALUES ('scoring','partition',0,4)"
-    )
-    await pool.execute(OUTBOX, lead_id, 2, 3)  # the first is shipped and trimmed
-    engine = create_engine(database_url, init=take_on_api_role)
-    lists = ListStore(Database(engine))
-
-    async def told() -> list[UUID]:
-        async with lists.database.transaction() as connection:
-            assert await lists.is_mine(connection)
-            told = await lists.told_of(connection)
-            await lists.move(connection, told.places)
-            return list(told.lead_ids)
-
-    assert await told() == [lead_id], "the first look begins a walk, and follows from what is there"
-    assert await pool.fetchval("SELECT walked_through FROM api.list_state") == UUID(int=0)
-    await pool.execute("UPDATE stream.ownership SET next_row = 7")
-    await pool.execute(OUTBOX, lead_id, 4, 6)
-    assert await told() == [lead_id]
-    assert await told() == []
-    await engine.dispose()

@@ -113,10 +113,12 @@ _WALK: Final = "UPDATE api.list_state SET walked_through = :walked"
 
 
 class Told(NamedTuple):
-    """Leads of which something was said at these places since the last look; `ends` is how far that looked at each."""
+    """Leads of which something was said at these places since the last look; `ends` is how far that looked at each.
+    `left` is how many events lie behind those."""
 
     lead_ids: Sequence[UUID]
     places: Sequence[Mapping[str, Any]]
+    left: int
 
 
 class Standing(NamedTuple):
@@ -159,7 +161,7 @@ class ListStore:
         for kind, rows in _ROWS.items():
             if of_kind := [place for place in moved if place["place"] == kind and place["ends"] > place["begins"]]:
                 lead_ids += await _told(connection, rows, of_kind)
-        return Told(lead_ids, moved)
+        return Told(lead_ids, moved, sum(place["end"] - place["ends"] for place in moved))
 
     async def move(self, connection: AsyncConnection, places: Sequence[Mapping[str, Any]]) -> None:
         """All leads that were spoken of there have been brought: the next look begins behind."""

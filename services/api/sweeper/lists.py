@@ -1,6 +1,6 @@
 """Keeps lists and reports up with the log, and engagements in lists up with the time, at its own bounded pace.
 
-A pass goes on in slices, each followed by a rest nine times as long, which leaves nine tenths of a backend to the line.
+A pass goes on in slices, each followed by a rest nine times as long, or as long as itself after minutes behind the log.
 Who asks for a list or a report has a pass made without rests, and waits for it: for a list a moment, at most.
 A walk over all leads, when the thread was lost, goes on beside that in small steps. One process at a time does it.
 """
@@ -26,6 +26,9 @@ from shared.errors import Surroundings, Unavailable
 REST_SECONDS_MIN: Final = 0.25
 REST_SECONDS_MAX: Final = 5.0
 REST_SHARE: Final = 9.0
+# What lists go by may be a quarter of an hour old (HTTP.md): after a third of that the line must leave them more.
+BEHIND_SECONDS: Final = 300.0
+REST_SHARE_BEHIND: Final = 1.0
 STANDBY_SECONDS: Final = 1.0
 CATCH_UP_SECONDS: Final = 0.5
 REACH_SECONDS: Final = 10.0
@@ -51,6 +54,7 @@ class Lists:
         self._passed = asyncio.Condition()
         self._begun = self._ended = self._wanted = 0
         self._slice_began = 0.0
+        self._behind_since: float | None = None
         self._one = asyncio.Lock()  # passes and steps of a walk bring the same rows
         self.loops = (self.run, self.walk, self.keep_fresh)
 
@@ -108,8 +112,11 @@ class Lists:
             self._slice_began = asyncio.get_running_loop().time()
             async with self._one, self._store.database.transaction() as connection:
                 if not await self._store.is_mine(connection):
+                    self._note(0)
                     return False
-                told = told or await self._store.told_of(connection)
+                if told is None:
+                    told = await self._store.told_of(connection)
+                    self._note(told.left)
                 lead_ids = told.lead_ids[begin : begin + LEADS_MAX]
                 begin += LEADS_MAX
                 if lead_ids:
@@ -172,7 +179,17 @@ class Lists:
 
     def _rest_seconds(self) -> float:
         """After the last slice."""
-        return min(REST_SECONDS_MAX, REST_SHARE * (asyncio.get_running_loop().time() - self._slice_began))
+        now = asyncio.get_running_loop().time()
+        behind_seconds = 0.0 if self._behind_since is None else now - self._behind_since
+        return rest_seconds(now - self._slice_began, behind_seconds)
+
+    def _note(self, left: int) -> None:
+        """So many events are left to the passes after this one."""
+        self._metrics.unlisted.set(left)
+        if not left:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = self._slice_began
 
     async def _rest(self, seconds: float) -> None:
         """Until then, or until somebody asks; not at all while somebody waits."""
@@ -181,6 +198,12 @@ class Lists:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._asked.wait()
+
+
+def rest_seconds(slice_seconds: float, behind_seconds: float) -> float:
+    """How long to rest after a slice, when no pass has come to the end of the log for so long."""
+    share = REST_SHARE if behind_seconds < BEHIND_SECONDS else REST_SHARE_BEHIND
+    return min(REST_SECONDS_MAX, share * slice_seconds)
 
 
 def _refreshed(row: Mapping[str, Any], accords: Accords, now: datetime) -> tuple[Any, float, datetime | None]:
