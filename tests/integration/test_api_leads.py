@@ -178,6 +178,8 @@ async def test_the_timeline_has_everything_in_one_order_page_by_page(caller: Cal
     whole = (await caller.get(f"/v1/leads/{lead_id}/timeline?limit=500")).json["items"]
     assert {item["kind"] for item in whole} >= {"profile", "activity", "score", "transition", "action", "clock"}
     assert [item["at"] for item in whole] == sorted(item["at"] for item in whole)
+    told = [item for item in whole if "occurred_at" in item["detail"]]
+    assert [item["detail"]["occurred_at"] for item in told] == [item["at"] for item in told]
     reached = [item["detail"]["to_stage"] for item in whole if item["kind"] == "transition"]
     assert reached == ["mql", "sal", "sql", "opportunity"]
     for order, expected in (("asc", whole), ("desc", whole[::-1])):

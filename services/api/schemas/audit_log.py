@@ -1,10 +1,8 @@
 """The audit log, as it is shown."""
 
-from typing import Any
-
 from pydantic import BaseModel, Field
 
-from services.api.schemas.fields import Instant
+from services.api.schemas.fields import Instant, JsonRow
 
 
 class AuditEntry(BaseModel):
@@ -20,5 +18,5 @@ class AuditEntry(BaseModel):
     action: str = Field(examples=["key.revoked"])
     subject: str = Field(examples=["key"])
     subject_id: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    before: JsonRow | None
+    after: JsonRow | None

@@ -1,10 +1,8 @@
 """Everything held about one lead."""
 
-from typing import Any
-
 from pydantic import BaseModel
 
-from services.api.schemas.fields import Instant
+from services.api.schemas.fields import Instant, JsonRow
 from services.api.schemas.leads import Lead
 
 
@@ -13,4 +11,4 @@ class Export(BaseModel):
 
     exported_at: Instant
     lead: Lead
-    held: dict[str, list[dict[str, Any]]]
+    held: dict[str, list[JsonRow]]

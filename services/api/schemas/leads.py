@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field
 
 from services.api.schemas.clocks import Clock
-from services.api.schemas.fields import Body, Instant
+from services.api.schemas.fields import Body, Instant, JsonRow
 from shared.events.sales import AMOUNT_MAX, Action
 
 
@@ -83,7 +83,7 @@ class TimelineItem(BaseModel):
     at: Instant
     kind: str
     id: str
-    detail: dict[str, Any]
+    detail: JsonRow
 
 
 class GrantLine(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.api.schemas.leads import ActionBody
+from services.api.schemas.leads import ActionBody, TimelineItem
 from services.api.schemas.subscriptions import SubscriptionBody
 from shared.http.problems import FieldError, field_errors
 
@@ -31,6 +31,19 @@ def test_a_type_that_is_never_told_is_refused_with_those_that_are(type_: str) ->
     ((path, message),) = refusal(SubscriptionBody, {**SUBSCRIPTION, "types": [type_]})
     assert path == "types.0"
     assert message.startswith("is not a type of event that is told; allowed: *, accord.clock.*, accord.stage.changed,")
+
+
+def test_a_row_of_postgres_shows_its_times_as_every_answer_does_and_what_a_sender_wrote_as_it_was() -> None:
+    detail = {
+        "occurred_at": "2026-11-22T10:00:00.5+00:00",
+        "until": "2026-11-22T10:00:00+00:00",
+        "closed_at": None,
+        "note": "2026-11-22T10:00:00+00:00",
+        "data": {"seen_at": "2026-11-22T10:00:00.5+00:00"},
+    }
+    item = TimelineItem(at=datetime(2026, 11, 22, 10, tzinfo=UTC), kind="action", id="1", detail=detail)
+    times = {"occurred_at": "2026-11-22T10:00:00.500000Z", "until": "2026-11-22T10:00:00Z"}
+    assert item.detail == {**detail, **times}
 
 
 def test_a_time_is_rfc_3339_with_an_offset() -> None:
