@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from services.api.store import leads as store
 from services.api.store.database import Database
 from services.api.store.lists import ListStore
+from services.api.store.rollup import TABLES
 from services.api.store.trends import TrendStore
 from shared.db.api_role import take_on_api_role
 from shared.db.engine import create_engine
@@ -92,6 +93,24 @@ async def test_a_look_at_the_end_of_a_long_log_does_not_read_all_of_it(database_
     assert len(told.lead_ids) == 3 * 4 * 10
     assert scans == 0
     await engine.dispose()
+
+
+# As it is soon after a start: what Postgres knows of the histories is of a time when there were few.
+BEGAN = """INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body)
+    SELECT md5(lead::text)::uuid, gen_random_uuid(), number, 'activity', now(), repeat('x', 300)::bytea
+    FROM generate_series({first}, {last}) AS lead, generate_series(1, 12) AS number"""
+
+
+async def test_when_a_lead_began_is_found_without_going_through_all_leads(pool: asyncpg.Pool) -> None:
+    await pool.execute(BEGAN.format(first=1, last=150))
+    await pool.execute("ANALYZE scoring.history")
+    await pool.execute(BEGAN.format(first=151, last=3_000))
+    (leads,) = [table.statement for table in TABLES if table.name == "report_leads"]
+    some = [row[0] for row in await pool.fetch("SELECT lead_id FROM scoring.history LIMIT 100")]
+    plan = [row[0] for row in await pool.fetch(f"EXPLAIN {leads.replace(':lead_ids', '$1')}", some)]
+    reads = [line.strip() for line in plan if "scoring" in line or " on history" in line or "pk_history" in line]
+    assert any("pk_history" in line for line in reads), reads
+    assert not any("ix_history_received_at_lead_id" in line for line in reads), reads
 
 
 GRANTED = """INSERT INTO scoring.history (lead_id, event_id, number, kind, received_at, body, granted)

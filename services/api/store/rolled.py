@@ -35,13 +35,16 @@ _OUTCOMES: Final = ", ".join(f"'{stage}'" for stage in OUTCOMES)
 _KNOWN: Final = "(SELECT lead_id, first_source AS source, campaign FROM scoring.published_leads WHERE {leads})"
 _MOVES: Final = "(SELECT * FROM stages.published_transitions WHERE {moves})"
 
-# Of each lead that scoring knows, when it began: with its first input, or with what sales did before that came in.
+# Of each lead that scoring knows, when it began: with its first input, or with what sales did before that came in. That
+# input is looked up in the lead's own history, and once (hence OFFSET): a planner without statistics would rather go
+# through the first inputs of all leads, for each.
 LEADS: Final = f"""SELECT known.lead_id, least(first.at, moved.first_at) AS began_at, moved.left_at, known.source,
     known.campaign
 FROM {_KNOWN} AS known
 JOIN LATERAL (SELECT coalesce({{began}}, (
-    SELECT received_at FROM scoring.published_first_inputs AS i WHERE i.lead_id = known.lead_id)) AS at) AS first
-    ON first.at IS NOT NULL
+    SELECT of.received_at FROM (
+        SELECT number, received_at FROM scoring.published_history AS h WHERE h.lead_id = known.lead_id OFFSET 0) AS of
+    WHERE of.number = 1)) AS at OFFSET 0) AS first ON first.at IS NOT NULL
 CROSS JOIN LATERAL (
     SELECT min(occurred_at) AS first_at, min(occurred_at) FILTER (WHERE to_stage = 'mql') AS left_at
     FROM stages.published_transitions AS t WHERE t.lead_id = known.lead_id) AS moved"""
