@@ -90,7 +90,7 @@ def read_event(raw: Any, reading: Reading) -> Posted:
         reading.received_at,
         identifiers_of(event.lead),
         event.profile or {},
-        _sales_data(event.data or {}) if kind == "sales" else event.data or {},
+        _sales_data(event.type, event.data or {}) if kind == "sales" else event.data or {},
         source,
         sender.team or sender.teams.get(source) or ("sales" if kind == "sales" else "marketing"),
         event.campaign,
@@ -155,11 +155,13 @@ def _kind(type_: str) -> Kind:
     return "sales"
 
 
-def _sales_data(data: dict[str, Any]) -> dict[str, Any]:
+def _sales_data(type_: str, data: dict[str, Any]) -> dict[str, Any]:
     try:
         found = SalesData.model_validate(data).model_dump(exclude_none=True)
     except ValidationError as error:
         raise Refused(*(Fault(f"data.{path}", message) for path, message in faults_of(error))) from None
     if "until" in found:
         found["until"] = read_instant(found["until"], "data.until")
+    elif type_ == f"sales.{Action.SNOOZED}":
+        raise Refused(Fault("data.until", "is required for sales.snoozed"))
     return found

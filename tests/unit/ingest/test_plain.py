@@ -201,6 +201,9 @@ def test_sales_data_is_checked_field_by_field() -> None:
         ("data.amount", "Input should be less than or equal to 1000000000000000")
     ]
     assert refusal(event(type="sales.snoozed", data={"until": "soon"}))[0][0] == "data.until"
+    # It would pause nothing, and nobody would hear of it.
+    for data in ({}, {"until": None}):
+        assert refusal(event(type="sales.snoozed", data=data)) == [("data.until", "is required for sales.snoozed")]
     assert read(event(type="sales.won", data={"amount": 10, "currency": "USD"})).data == {
         "amount": 10.0,
         "currency": "USD",
