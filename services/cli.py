@@ -10,7 +10,6 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import asyncpg
 import structlog
 import typer
 from rich.console import Console
@@ -20,7 +19,6 @@ from services.sources import commands as sources
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
 from shared.agreement.schema import schema_text
 from shared.clock import SystemClock
-from shared.db.connections import dsn
 from shared.db.data_folder import ADDRESS_FILE
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
@@ -137,11 +135,11 @@ def resume(
     data: Annotated[Path, typer.Option(help="The data folder of a running `accord up`.")] = DEFAULT_DATA,
 ) -> None:
     """Let a partition go on that was stopped because too many of its events could not be applied."""
+    from services.partitions import resume as let_go_on
+
     _require_service(service)
-    if asyncio.run(_resume(_database_of(data), service, partition)):
-        out.print(f"{service}/{partition} goes on.", markup=False)
-        return
-    raise AccordError(f"{service}/{partition} is not stopped")
+    asyncio.run(let_go_on(_migrated(_database_of(data)), service, partition))
+    out.print(f"{service}/{partition} goes on.", markup=False)
 
 
 @app.command()
@@ -155,7 +153,7 @@ def skip(
     from services.skipping import Skipping
 
     _require_service(service)
-    asyncio.run(_skip(Skipping(_database_of(data), service, partition, _kafka()), yes=yes))
+    asyncio.run(_skip(Skipping(_migrated(_database_of(data)), service, partition, _kafka()), yes=yes))
 
 
 @app.command()
@@ -168,7 +166,7 @@ def renumber(
     kafka = _kafka()
     if kafka is None:
         raise typer.BadParameter("set ACCORD_KAFKA; where the log is in Postgres, a backup has all of it")
-    ahead = asyncio.run(renumbering.renumber(_database_of(DEFAULT_DATA), kafka, carry_out=yes))
+    ahead = asyncio.run(renumbering.renumber(_migrated(_database_of(DEFAULT_DATA)), kafka, carry_out=yes))
     for (emitter, topic, partition), (given, found) in ahead.items():
         out.print(f"{emitter} on {topic}/{partition}: given to {given}, on Kafka to {found}", markup=False)
     if ahead and not yes:
@@ -263,6 +261,14 @@ def _database_of(data: Path) -> str:
     return address.read_text().strip()
 
 
+def _migrated(database_url: str) -> str:
+    """This address, once it is known that the database there has this release's schema."""
+    from shared.db.migrate import require_migrated
+
+    asyncio.run(require_migrated(database_url))
+    return database_url
+
+
 def _kafka() -> "KafkaClients | None":
     from shared.stream.kafka_client import KafkaClients, KafkaSettings
 
@@ -277,16 +283,6 @@ async def _skip(skipping: "Skipping", *, yes: bool) -> None:
         raise AccordError("nothing was skipped: with --yes the service goes on without what is missing, for good")
     await skipping.skip(missing)
     out.print("It goes on; stream.skips keeps a record.")
-
-
-async def _resume(database_url: str, service: str, partition: int) -> bool:
-    from shared.stream.operations import resume_partition
-
-    connection = await asyncpg.connect(dsn(database_url))
-    try:
-        return await resume_partition(connection, service, partition)
-    finally:
-        await connection.close()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from services.sealing import box_of, check_key_of
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.migrate import require_migrated
 from shared.errors import AccordError
-from shared.settings import ProcessSettings
+from shared.settings import ProcessSettings, WebAddress
 from shared.telemetry.metrics import create_registry
 
 
@@ -26,7 +26,7 @@ class NoDatabase(AccordError):
 class ApartSettings(ProcessSettings):
     """What `accord run` reads beside what every process reads."""
 
-    public_url: str | None = None
+    public_url: WebAddress | None = None
 
 
 def run(name: str, listener_at: tuple[str, int], settings: ApartSettings, announce: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 
+from services.partitions import require_partition
 from shared.db.connections import connect
 from shared.errors import AccordError
 from shared.stream.carrier import Missing
@@ -61,7 +62,7 @@ class Skipping:
     topic_prefix: str = ""
 
     async def look(self) -> Missing | OutOfRange:
-        """What is missing. Raises NothingToSkip, or NotLost when it must not be skipped."""
+        """What is missing. Raises NothingToSkip, NotLost when it must not be skipped, or NoSuchPartition."""
         connection = await connect(self.database_url, "accord-skip")
         try:
             return await self._look(connection)
@@ -96,6 +97,7 @@ class Skipping:
         )
 
     async def _look(self, connection: Any) -> Missing | OutOfRange:
+        await require_partition(connection, self.service, self.partition)
         missing = await find_gap(connection, self.service, self.partition)
         if missing is None:
             out_of_range = await self._out_of_range(connection)

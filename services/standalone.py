@@ -22,6 +22,7 @@ from services.sealing import box_of
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.data_folder import ADDRESS_FILE, locked
 from shared.db.embedded import EmbeddedPostgres
+from shared.settings import WebAddress
 from shared.telemetry.metrics import create_registry
 
 log = structlog.get_logger(component="standalone")
@@ -32,7 +33,7 @@ POSTGRES_CHECK_SECONDS = 0.2
 class StandaloneSettings(FirstStartSettings):
     """What `accord up` reads beside what every process reads."""
 
-    public_url: str | None = None
+    public_url: WebAddress | None = None
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,34 @@ Only `main` modules and what composes them make one of these; everything below g
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.db.connections import dsn
 from shared.errors import InvalidDocument
 from shared.telemetry.logging import LogFormat
+
+
+def _web_address(value: str) -> str:
+    if not _is_web_address(value):
+        raise ValueError("must be an address like https://accord.example.com, without ? and #")
+    return value
+
+
+def _is_web_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        is_reachable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
+    return is_reachable and not any(sign in "?#" or sign.isspace() for sign in value)
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):

@@ -17,6 +17,7 @@ from services.audit.report import print_report, to_json
 from services.audit.run import Audit, audit
 from shared.db.data_folder import ADDRESS_FILE, is_in_use, locked
 from shared.db.embedded import EmbeddedPostgres
+from shared.db.migrate import require_migrated
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
 from shared.telemetry.logging import configure_logging, describe_error
@@ -34,10 +35,12 @@ def run_audit(data: Path, *, as_json: bool, processes: int | None) -> int:
     named = settings.database_url.get_secret_value() if settings.database_url else None
     try:
         with database_of(data, named) as database_url:
+            asyncio.run(require_migrated(database_url))
             found = asyncio.run(audit(database_url, processes or min(os.cpu_count() or 1, PROCESSES_MAX)))
             asyncio.run(_record(database_url, found))
     except (AccordError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BrokenProcessPool) as error:
-        Console(stderr=True, highlight=False).print(f"error: the audit couldn't be done: {error}", markup=False)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"error: the audit couldn't be done: {error}", markup=False)
         return NOT_DONE
     except Exception as error:
         # Cron must be able to tell an audit that broke from one that found something.

@@ -13,7 +13,6 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import asyncpg
 import uvloop
 
 from services.audit import line_sql, outcomes_sql, reports_sql
@@ -22,7 +21,7 @@ from services.audit.folds import fold_range
 from services.audit.line_sql import Line, Statement
 from services.audit.tables import Range
 from shared.db.accord_book import AccordBook
-from shared.db.connections import connect_options, dsn
+from shared.db.connections import connect
 from shared.events.topics import ACTIVITY, LIFECYCLE, SALES, SCORE, SLA
 
 # Below so many inputs one process is done before others have started.
@@ -177,12 +176,11 @@ async def _line(connection: Any) -> Line:
 @asynccontextmanager
 async def _snapshot(database_url: str, snapshot: str | None = None) -> AsyncIterator[Any]:
     """A connection in a transaction that sees one moment and can't write; that of `snapshot` if it is given."""
-    options = connect_options("accord-audit")
     # A connection waits while others fold.
-    options["server_settings"] |= {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
+    patience = {"idle_in_transaction_session_timeout": "0", "statement_timeout": "0"}
     # Cursors are read to their end; many are open at once, so each sorts on disk rather than in memory.
-    options["server_settings"] |= {"cursor_tuple_fraction": "1", "jit": "off", "work_mem": "16MB"}
-    connection = await asyncpg.connect(dsn(database_url), **options)
+    plans = {"cursor_tuple_fraction": "1", "jit": "off", "work_mem": "16MB"}
+    connection = await connect(database_url, "accord-audit", **patience, **plans)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             if snapshot is not None:

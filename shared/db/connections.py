@@ -16,6 +16,11 @@ _IDLE_IN_TRANSACTION_SECONDS: Final = 10
 _TCP_USER_TIMEOUT_SECONDS: Final = 10
 _CONNECT_SECONDS: Final = 10.0
 _PORT: Final = "5432"
+_UNREADABLE: Final = (
+    "the database's address, ACCORD_DATABASE_URL, can't be read: it must be like "
+    "postgresql://user:password@host:5432/database, with the port a number from 1 to 65535, and the signs / : @ of a "
+    "password written as %2F %3A %40"
+)
 
 Connect = Callable[..., Awaitable[asyncpg.Connection]]  # `asyncpg.connect`, or what is called as it is
 
@@ -45,12 +50,20 @@ def connect_options(application_name: str) -> dict[str, Any]:
     }
 
 
-async def connect(database_url: str, application_name: str) -> asyncpg.Connection:
-    """One connection. Raises CannotConnect, which says in a sentence why there is none."""
+async def connect(database_url: str, application_name: str, **session: str) -> asyncpg.Connection:
+    """One connection; `session` are more settings of it. Raises CannotConnect, which says in a sentence why there is
+    none."""
+    options = connect_options(application_name)
+    options["server_settings"] |= session
     try:
-        return await asyncpg.connect(dsn(database_url), **connect_options(application_name))
+        return await asyncpg.connect(dsn(database_url), **options)
     except TimeoutError as error:
         raise CannotConnect(f"cannot connect to the database: no answer within {_CONNECT_SECONDS:g} s") from error
+    except asyncpg.InterfaceError as error:
+        raise CannotConnect(f"cannot connect to the database{_place(database_url)}: {error}") from None
+    except ValueError:
+        # Without what asyncpg says: it took a part of the address for a port, which may be a part of the password.
+        raise CannotConnect(_UNREADABLE) from None
     except (OSError, asyncpg.PostgresError) as error:
         raise CannotConnect(f"cannot connect to the database{_place(database_url)}: {error}") from error
 

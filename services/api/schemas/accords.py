@@ -98,7 +98,7 @@ class ProposedBody(AccordItem):
     """A version that was proposed just now."""
 
     warnings: list[str] = Field(description="What is allowed in this document, and likely a slip.")
-    not_yet_executed: list[str] = Field(description="What it agrees on and this release only validates.")
+    not_yet_executed: list[str] = Field(description="What it agrees on and this release doesn't do yet.")
 
 
 class CheckedBody(BaseModel):
@@ -106,7 +106,7 @@ class CheckedBody(BaseModel):
 
     sha256: str
     warnings: list[str] = Field(description="What is allowed in this document, and likely a slip.")
-    not_yet_executed: list[str] = Field(description="What it agrees on and this release only validates.")
+    not_yet_executed: list[str] = Field(description="What it agrees on and this release doesn't do yet.")
     compared_with: int = Field(description="The newest version that both sides have signed.")
     changes: list[ChangeBody] = Field(description="What it would do differently; empty if only the writing differs.")
     refusal: str | None = Field(description="Why it can't be proposed as things stand; null if it can.")

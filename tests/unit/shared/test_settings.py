@@ -5,7 +5,9 @@ import pytest
 from services.api.settings import ApiSettings
 from services.delivery.settings import Settings as DeliverySettings
 from services.ingest.settings import IngestSettings
+from services.process import ApartSettings
 from services.sla_monitor.settings import Settings as ClockSettings
+from services.standalone import StandaloneSettings
 from shared.errors import InvalidDocument
 from shared.http.tokens import OidcSettings
 from shared.settings import ProcessSettings, Settings
@@ -29,6 +31,9 @@ def test_an_address_is_read_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> No
         (IngestSettings, "ACCORD_INGEST_SEEN_DAYS", "ever", "integer"),
         (ClockSettings, "ACCORD_SWEEP_CLOCKS_MAX", "0", "greater than or equal to 1"),
         (OidcSettings, "ACCORD_OIDC_ISSUER", "issuer.example", "https?:"),
+        (StandaloneSettings, "ACCORD_PUBLIC_URL", "crm.acme.example", "an address like https://"),
+        (ApartSettings, "ACCORD_PUBLIC_URL", "https://crm.acme.example:eighty", "an address like https://"),
+        (ApartSettings, "ACCORD_PUBLIC_URL", "https://crm.acme.example/?a=b", "without ? and #"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(
