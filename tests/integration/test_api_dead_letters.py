@@ -92,6 +92,8 @@ async def test_an_export_holds_every_row_that_bears_the_lead_s_id(caller: Caller
     assert [row["to_stage"] for row in held["transitions"]] == ["mql"]
     assert [row["letter_id"] for row in held["dead_letters"]] == [letter]
     assert held["identities"] == [{"kind": "email", "value": "mary@acme.example"}]
+    values = [value for rows in held.values() for row in rows for value in row.values() if isinstance(value, str)]
+    assert not [value for value in values if value.endswith("+00:00")]
     assert (await caller.get(f"/v1/leads/{new_id()}/export")).status == 404
     views = {name for (name,) in await pool.fetch(VIEWS_OF_LEADS)}
     # A wish to erase is a tombstone within a second.

@@ -10,7 +10,7 @@ from shared.rfc3339 import FORM, parse_instant
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 _HTTP_URL = TypeAdapter(HttpUrl)
-_TIMES: Final = ("_at", "until", "deadline")
+_TIMES: Final = ("_at", "as_of", "since", "until", "deadline")
 _TIME_OF_POSTGRES: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00")
 
 
