@@ -267,6 +267,7 @@ async def test_what_is_no_lead_is_not_found_and_nonsense_is_never_an_internal_er
     for query in (
         "q=%00",
         "stage=nowhere",
+        "grade=E",
         "limit=0",
         "limit=501",
         "cursor=abc",

@@ -38,7 +38,7 @@ class LeadQuery(BaseModel):
     """What a list of leads can be narrowed to and sorted by."""
 
     stage: Stage | None = None
-    grade: str | None = Field(None, max_length=8)
+    grade: Literal["A", "B", "C", "D"] | None = None
     owner: str | None = Field(
         None, max_length=320, description="An owner, or unassigned: sales' leads that nobody has."
     )
