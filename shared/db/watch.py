@@ -5,6 +5,7 @@ ever. One that stays silent is taken for gone: all connections are given up, so 
 """
 
 import asyncio
+import time
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -29,6 +30,7 @@ class DatabaseWatch:
         self._connection: Any = None
         self._given_out: WeakSet[asyncpg.Connection] = WeakSet()
         self._looks_in_vain = 0
+        self._away_since = 0.0
         self.trouble: str | None = None
 
     async def connect(self, *arguments: Any, **options: Any) -> asyncpg.Connection:
@@ -72,9 +74,10 @@ class DatabaseWatch:
 
     def _note(self, trouble: str | None, *, is_silent: bool = False) -> None:
         if trouble is not None and self.trouble is None:
+            self._away_since = time.monotonic()
             log.error("database_away", reason=trouble)
         elif trouble is None and self.trouble is not None:
-            log.warning("database_back")
+            log.warning("database_back", away_seconds=round(time.monotonic() - self._away_since, 1))
         self.trouble = trouble
         self._looks_in_vain = self._looks_in_vain + 1 if is_silent else 0
         # Not at the first look: this process may itself have stood still for as long.

@@ -2,10 +2,12 @@
 
 A line is a constant action (`clock_breached`) and fields. Messages of exceptions may hold personal data (a key's value,
 an input): only those that Accord wrote itself, and the system's, are logged; of others the type and the place.
+A warning that repeats is told three times a minute (repeats.py).
 """
 
 import logging
 import sys
+import time
 import traceback
 from typing import Final, Literal, TextIO
 
@@ -13,6 +15,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared.errors import AccordError
+from shared.telemetry.repeats import Repeats
 
 LogFormat = Literal["auto", "json", "console"]
 
@@ -48,7 +51,12 @@ def configure_logging(level: str = "info", form: LogFormat = "auto", *, stream: 
         library.setLevel(max(logging.WARNING, root.level))
     logging.getLogger("uvicorn.access").disabled = True
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            Repeats(time.monotonic),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,

@@ -47,6 +47,12 @@ def test_a_line_is_an_action_and_fields(log: io.StringIO) -> None:
     assert line == {"action": "clock_breached", "level": "info", "component": "sla", "clock_id": "7"}
 
 
+def test_a_fault_that_lasts_does_not_fill_the_log(log: io.StringIO) -> None:
+    for failures in range(100):
+        structlog.get_logger().warning("step_retried", service="scoring", failures=failures)
+    assert len(_lines(log)) < 10
+
+
 def test_lines_of_libraries_come_the_same_way_and_only_their_warnings(log: io.StringIO) -> None:
     logging.getLogger("uvicorn.error").info("Started server process")
     logging.getLogger("uvicorn.access").warning("GET /v1/leads/ada@example.com")
