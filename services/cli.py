@@ -23,6 +23,7 @@ from shared.db.data_folder import ADDRESS_FILE
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
 from shared.telemetry.logging import configure_logging, describe_error
+from shared.text_file import text_of
 
 if TYPE_CHECKING:
     from services.first_start import Prepared
@@ -41,7 +42,7 @@ DEFAULT_DATA = Path("accord-data")
 
 @app.command()
 def up(
-    data: Annotated[Path, typer.Option(help="Folder for everything that must last.")] = DEFAULT_DATA,
+    data: Annotated[Path, typer.Option(help="Folder for everything that must last.", file_okay=False)] = DEFAULT_DATA,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8080,
     accord: Annotated[
@@ -50,10 +51,11 @@ def up(
 ) -> None:
     """Start everything in one process: Postgres, ingest, scoring, stages, clocks, deliveries, API."""
     from services import standalone
+    from services.first_start import read_accord
 
     settings = standalone.StandaloneSettings()
     configure_logging(settings.log_level, settings.log_format)
-    standalone.up(standalone.Start(data.absolute(), host, port, accord), settings, _announce)
+    standalone.up(standalone.Start(data.absolute(), host, port, read_accord(accord)), settings, _announce)
 
 
 @app.command()
@@ -98,9 +100,7 @@ def check(
 ) -> None:
     """Check an agreement: every error at once, each with its line, what was found and what is allowed."""
     try:
-        document = load_accord(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise AccordError(f"{file} is not UTF-8 text: byte {error.start}") from None
+        document = load_accord(text_of(file))
     except InvalidAccord as error:
         out.print(describe_problems(error.problems), markup=False)
         raise typer.Exit(1) from None

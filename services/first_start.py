@@ -17,6 +17,7 @@ from shared.db.migrate import upgrade
 from shared.http.auth import ensure_admin_key
 from shared.secret_box import SecretBox
 from shared.settings import ProcessSettings
+from shared.text_file import text_of
 
 
 class FirstStartSettings(ProcessSettings):
@@ -36,7 +37,7 @@ class Prepared:
 
 def read_accord(file: Path | None) -> str | None:
     """The text of the agreement that a start was given, if it was given one."""
-    return file.read_text(encoding="utf-8") if file else None
+    return text_of(file) if file else None
 
 
 async def prepare(

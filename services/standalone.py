@@ -17,7 +17,7 @@ import uvloop
 
 from services import composition
 from services.carriers import Site
-from services.first_start import FirstStartSettings, Prepared, prepare, read_accord
+from services.first_start import FirstStartSettings, Prepared, prepare
 from services.sealing import box_of
 from services.serving import listening, serve, stop_on_signals, url_of
 from shared.db.data_folder import ADDRESS_FILE, locked
@@ -38,12 +38,12 @@ class StandaloneSettings(FirstStartSettings):
 
 @dataclass(frozen=True)
 class Start:
-    """What `accord up` was asked for."""
+    """What `accord up` was asked for; `accord` is the text of the agreement that it was given."""
 
     data: Path
     host: str
     port: int
-    accord: Path | None
+    accord: str | None
 
 
 Announce = Callable[[str, Prepared], None]  # its address, and what the start made
@@ -74,7 +74,7 @@ async def _run(
     stopped = stop_on_signals()
     url = settings.public_url or url_of(listener)
     box = box_of(settings.secret_key, start.data)
-    prepared = await prepare(database, read_accord(start.accord), settings.admin_key, box)
+    prepared = await prepare(database, start.accord, settings.admin_key, box)
     registry = create_registry()
     async with AsyncExitStack() as stack:
         site = Site(database, url, settings.database_pool_size, is_shared=postgres is None, secrets=box)

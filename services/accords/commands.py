@@ -13,7 +13,7 @@ from services.accords.shown import difference_lines, next_lines, version_line, v
 from services.calling import Connection, call
 from shared.agreement.difference import differences
 from shared.agreement.loading import load_accord, read_accord
-from shared.errors import AccordError
+from shared.text_file import text_of
 
 app = typer.Typer(no_args_is_help=True, help="Versions of the accord: propose, compare, sign, withdraw.")
 out = Console(highlight=False, soft_wrap=True)
@@ -91,7 +91,7 @@ def propose(
 ) -> None:
     """Propose a document as the next version, for marketing and sales to sign (scope accord:propose)."""
     connection = _connection(url, key)
-    body = {"document": _text(file), **_time(effective_at)}
+    body = {"document": text_of(file), **_time(effective_at)}
     proposed = call(connection, "POST", "/v1/accords", body)
     if as_json:
         _print(proposed, (), as_json=True)
@@ -133,15 +133,8 @@ def _difference_of_file(connection: Connection, file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise typer.BadParameter(f"{file} is neither a version's number nor a file")
     before = newest_signed(connection)
-    changes = differences(read_accord(before["document"]), load_accord(_text(file)))
+    changes = differences(read_accord(before["document"]), load_accord(text_of(file)))
     return {"from": before["version"], "to": str(file), "changes": [change._asdict() for change in changes]}
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise AccordError(f"{file} is not UTF-8 text: byte {error.start}") from None
 
 
 def _time(effective_at: str | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from services.calling import PAGE, Connection, call, every
 from services.sources.shown import created_lines, event_line, kind_line, source_line, tried_lines
 from shared.errors import AccordError
+from shared.text_file import text_of
 
 app = typer.Typer(no_args_is_help=True, help="Senders of webhooks: add, list, test, rotate, events, replay.")
 out = Console(highlight=False, soft_wrap=True)
@@ -68,7 +69,7 @@ def try_out(
 ) -> None:
     """Say what would become of a body under the source's settings; nothing of it is kept."""
     connection = _connection(url, key)
-    body = {"body": file.read_text(encoding="utf-8"), "headers": dict(_header(one) for one in header or ())}
+    body = {"body": text_of(file), "headers": dict(_header(one) for one in header or ())}
     tried = call(connection, "POST", f"/v1/sources/{_id(connection, source)}/test", body)
     _print(tried, tried_lines(tried), as_json=as_json)
     if tried["refused"] or tried["rejected"]:
@@ -158,16 +159,16 @@ def _settings(file: Path | None) -> Mapping[str, Any]:
     if file is None:
         return {}
     try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
+        settings = json.loads(text_of(file))
     except ValueError as error:
-        raise AccordError(f"{file} is not JSON in UTF-8: {error}") from None
+        raise AccordError(f"{file} is not JSON: {error}") from None
     if not isinstance(settings, dict):
         raise AccordError(f"{file} must hold one JSON object")
     return settings
 
 
 def _secret(file: Path | None) -> Mapping[str, str]:
-    return {"secret": file.read_text(encoding="utf-8").strip()} if file is not None else {}
+    return {"secret": text_of(file).strip()} if file is not None else {}
 
 
 def _header(text: str) -> tuple[str, str]:
