@@ -19,7 +19,7 @@ from services.sources import commands as sources
 from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
 from shared.agreement.schema import schema_text
 from shared.clock import SystemClock
-from shared.db.data_folder import ADDRESS_FILE
+from shared.db.data_folder import ADDRESS_FILE, is_in_use
 from shared.errors import AccordError
 from shared.settings import ProcessSettings
 from shared.telemetry.logging import configure_logging, describe_error
@@ -258,6 +258,8 @@ def _database_of(data: Path) -> str:
         raise typer.BadParameter(
             f"there is no Accord in {data}: name its folder with --data, or set ACCORD_DATABASE_URL"
         )
+    if not is_in_use(data):
+        raise AccordError(f"no Accord runs in {data}, and so its Postgres doesn't: start `accord up --data {data}`")
     return address.read_text().strip()
 
 

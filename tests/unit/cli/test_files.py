@@ -1,4 +1,4 @@
-"""A file that is no text is refused in a sentence that names it, by every command that takes one."""
+"""Files and folders that a command can't use are named in a sentence, by every command that takes them."""
 
 from pathlib import Path
 
@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app
-from shared.errors import InvalidDocument
+from shared.db.data_folder import ADDRESS_FILE
+from shared.errors import AccordError, InvalidDocument
 
 KEY = "--key=acc_test_secret"
 
@@ -29,6 +30,17 @@ def test_a_file_that_is_no_text_is_named(command: str, tmp_path: Path, monkeypat
     result = CliRunner().invoke(app, command.format(file=file, folder=tmp_path / "data").split())
     assert isinstance(result.exception, InvalidDocument), result.exc_info
     assert str(result.exception) == f"{file} is not UTF-8 text: byte 3"
+
+
+@pytest.mark.parametrize("command", ["doctor", "resume scoring 0", "skip scoring 0"])
+def test_a_data_folder_in_which_nothing_runs_is_named(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ACCORD_DATABASE_URL", raising=False)
+    (tmp_path / ADDRESS_FILE).write_text("postgresql://accord@127.0.0.1:1/accord\n")
+    result = CliRunner().invoke(app, [*command.split(), "--data", str(tmp_path)])
+    assert isinstance(result.exception, AccordError), result.exc_info
+    assert str(result.exception).startswith(f"no Accord runs in {tmp_path}")
 
 
 def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
