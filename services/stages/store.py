@@ -21,8 +21,8 @@ from services.stages.model import (
     stamp_to_json,
 )
 from shared.agreement.clocks import Pause
-from shared.db.columns import Columns
-from shared.db.statement import Write, columns
+from shared.db.columns import Columns, columns
+from shared.db.statement import Write
 from shared.errors import AlreadyApplied
 from shared.events.base import LeadSnapshot
 from shared.events.codec import encode

@@ -40,6 +40,12 @@ class Columns:
         ]
 
 
+def columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    """Rows as arrays of whatever types, for a statement that unnests all of them in one call, which makes an empty one
+    as long as the others too."""
+    return [_sent(column) for column in zip(*rows, strict=True)]
+
+
 def _written(column: Sequence[Any]) -> str:
     return "{}" if _is_empty(column) else f"{{{_encode(column)[1:-1].decode()}}}"
 

@@ -35,13 +35,6 @@ class Write(NamedTuple):
     explain: Callable[[Connection], Awaitable[Exception]] | None = None
 
 
-def columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Rows as the arrays that `unnest` takes. One without a value is empty: `unnest` makes it as long as the others,
-    and nothing of it is sent."""
-    arrays = zip(*rows, strict=True)
-    return [() if array[0] is None and array.count(None) == len(rows) else array for array in arrays]
-
-
 class Refused(Exception):
     """A write didn't find what it expects."""
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.db.statement import Write, columns
+from shared.db.columns import columns
+from shared.db.statement import Write
 from shared.events.envelope import Outgoing, Record
 from shared.events.topics import partition_of
 from shared.stream import log_sql as sql

@@ -9,7 +9,8 @@ import msgspec
 from services.scoring.model import Done, LedgerLine, Line, Older, State, Tally, instant
 from services.scoring.model.grants import Granted
 from services.scoring.store.tables import decode_state, done_from, keep_ledger
-from shared.db.statement import Write, columns
+from shared.db.columns import columns
+from shared.db.statement import Write
 from shared.events.codec import encode
 
 FIRST = UUID(int=0)

@@ -8,8 +8,8 @@ from uuid import UUID
 import msgspec
 
 from services.scoring.model import Batch, Done, HistoryLine, Kept, LedgerLine, Past, State, instant
-from shared.db.columns import Columns
-from shared.db.statement import Write, columns
+from shared.db.columns import Columns, columns
+from shared.db.statement import Write
 from shared.errors import AlreadyApplied
 from shared.events.base import Instant
 from shared.events.codec import encode
