@@ -1,7 +1,7 @@
 """Erases leads: a handler around a service's own one. `accord.lead.erased` takes every row that bears the lead's id out
 of the service's schema, in the step that reads it, and goes on down the line; a tombstone drops what still surfaces.
 
-Counts remain. The tombstones of a month are kept in memory: topics keep nothing longer, and only the owner adds some.
+The tombstones of a month are kept in memory: topics keep nothing longer, and only the owner adds some.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -46,7 +46,7 @@ async def a_lead_with_a_life(caller: Caller, email: str) -> str:
     return str(lead["id"])
 
 
-async def test_a_lead_is_gone_from_every_table_and_counts_remain(
+async def test_a_lead_is_gone_from_every_table_and_the_audit_stays_clean(
     caller: Caller, pool: asyncpg.Pool, database_url: str
 ) -> None:
     url = {"name": "CRM", "url": "https://crm.example/hook", "types": ["*"]}
