@@ -16,7 +16,14 @@ from rich.console import Console
 
 from services.accords import commands as accords
 from services.sources import commands as sources
-from shared.agreement.loading import InvalidAccord, describe_problems, load_accord, not_yet_executed, warnings
+from shared.agreement.loading import (
+    InvalidAccord,
+    describe_problems,
+    load_accord,
+    not_yet_executed,
+    told_not_yet,
+    warnings,
+)
 from shared.agreement.schema import schema_text
 from shared.clock import SystemClock
 from shared.db.data_folder import ADDRESS_FILE, is_in_use
@@ -106,8 +113,8 @@ def check(
         raise typer.Exit(1) from None
     for warning in warnings(document):
         out.print(f"warning: {warning}", markup=False)
-    for line in not_yet_executed(document):
-        out.print(f"not yet executed: {line}", markup=False)
+    for line in told_not_yet(not_yet_executed(document)):
+        out.print(line, markup=False)
     out.print(f"{file} is a valid accord.", markup=False)
 
 
@@ -235,8 +242,8 @@ def _announce(url: str, prepared: "Prepared") -> None:
 
 
 def _tell(prepared: "Prepared", done: str) -> None:
-    for line in prepared.not_yet_executed:
-        out.print(f"not yet executed: {line}", markup=False)
+    for line in told_not_yet(prepared.not_yet_executed):
+        out.print(line, markup=False)
     out.print(done, markup=False)
     if prepared.admin_key:
         out.print(f"Admin key, shown this once: {prepared.admin_key}", markup=False)

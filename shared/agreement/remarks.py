@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import Final
 
 from shared.agreement.calendar import FULL_DAY, OpenRange
 from shared.agreement.conditions import tests_of
 from shared.agreement.document import Accord
 from shared.agreement.document_calendar import WEEKDAYS
 from shared.agreement.near_misses import conditions_on_leads, near_misses
+
+# What this release doesn't do yet.
+NOT_YET: Final = "promises are counted when GET /v1/promises asks; no warning or event tells how they stand"
 
 
 def warnings(accord: Accord) -> list[str]:
@@ -17,9 +21,14 @@ def warnings(accord: Accord) -> list[str]:
 
 
 def not_yet_executed(accord: Accord) -> list[str]:
-    """What this document agrees on and this release doesn't do yet, in words."""
-    words = "it is counted when GET /v1/promises asks; no warning or event tells how it stands"
-    return [f"sla.promises.{promise.id}: {words}" for promise in accord.sla.promises]
+    """Where this document agrees on what this release doesn't do yet (NOT_YET)."""
+    return [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
+
+
+def told_not_yet(places: Iterable[str]) -> list[str]:
+    """The lines in which a command says so."""
+    lines = [f"not yet executed: {place}" for place in places]
+    return [*lines, f"({NOT_YET})"] if lines else []
 
 
 def _above_the_cap(accord: Accord) -> Iterator[str]:

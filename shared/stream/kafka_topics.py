@@ -125,6 +125,8 @@ async def _admin(clients: KafkaClients) -> AsyncIterator[Any]:
             await client.start()
             yield client
     except (KafkaError, TimeoutError) as error:
-        raise Surroundings(f"Kafka can't be reached: {type(error).__name__} {error}".rstrip()) from None
+        # A time-out says nothing by itself; an error of aiokafka begins with its name.
+        why = str(error) or f"no answer within {ADMIN_SECONDS} s"
+        raise Surroundings(f"Kafka can't be reached at {clients.settings.kafka} (ACCORD_KAFKA): {why}") from None
     finally:
         await client.close()

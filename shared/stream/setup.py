@@ -17,7 +17,7 @@ async def initialise(
     Raises InvalidDocument when `partitions` is given and differs from what the log was made with.
     """
     if partitions is not None and not 1 <= partitions <= PARTITIONS_MAX:
-        raise InvalidDocument(f"partitions: found {partitions}, allowed 1 to {PARTITIONS_MAX}")
+        raise InvalidDocument(f"ACCORD_PARTITIONS: found {partitions}, allowed 1 to {PARTITIONS_MAX}")
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('accord stream setup'))")
         stored = await connection.fetchval("SELECT value FROM stream.settings WHERE name = 'partitions'")
@@ -26,7 +26,7 @@ async def initialise(
             await connection.execute("INSERT INTO stream.settings (name, value) VALUES ('partitions', $1)", stored)
         count = int(stored)
         if partitions is not None and partitions != count:
-            raise InvalidDocument(f"partitions: found {partitions}, but this log was made with {count}, which is fixed")
+            raise InvalidDocument(f"ACCORD_PARTITIONS: found {partitions}, but this log was made with {count} for good")
         await connection.execute(
             "INSERT INTO stream.topics (name) SELECT unnest($1::text[]) ON CONFLICT (name) DO NOTHING", list(topics)
         )

@@ -44,7 +44,7 @@ async def test_a_publisher_starts_and_its_rows_wait(
 
 
 async def test_a_kafka_that_cannot_be_reached_is_named_as_that(nobody: str) -> None:
-    with pytest.raises(Surroundings, match="Kafka can't be reached"):
+    with pytest.raises(Surroundings, match=r"Kafka can't be reached at .*ACCORD_KAFKA"):
         await check_topics(KafkaClients(KafkaSettings(kafka=nobody)), 4)
 
 

@@ -37,8 +37,8 @@ class ErasureRoutes:
         )
 
     async def erase(self, lead: str, request: Request, prefer: Prefer = None) -> JSONResponse:
-        """Everything held about the lead goes from every table within seconds, and so from what reports count; the topics
-        forget it when their retention is over. An address that is heard of again later is a new lead."""
+        """Everything held about the lead goes from every table within seconds, and so from what reports count; the
+        topics forget it when their retention is over. An address that is heard of again later is a new lead."""
         lead_id = await self._reader.resolve(lead)
         if not await self._is_known(lead_id):
             raise no_such_lead()
