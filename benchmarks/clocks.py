@@ -40,8 +40,14 @@ _CLOCKS = """INSERT INTO sla.clocks (lead_id, clock_id, partition, rule, attempt
 SELECT id, id, partition, $4, 1, 1, 1, 'open', 'ada@sales.example', 'enterprise', deadline - $5::interval, deadline, 0,
     deadline, false
 FROM unnest($1::uuid[], $2::smallint[], $3::timestamptz[]) AS c(id, partition, deadline)"""
-_TOLD = """SELECT l.partition, l.log_offset, l.occurred_at FROM stream.log l JOIN stream.topics t USING (topic_id)
-WHERE t.name = $1 AND l.log_offset >= ($2::bigint[])[l.partition + 1] ORDER BY l.log_offset"""
+# Each partition by the log's key: its looks take Postgres from the line.
+_TOLD = """SELECT l.partition, l.log_offset, l.occurred_at
+FROM stream.topics AS t CROSS JOIN unnest($2::bigint[]) WITH ORDINALITY AS want(start, number)
+CROSS JOIN LATERAL (
+    SELECT partition, log_offset, occurred_at FROM stream.log
+    WHERE topic_id = t.topic_id AND partition = (want.number - 1)::smallint AND log_offset >= want.start
+    ORDER BY log_offset LIMIT 500) AS l
+WHERE t.name = $1"""
 _OPEN = """SELECT lead_id, clock_id, rule, accord, started_at, deadline FROM sla.clocks
 WHERE state IN ('open', 'warned', 'paused')"""
 
