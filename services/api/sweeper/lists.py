@@ -40,6 +40,25 @@ NEGLIGIBLE: Final = 0.0005
 log = structlog.get_logger(component="lists")
 
 
+class Rests:
+    """How long a slice is followed by nothing. Times are a loop's, in seconds."""
+
+    def __init__(self) -> None:
+        self._behind_since: float | None = None
+
+    def look(self, left: int, now: float) -> None:
+        """A pass began, and leaves so many events to the next ones."""
+        if not left:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+
+    def seconds(self, slice_seconds: float, now: float) -> float:
+        """After a slice that took so long."""
+        is_late = self._behind_since is not None and now - self._behind_since >= BEHIND_SECONDS
+        return min(REST_SECONDS_MAX, (REST_SHARE_BEHIND if is_late else REST_SHARE) * slice_seconds)
+
+
 class Lists:
     """`loops` run until cancelled."""
 
@@ -54,7 +73,7 @@ class Lists:
         self._passed = asyncio.Condition()
         self._begun = self._ended = self._wanted = 0
         self._slice_began = 0.0
-        self._behind_since: float | None = None
+        self._rests = Rests()
         self._one = asyncio.Lock()  # passes and steps of a walk bring the same rows
         self.loops = (self.run, self.walk, self.keep_fresh)
 
@@ -180,16 +199,12 @@ class Lists:
     def _rest_seconds(self) -> float:
         """After the last slice."""
         now = asyncio.get_running_loop().time()
-        behind_seconds = 0.0 if self._behind_since is None else now - self._behind_since
-        return rest_seconds(now - self._slice_began, behind_seconds)
+        return self._rests.seconds(now - self._slice_began, now)
 
     def _note(self, left: int) -> None:
         """So many events are left to the passes after this one."""
         self._metrics.unlisted.set(left)
-        if not left:
-            self._behind_since = None
-        elif self._behind_since is None:
-            self._behind_since = self._slice_began
+        self._rests.look(left, self._slice_began)
 
     async def _rest(self, seconds: float) -> None:
         """Until then, or until somebody asks; not at all while somebody waits."""
@@ -198,12 +213,6 @@ class Lists:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._asked.wait()
-
-
-def rest_seconds(slice_seconds: float, behind_seconds: float) -> float:
-    """How long to rest after a slice, when no pass has come to the end of the log for so long."""
-    share = REST_SHARE if behind_seconds < BEHIND_SECONDS else REST_SHARE_BEHIND
-    return min(REST_SECONDS_MAX, share * slice_seconds)
 
 
 def _refreshed(row: Mapping[str, Any], accords: Accords, now: datetime) -> tuple[Any, float, datetime | None]:
