@@ -73,7 +73,7 @@ class Caller:
         assert answer.status == 202, answer.body
 
     async def lead_in_stage(self, email: str, stage: str) -> Mapping[str, Any]:
-        """The lead, once it has arrived in that stage."""
+        """The lead, once it has arrived in that stage: one that stages hasn't heard of yet is shown as a `lead` too."""
         found: dict[str, Any] = {}
 
         async def has_arrived() -> bool:
@@ -81,7 +81,7 @@ class Caller:
             if answer.status != 200:
                 return False
             found.update(answer.json)
-            return bool(found["stage"] == stage)
+            return bool(found["stage"] == stage and found["stage_entered_at"])
 
         await eventually(has_arrived, within=10)
         return found
