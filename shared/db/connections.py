@@ -1,6 +1,7 @@
 """Connections to Postgres with asyncpg; engine.py has SQLAlchemy's over the same.
 
-Every connection ends its transaction when its process stands still, so that a stopped owner can't block its successor.
+Every connection ends its transaction when its process stands still between two statements, so that a stopped owner
+can't block its successor; watch.py ends that of one which stands still within a statement.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ import asyncpg
 from shared.errors import AccordError
 
 _SCHEMES: Final = ("postgresql+asyncpg://", "postgresql://", "postgres://")
-_IDLE_IN_TRANSACTION_SECONDS: Final = 10
+IDLE_IN_TRANSACTION_SECONDS: Final = 10
 _TCP_USER_TIMEOUT_SECONDS: Final = 10
 _CONNECT_SECONDS: Final = 10.0
 _PORT: Final = "5432"
@@ -43,7 +44,7 @@ def connect_options(application_name: str) -> dict[str, Any]:
         "timeout": _CONNECT_SECONDS,
         "server_settings": {
             "application_name": application_name,
-            "idle_in_transaction_session_timeout": f"{_IDLE_IN_TRANSACTION_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
             "tcp_user_timeout": f"{_TCP_USER_TIMEOUT_SECONDS}s",
             "timezone": "UTC",
         },

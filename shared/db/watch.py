@@ -12,12 +12,20 @@ from weakref import WeakSet
 import asyncpg
 import structlog
 
-from shared.db.connections import connect_options, dsn
+from shared.db.connections import IDLE_IN_TRANSACTION_SECONDS, connect_options, dsn
 from shared.db.faults import DATABASE_ERRORS
 
 PAUSE_SECONDS: Final = 1.0
 # Connecting and the answer together. A healthy database that is very busy answers sooner.
 ANSWER_SECONDS_MAX: Final = 3.0
+STANDS_STILL_SECONDS: Final = float(IDLE_IN_TRANSACTION_SECONDS)
+
+# asyncpg asks Postgres what a new statement is like before it sends the values. A process that is frozen in between
+# keeps its locks for as long as it stands still: its session counts as active, not as idle in transaction. So whoever
+# lives ends such sessions by the same question (docs/adr/0002).
+END_HALF_SAID = """SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'accord%'
+    AND state = 'active' AND wait_event = 'ClientRead' AND state_change < now() - make_interval(secs => $1)"""
 
 log = structlog.get_logger(component="database")
 
@@ -58,7 +66,7 @@ class DatabaseWatch:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 if self._connection is None:
                     self._connection = await asyncpg.connect(self._address, **connect_options("accord-watch"))
-                await self._connection.execute("SELECT 1")
+                ended = await self._connection.fetchval(END_HALF_SAID, STANDS_STILL_SECONDS)
         except asyncpg.TooManyConnectionsError:
             self._note(None)  # it is there: those who are connected can work
         except DATABASE_ERRORS as error:
@@ -71,6 +79,8 @@ class DatabaseWatch:
             self._note(reason, is_silent=isinstance(error, OSError))
         else:
             self._note(None)
+            if ended:
+                log.warning("stopped_sessions_ended", sessions=ended)
 
     def _note(self, trouble: str | None, *, is_silent: bool = False) -> None:
         if trouble is not None and self.trouble is None:

@@ -6,18 +6,22 @@ import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import pytest
 from api_builders import ADMIN_KEY, Caller, running_line
 from asgi_client import Answer, ask
 from builders import eventually
 from database_addresses import as_user
+from patience import within
 from postgres_processes import frozen
 from pydantic import SecretStr
 
 from services.first_start import prepare
 from shared.clock import new_id
 from shared.db import watch as watch_
+from shared.db.connections import connect_options
 from shared.db.embedded import EmbeddedPostgres
+from shared.db.faults import DATABASE_ERRORS
 from shared.db.watch import DatabaseWatch
 
 
@@ -96,3 +100,32 @@ async def test_a_full_server_is_no_trouble_and_a_refusal_cuts_nobody(database_ur
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
     await pool.execute(f"DROP ROLE {role}")
+
+
+async def test_what_a_frozen_process_left_half_said_is_ended_and_who_works_is_not(
+    database_url: str, pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_, "STANDS_STILL_SECONDS", 1.0)
+    await pool.execute("CREATE TABLE held (id integer PRIMARY KEY); INSERT INTO held VALUES (1)")
+    stopped, busy, idle, foreign = [
+        await asyncpg.connect(database_url, **connect_options(name)) for name in ("accord", "accord", "accord", "psql")
+    ]
+    exchanges = [asyncio.create_task(busy.fetchval("SELECT pg_sleep(4)"))]
+    await idle.execute("BEGIN")
+    await stopped.execute("BEGIN; UPDATE held SET id = 1")
+    for connection in (stopped, foreign):
+        # It never hears what Postgres says of its new statement, as if it had been frozen there.
+        connection._transport.pause_reading()
+        exchanges.append(asyncio.create_task(connection.fetchval("SELECT 42")))
+    watching = asyncio.create_task(DatabaseWatch(database_url).run())
+    async with within(20):
+        await pool.execute("UPDATE held SET id = 1")
+    stopped._transport.resume_reading()
+    foreign._transport.resume_reading()
+    slept, ended, answered = await asyncio.gather(*exchanges, return_exceptions=True)
+    assert isinstance(ended, DATABASE_ERRORS)
+    assert (slept, answered) == (None, 42)
+    await idle.execute("COMMIT")
+    watching.cancel()
+    for connection in (busy, idle, foreign):
+        await connection.close()
