@@ -4,19 +4,26 @@ from collections.abc import Mapping
 
 from services.ingest.handler import kinds
 from services.ingest.handler.commits import IngestHandler, Outcome, Submission
+from services.ingest.handler.import_bodies import ImportBodies
 from services.ingest.handler.intake import Intake
 from services.ingest.metrics import Metrics
 from services.ingest.model.notes import Notes
 from services.ingest.routes.events import EventsRoute
 from services.ingest.routes.hooks import HooksRoute
 from services.ingest.routes.hooks import Parts as HookParts
+from services.ingest.routes.imports import ImportParts, ImportsRoute
 from services.ingest.routes.receiving import Room
 from services.ingest.routes.segment import SegmentRoutes
+from services.ingest.routes.uploading import UploadParts
 from services.ingest.settings import IngestSettings
 from services.ingest.sources import ConfiguredBook, SourceBook
 from services.ingest.store.identities import IdentityStore
+from services.ingest.store.import_erasure import ImportErasureStore
+from services.ingest.store.imports import ImportStore
 from services.ingest.store.receipts import ReceiptStore
 from services.ingest.sweeper.forgetting import Erasures, Forgetting
+from services.ingest.sweeper.import_erasure import ImportErasure
+from services.ingest.sweeper.importing import Importing, ImportingParts
 from services.ingest.sweeper.receipts import Parts as ReceiptParts
 from services.ingest.sweeper.receipts import Replaying, Writing
 from shared.clock import Clock, new_id
@@ -58,12 +65,20 @@ def wire(resources: Resources) -> Service:
     hooks = _hook_parts(resources, settings, metrics, intake, room)
     receipts = ReceiptParts(ReceiptStore(), resources.pool, notes, resources.clock, new_id, metrics, settings)
     replaying = Replaying(receipts, intake, hooks.book, resources.secret_box, hooks.public_url)
-    erasures = Erasures(store, ReceiptStore(), resources.secret_box, resources.pool)
+    bodies = ImportBodies(resources.secret_box)
+    imports = ImportsRoute(_import_parts(resources, hooks, keys, bodies))
+    importing = Importing(_importing_parts(resources, hooks, publisher, bodies))
+    files = ImportErasure(ImportErasureStore(), resources.pool, bodies)
+    erasures = Erasures(store, ReceiptStore(), files, resources.secret_box, resources.pool)
     forgetting = Forgetting(store, resources.pool, resources.clock, settings.seen_days, metrics)
     return Service(
         name=NAME,
+        routes=imports.routes(),
         direct_routes=(*events.routes(), *HooksRoute(hooks).routes(), *SegmentRoutes(hooks).routes()),
-        background=(publisher.run, forgetting.run, erasures.run, Writing(receipts).run, replaying.run, keys.run),
+        background=(
+            *(publisher.run, importing.run, forgetting.run, erasures.run),
+            *(Writing(receipts).run, replaying.run, keys.run),
+        ),
         is_ready=lambda: publisher.is_ready,
     )
 
@@ -86,4 +101,44 @@ def _hook_parts(
         metrics=metrics,
         clock=resources.clock,
         public_url=resources.public_url.rstrip("/"),
+    )
+
+
+def _import_parts(resources: Resources, hooks: HookParts, keys: KeyRing, bodies: ImportBodies) -> ImportParts:
+    settings, store = hooks.settings, ImportStore()
+    uploads = UploadParts(
+        store=store,
+        pool=resources.pool,
+        bodies=bodies,
+        new_id=new_id,
+        now=resources.clock.now,
+        event_bytes_max=settings.event_bytes_max,
+        pending_max=settings.imports_pending_max,
+        on_limit=hooks.at_limit,
+    )
+    return ImportParts(
+        keys=keys,
+        book=hooks.book,
+        store=store,
+        pool=resources.pool,
+        bodies=bodies,
+        room=hooks.room,
+        uploads=uploads,
+        bytes_max=settings.import_bytes_max,
+        on_limit=hooks.at_limit,
+    )
+
+
+def _importing_parts(
+    resources: Resources, hooks: HookParts, publisher: LanePublisher[Submission, Outcome], bodies: ImportBodies
+) -> ImportingParts:
+    return ImportingParts(
+        store=ImportStore(),
+        pool=resources.pool,
+        bodies=bodies,
+        publisher=publisher,
+        clock=resources.clock,
+        new_id=new_id,
+        metrics=hooks.metrics,
+        settings=hooks.settings,
     )

@@ -35,3 +35,18 @@ class Metrics:
         self.identities_cached = Gauge(
             "accord_ingest_identities_cached", "Emails whose lead is in memory", registry=registry
         )
+        self.imports = Counter(
+            "accord_ingest_imports_total", "Imports by what became of them", ("outcome",), registry=registry
+        )
+        self.import_rows = Counter(
+            "accord_ingest_import_rows_total",
+            "Rows of imports, by what became of them",
+            ("outcome",),
+            registry=registry,
+        )
+        self.imports_pending = Gauge(
+            "accord_ingest_imports_pending", "Imports being uploaded, waiting or read", registry=registry
+        )
+        self.imports_oldest_seconds = Gauge(
+            "accord_ingest_imports_oldest_seconds", "Age of the oldest of these", registry=registry
+        )

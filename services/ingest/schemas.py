@@ -1,7 +1,9 @@
-"""The bodies of `POST /v1/events` (HTTP.md "Ingest"): what is read, and what is answered."""
+"""The bodies of `POST /v1/events` and of imports (HTTP.md "Ingest"): what is read, and what is answered."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -136,3 +138,46 @@ class Answer(BaseModel):
     accepted: int
     duplicates: int
     rejected: list[Rejection]
+
+
+class RowError(BaseModel):
+    """One refused row of a file: its line, counted from 1, and what is wrong in which column."""
+
+    line: int
+    errors: list[dict[str, str]]
+
+
+class ImportCounts(BaseModel):
+    """What became of the rows read so far; `ignored`: the source's settings say so of their type."""
+
+    rows: int
+    accepted: int
+    duplicates: int
+    rejected: int
+    ignored: int
+
+
+class ImportShown(BaseModel):
+    """A file, and how far it is read. `columns` says of each column where its cells go; null: left out."""
+
+    id: UUID
+    source_id: UUID
+    source: str
+    state: Literal["waiting", "running", "done", "failed"]
+    bytes: int
+    bytes_read: int
+    rows: int
+    counts: ImportCounts
+    columns: dict[str, str | None]
+    first_errors: list[RowError]
+    failure: str | None
+    received_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class ImportList(BaseModel):
+    """Imports, the latest first."""
+
+    items: list[ImportShown]
+    next: str | None

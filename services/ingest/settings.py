@@ -30,3 +30,12 @@ class IngestSettings(Settings):
     kept_bytes_max: int = Field(256 * 1024 * 1024, gt=0, description="Bytes of all of those together")
     kept_body_bytes_max: int = Field(256 * 1024, gt=0, description="A larger body is listed, not kept")
     seen_days: int = Field(30, ge=1, description="How long ids of accepted events are kept to recognise duplicates")
+    import_bytes_max: int = Field(1024 * 1024 * 1024, gt=0, description="Largest file of an import, inflated")
+    imports_pending_max: int = Field(
+        10, ge=1, description="Files being uploaded, waiting or read, of all processes; 429 above it"
+    )
+    import_rows_per_second: int = Field(
+        2_000, ge=1, description="Rows that a process reads a second at most; it rests as long as it works in any case"
+    )
+    import_rejected_max: int = Field(100_000, ge=1, description="Refused rows at which an import ends as failed")
+    import_kept_days: int = Field(30, ge=1, description="How long ended imports and their refused rows are kept")

@@ -36,6 +36,8 @@ WHERE source_id = $1"""
 READ_KIND = """SELECT source_id, name, kind, team, secret, settings::text, changed_at FROM api.published_sources
 WHERE kind = $1 ORDER BY source_id LIMIT $2"""
 
+READ_NAMED = "SELECT source_id FROM api.published_sources WHERE name = $1 ORDER BY source_id LIMIT 2"
+
 
 class SourceBook:
     """Knows each source's name and team, for events that are posted with a key."""
@@ -118,6 +120,12 @@ class ConfiguredBook:
             reading = self._under_way[source_id] = asyncio.ensure_future(self._read_one(source_id, held))
             reading.add_done_callback(lambda _: self._under_way.pop(source_id))
         return await asyncio.shield(reading)
+
+    async def named(self, name: str) -> list[SourceConfig]:
+        """Those of this name, or the one of this id; two at most. Raises Unavailable."""
+        ids = [row[0] for row in await self._pool.fetch(READ_NAMED, name)] or [name]
+        found = [await self.get(str(id)) for id in ids]
+        return [config for config in found if config is not None]
 
     async def newer(self, config: SourceConfig) -> SourceConfig | None:
         """The source if it is another than this now, as it is when its secret was just rotated; else None. Raises

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from math import ceil
 from typing import Final
@@ -51,6 +51,34 @@ async def read_body(scope: Scope, receive: Receive, *, bytes_max: int, on_limit:
                 await _drop(receive)
             raise _too_large(bytes_max, on_limit)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def stream_body(
+    scope: Scope, receive: Receive, *, bytes_max: int, on_limit: OnLimit = _tell_nobody
+) -> AsyncIterator[bytes]:
+    """The body of a request as it comes, for one too large to be held. Raises Problem 413 as `read_body` does, and 400
+    for one that ends before its end, which is told to nobody."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    size = int(declared) if declared.isdigit() else 0
+    is_more = size <= bytes_max
+    size = 0 if is_more else size
+    while is_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "Interrupted", "The body ended before its end.")
+        is_more = message.get("more_body", False)
+        size += len(message.get("body", b""))
+        if size > bytes_max:
+            break
+        yield message.get("body", b"")
+    if size > bytes_max:
+        raise _too_large(bytes_max, on_limit)
+
+
+async def drop_body(scope: Scope, receive: Receive) -> None:
+    """Receives the rest of a body that is refused, within bounds, so that its sender sees the answer."""
+    if b"expect" not in dict(scope["headers"]):
+        await _drop(receive)
 
 
 def require_uncompressed(headers: Mapping[str, str]) -> None:

@@ -39,7 +39,8 @@ class Submission(Struct, frozen=True):
     """What is to be committed of one request: its acceptable events, and what is kept of the rest.
 
     `conditional` are ids of events that count only if one of their identifiers is on file; `receipt` is written in any
-    case, `receipt_without` if one of those doesn't count. `erasures` come after the events."""
+    case, `receipt_without` if one of those doesn't count. `erasures` come after the events. `progress` is written with
+    the events, once it is known what became of them."""
 
     events: Sequence[Posted]
     traceparent: str | None
@@ -47,6 +48,7 @@ class Submission(Struct, frozen=True):
     receipt: Receipt | None = None
     receipt_without: Receipt | None = None
     erasures: Sequence[ErasureAsked] = ()
+    progress: "Callable[[Outcome], Write] | None" = None
 
 
 class Outcome(Struct, frozen=True):
@@ -92,6 +94,8 @@ class IngestHandler:
             outcomes.append(Outcome(len(fresh) - before, repeated, strangers))
         if receipts := [one.receipt for one in submissions if one.receipt is not None]:
             writes.append(self._store.keep(receipts))
+        pairs = zip(submissions, outcomes, strict=True)
+        writes += [one.progress(outcome) for one, outcome in pairs if one.progress is not None]
         if not fresh:
             transaction.add(*writes)
             outcomes = await self._with_erasures(transaction, submissions, outcomes, {})

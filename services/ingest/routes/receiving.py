@@ -1,7 +1,7 @@
 """A body on its way in: bounded, inflated within its bound, and all of them together bounded too."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from shared.http.limits import OnLimit, read_body
 from shared.http.problems import Problem
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
+PIECE_BYTES: Final = 256 * 1024
 ENCODINGS: Final = ("gzip", "identity")
 
 
@@ -71,6 +72,33 @@ def inflated(body: bytes, bytes_max: int, on_limit: Callable[[str], None]) -> by
         left -= len(part)
         body = stream.unused_data.lstrip(b"\0")
     return b"".join(parts)
+
+
+class Inflater:
+    """All members of a gzip stream, a bounded piece at a time, whatever a bomb would make of it."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(_GZIP)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Raises Problem 422."""
+        while data:
+            if self._stream.eof:
+                data = data.lstrip(b"\0")
+                if not data:
+                    return
+                self._stream = zlib.decompressobj(_GZIP)
+            try:
+                piece = self._stream.decompress(data, PIECE_BYTES)
+            except zlib.error:
+                raise _not_gzip() from None
+            data = self._stream.unconsumed_tail or self._stream.unused_data
+            yield piece
+
+    def finish(self) -> None:
+        """Raises Problem 422 unless the stream came to its end."""
+        if not self._stream.eof:
+            raise _not_gzip()
 
 
 def _not_gzip() -> Problem:

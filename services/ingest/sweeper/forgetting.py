@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, quote_plus, unquote_plus
 from uuid import UUID
 
@@ -60,12 +60,20 @@ class Forgetting:
                 await asyncio.sleep(PAUSE_SECONDS)
 
 
+class Files(Protocol):
+    """What sources sent as files."""
+
+    async def drop(self, lead_ids: Sequence[UUID]) -> None:
+        """Everything in them that is of these leads."""
+
+
 class Erasures:
     """Runs until cancelled, in every process: each has addresses in memory. Heard of again, one is a new lead's."""
 
-    def __init__(self, store: IdentityStore, receipts: ReceiptStore, box: SecretBox, pool: Any) -> None:
+    def __init__(self, store: IdentityStore, receipts: ReceiptStore, files: Files, box: SecretBox, pool: Any) -> None:
         self._store = store
         self._receipts = receipts
+        self._files = files
         self._box = box
         self._pool = pool
         self._looked_at: datetime | None = None
@@ -85,6 +93,7 @@ class Erasures:
         lead_ids = [row[0] for row in await self._pool.fetch(*asked)]
         if lead_ids:
             await self._drop_kept(lead_ids)
+            await self._files.drop(lead_ids)
             self._store.forget_leads(lead_ids)
             await self._store.erase(self._pool, lead_ids)
         self._looked_at = now
