@@ -12,7 +12,7 @@ from shared.errors import Poison, Unavailable
 Connection = Any
 
 UPLOAD_LEASE_SECONDS: Final = 900  # at the least that the edge takes of a body a second, a block comes in 256 s
-READ_LEASE_SECONDS: Final = 30
+READ_LEASE_SECONDS: Final = 15
 _TRIMMED_AT_ONCE: Final = 20
 
 

@@ -114,9 +114,10 @@ class Importing:
         else:
             after = Key(claimed.after_at, claimed.after_line)
             rows = [row for row in rows if row.key > after]
-        for start in range(0, max(1, len(rows)), ROWS_AT_ONCE):
-            some = rows[start : start + ROWS_AT_ONCE]
-            is_done = start + ROWS_AT_ONCE >= len(rows)
+        at_once = min(ROWS_AT_ONCE, settings.import_rows_per_second)  # so that no rest is longer than the lease
+        for start in range(0, max(1, len(rows)), at_once):
+            some = rows[start : start + at_once]
+            is_done = start + at_once >= len(rows)
             step = first if start == 0 else plain
             step = step._replace(claimed=claimed, after=None if is_done else some[-1].key, rows=step.rows + len(some))
             if not await self._commit_some(step, some):
