@@ -182,7 +182,8 @@ class RowReader:
 
     def _named(self, faults: Sequence[Fault]) -> list[Fault]:
         """With the column's name for the path where a column is meant."""
-        return [Fault(self._columns.get(path.removeprefix("lead."), path), message) for path, message in faults]
+        paths = [(path.lstrip("."), message) for path, message in faults]
+        return [Fault(self._columns.get(path.removeprefix("lead."), path), message) for path, message in paths]
 
 
 def sample_of(block: Block, separator: str, rows: int) -> Block:
