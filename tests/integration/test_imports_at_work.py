@@ -143,7 +143,7 @@ async def test_an_erased_person_is_in_no_chunk_and_no_refused_row_any_more(
         refused = "\n".join([HEADER, row(1), f"{ada},Ada,Okapi,yesterday,1,Fair", "nobody,,,,,"])
         broken = await imported(caller, refused)
         assert len(await errors_of(caller, broken["id"])) == 3
-        monkeypatch.setattr(importing.ImportStore, "claim", _nothing)
+        monkeypatch.setattr(imports.ImportStore, "claim", _nothing)
         other = f'bob@okapi.example,"Says: {ada}",Okapi,2026-11-20T10:00:00Z,1,Fair'
         lines = [row(2), row(3, ada.upper()), other, row(4)]
         waiting = await send(caller, "\n".join([HEADER, *lines]))
