@@ -76,7 +76,7 @@ def test_every_post_that_changes_something_takes_an_idempotency_key(document: di
     without = {path for path, post in posts.items() if "Idempotency-Key" not in map(_name, post.get("parameters", ()))}
     changes_nothing = {"/v1/accords/checks", "/v1/sources/{source_id}/test"}
     with_ids_of_events = {
-        path for path in posts if path in {"/v1/events", "/v1/hooks/{source_id}"} or "/segment/" in path
+        path for path in posts if path in {"/v1/events", "/v1/hooks/{source_id}", "/v1/imports"} or "/segment/" in path
     }
     assert without == changes_nothing | with_ids_of_events
 
