@@ -100,11 +100,11 @@ def calls_of(caller: Caller) -> list[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def running_line(database_url: str, *names: str) -> AsyncIterator[Caller]:
-    """The named services at work on this database; the whole line without names."""
+async def running_line(database_url: str, *names: str, accord: str | None = None) -> AsyncIterator[Caller]:
+    """The named services at work on this database; the whole line without names, the packaged accord without one."""
     connection = await asyncpg.connect(database_url)
     try:
-        await bootstrap_accord(connection, default_accord_text())
+        await bootstrap_accord(connection, accord or default_accord_text())
         await ensure_admin_key(connection, ADMIN_KEY)
     finally:
         await connection.close()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,11 @@ from services.scoring.model.rules import instant
 BEGAN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 SOURCES, CAMPAIGNS, OWNERS = ("website", "events"), ("spring", "summer", "ü" * 200, None), ("ann", "ben", None)
 STAGES: Final = (*NEXT, "recycled", "disqualified")
+# What services hold of a lead.
+HELD: Final = (
+    *("scoring.history", "scoring.leads", "scoring.grants"),
+    *("stages.history", "stages.leads", "stages.transitions", "sla.clocks"),
+)
 STATES: Final = ("open", "met", "breached", "resolved", "voided", "late_start")
 ZONES: Final = ("America/New_York", "Asia/Kathmandu", "UTC")
 
@@ -65,11 +71,14 @@ class Lead:
 
 
 class World:
-    """Leads that live on, in the services' tables and in the model."""
+    """Leads that live on, in the services' tables and in the model. `ask` has one erased; services are slower."""
 
-    def __init__(self, pool: asyncpg.Pool, seed: int) -> None:
+    def __init__(self, pool: asyncpg.Pool, seed: int, ask: Callable[[UUID], Awaitable[None]]) -> None:
         self.pool, self.dice, self.leads = pool, random.Random(seed), dict[UUID, Lead]()
         self.changed: set[UUID] = set()
+        self.erased: list[Lead] = []
+        self._still_held: list[Lead] = []
+        self._ask = ask
         self._number = seed * 1_000_000
 
     def _id(self) -> UUID:
@@ -87,7 +96,7 @@ class World:
         else:
             lead = self.dice.choice(list(self.leads.values()))
         self.changed.add(lead.id)
-        if self.dice.random() < 0.02:
+        if self.dice.random() < 0.04:
             return await self._erase(lead)
         happens = self.dice.choice((self._touch, self._touch, self._move, self._move, self._contact, self._clock))
         await happens(lead)
@@ -126,6 +135,11 @@ class World:
             "INSERT INTO stages.transitions VALUES ($1, $2, $3, $4, $5, 'x', $6, 'x', NULL, $7, $8)",
             *(lead.id, entry.version, self._id(), cause, at, stage, entry.is_implied, entry.owner),
         )
+        await self.pool.execute(
+            """INSERT INTO stages.leads (lead_id, version, fit, engagement, entered_at, updated_at, stage, grade, state)
+            VALUES ($1, 1, 0, 0, $2, $2, $3, 'D', '[]') ON CONFLICT DO NOTHING""",
+            *(lead.id, at, stage),
+        )
         if amount is not None:
             await self._act(lead, cause, at, action="won", amount=amount, currency="EUR")
 
@@ -161,10 +175,25 @@ class World:
             clock["spent"],
         )
 
+    @property
+    def counted(self) -> list[Lead]:
+        """Whom reports count: everybody, ever."""
+        return [*self.leads.values(), *self.erased]
+
     async def _erase(self, lead: Lead) -> None:
-        del self.leads[lead.id]
-        for table in ("scoring.history", "scoring.leads", "stages.history", "stages.transitions", "sla.clocks"):
+        """The model goes on counting it. What the services hold goes now, or when the next lead is erased."""
+        await self._ask(lead.id)
+        self.erased.append(self.leads.pop(lead.id))
+        self._still_held.append(lead)
+        if self.dice.random() < 0.5:
+            for held in self._still_held:
+                await self._forget(held)
+            self._still_held.clear()
+
+    async def _forget(self, lead: Lead) -> None:
+        for table in HELD:
             await self.pool.execute(f"DELETE FROM {table} WHERE lead_id = $1", lead.id)
+        await self.pool.execute("UPDATE api.erasures SET done_at = now() WHERE lead_id = $1", lead.id)
 
     def period(self) -> Period:
         since = BEGAN + timedelta(minutes=self.dice.randrange(60 * 24 * 80))

@@ -1,11 +1,14 @@
-"""Puts sales actions and erasures on the log, and waits until the line has applied one."""
+"""Puts sales actions and erasures on the log, and waits until the line has applied one. Before the log is told of an
+erasure, what reports count of the lead is set apart."""
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from services.api.metrics import Metrics
+from shared.clock import Clock, new_id
 from shared.events import topics
 from shared.events.activity import LeadErased
 from shared.events.codec import event
@@ -28,6 +31,9 @@ ERASURE_PATH: Final = (
     ("delivery", topics.LIFECYCLE),
     ("delivery", topics.SLA),
 )
+# What reports count of a lead: how long an erasure waits at most until these have read what was accepted before it.
+COUNTED_PATH: Final = (("scoring", topics.ACTIVITY), (STAGES, topics.SCORE), *ACTION_PATH)
+COUNTED_SECONDS_MAX: Final = 2.0
 
 
 class CommandItem(NamedTuple):
@@ -91,16 +97,21 @@ class ActionLine:
         self._waiters += 1
         self._metrics.waiters.set(self._waiters)
         try:
-            is_applied = await self._wait(command, timeout_seconds)
+            path = ERASURE_PATH if isinstance(command, LeadErased) else ACTION_PATH
+            is_applied = await self._wait(command.lead_id, path, timeout_seconds)
         finally:
             self._waiters -= 1
             self._metrics.waiters.set(self._waiters)
         self._metrics.waits.labels("applied" if is_applied else "timed_out").inc()
         return is_applied
 
-    async def _wait(self, command: SalesAction | LeadErased, timeout_seconds: float) -> bool:
-        path = ERASURE_PATH if isinstance(command, LeadErased) else ACTION_PATH
-        partition = topics.partition_of(command.lead_id, self._carrier.partitions)
+    async def catch_up(self, lead_id: UUID) -> None:
+        """Returns once what was accepted of the lead is where reports count it, or after two seconds."""
+        if not await self._wait(lead_id, COUNTED_PATH, COUNTED_SECONDS_MAX):
+            self._metrics.reach("erasure_wait")
+
+    async def _wait(self, lead_id: UUID, path: Sequence[tuple[str, str]], timeout_seconds: float) -> bool:
+        partition = topics.partition_of(lead_id, self._carrier.partitions)
         time = asyncio.get_running_loop().time
         ends_at = time() + timeout_seconds
         for service, topic in path:
@@ -111,3 +122,38 @@ class ActionLine:
             ):
                 return False
         return True
+
+
+class Wishes(Protocol):
+    """Where it stands who is to be erased."""
+
+    async def is_asked(self, lead_id: UUID) -> bool: ...
+
+    async def ask(self, lead_id: UUID, at: datetime, by: str, *, nobody_id: UUID) -> None: ...
+
+    async def told(self, lead_id: UUID, at: datetime) -> None: ...
+
+
+class Eraser:
+    """Has a lead erased. What remains of it stands in the same commit as the wish (ADR 21), and only then the log is
+    told; where that goes wrong, `tell` is repeated by whoever looks for it."""
+
+    def __init__(self, wishes: Wishes, line: ActionLine, clock: Clock) -> None:
+        self._wishes = wishes
+        self._line = line
+        self._clock = clock
+
+    async def erase(self, lead_id: UUID, by: str, traceparent: str | None = None) -> LeadErased:
+        """Returns once the wish is durable. Raises Unavailable."""
+        if not await self._wishes.is_asked(lead_id):
+            await self._line.catch_up(lead_id)
+            await self._wishes.ask(lead_id, self._clock.now(), by, nobody_id=new_id())
+        # A repeat goes down the line too: the first one may have ended between the wish and the log.
+        return await self.tell(lead_id, by, traceparent)
+
+    async def tell(self, lead_id: UUID, by: str, traceparent: str | None = None) -> LeadErased:
+        """The log, once more if it knows already."""
+        erased = LeadErased(lead_id=lead_id, id=new_id(), erased_at=self._clock.now(), by=by)
+        await self._line.erase(erased, traceparent)
+        await self._wishes.told(lead_id, erased.erased_at)
+        return erased

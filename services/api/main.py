@@ -1,6 +1,6 @@
 """Wires the api: the only file that reads its settings."""
 
-from services.api.handler import ActionLine, Publisher, prepare
+from services.api.handler import ActionLine, Eraser, Publisher, prepare
 from services.api.metrics import Metrics
 from services.api.pages.calls import api_app
 from services.api.pages.rooms import page_routes
@@ -55,7 +55,7 @@ from services.api.store.stream import StreamStore
 from services.api.store.subscriptions import SubscriptionStore
 from services.api.store.timeline import TimelineStore
 from services.api.store.trends import TrendStore
-from services.api.sweeper.erasures import SourceErasures
+from services.api.sweeper.erasures import Erasures
 from services.api.sweeper.lists import Lists
 from services.api.sweeper.pulse import Pulse
 from shared.http.auth import KeyRing
@@ -78,14 +78,15 @@ def wire(resources: Resources) -> Service:
     lists = Lists(ListStore(database), parts.accords, resources.clock, metrics)
     feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
-    sources, operations, erasures = SourceStore(database), OperationStore(database), ErasureStore(database)
+    sources, operations, wishes = SourceStore(database), OperationStore(database), ErasureStore(database, parts.accords)
     pulse = Pulse(operations.totals)
-    wishes = SourceErasures(erasures, line.erase, resources.clock)
+    eraser = Eraser(wishes, line, resources.clock)
+    erasures = Erasures(wishes, eraser, resources.clock)
     for routes in (
         LeadRoutes(parts, reader, TrendStore(database), catch_up=lists.catch_up),
         ActionRoutes(parts, reader),
         ClockRoutes(parts, AttainmentStore(database)),
-        PromiseRoutes(parts, PromiseStore(database)),
+        PromiseRoutes(parts, PromiseStore(database.rows)),
         AccordRoutes(parts),
         AccordCheckRoutes(parts),
         AccordStepRoutes(parts),
@@ -100,7 +101,7 @@ def wire(resources: Resources) -> Service:
         DeadLetterRoutes(parts, DeadLetterStore(database, resources.pool)),
         OperationRoutes(parts, operations, pulse.pace),
         ReportRoutes(parts, FunnelStore(database, lists.reading), AttributionStore(database, lists.reading)),
-        ErasureRoutes(parts, reader, erasures),
+        ErasureRoutes(parts, reader, wishes, eraser),
         ExportRoutes(parts, reader, ExportStore(database)),
     ):
         routes.register(registrar)
@@ -112,7 +113,7 @@ def wire(resources: Resources) -> Service:
         NAME,
         routes=(*registrar.router.routes, *pages),
         bare_routes=registrar.bare,
-        background=(publisher.run, parts.keys.run, *lists.loops, feed.run, pulse.run, wishes.run),
+        background=(publisher.run, parts.keys.run, *lists.loops, feed.run, pulse.run, erasures.run),
         on_stopping=feed.close,
         is_ready=lambda: publisher.is_ready,
     )
@@ -133,7 +134,6 @@ def _parts(
         keys=KeyRing(resources.pool, resources.clock, tokens=resources.tokens, on_full=on_full),
         accords=SignedAccords(resources.pool, resources.accords),
         publish=line.publish,
-        erase=line.erase,
         wait_until_applied=line.wait_until_applied,
         clock=resources.clock,
         metrics=metrics,

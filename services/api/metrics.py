@@ -44,8 +44,8 @@ class Metrics:
         )
         self.limits_reached = Counter(
             "accord_api_limits_reached_total",
-            "Limits reached: key_cache, waiters, list_wait, report_wait, body_bytes, depth, leads_exported,"
-            " stream_readers or stream_queue.",
+            "Limits reached: key_cache, waiters, list_wait, report_wait, erasure_wait, body_bytes, depth,"
+            " leads_exported, stream_readers or stream_queue.",
             ["limit"],
             registry=registry,
         )

@@ -35,6 +35,7 @@ class Check(StrEnum):
     TURNS = "turns"
     LOADS = "loads"
     REPORTS = "reports"
+    NOBODIES = "nobodies"
 
 
 # What each check says when it holds, and what it counts.
@@ -63,6 +64,7 @@ MEANING: Mapping[Check, tuple[str, str]] = {
     Check.TURNS: ("each turn of a team was taken once", "turns"),
     Check.LOADS: ("all leads given to owners are counted", "owners' days"),
     Check.REPORTS: ("reports are counted from what is published", "rows"),
+    Check.NOBODIES: ("what remains of erased leads has no other id", "nobodies"),
 }
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import uvloop
 
-from services.audit import line_sql, outcomes_sql, reports_sql
+from services.audit import line_sql, nobodies_sql, outcomes_sql, reports_sql
 from services.audit.findings import SHOWN_MAX, Check, Findings
 from services.audit.folds import fold_range
 from services.audit.line_sql import Line, Statement
@@ -122,7 +122,9 @@ async def _fold_job(job: Job) -> Findings:
 async def _check_line(connection: Any, line: Line, findings: Findings) -> None:
     # With statistics that are out of date a nested loop takes hours where a hash join takes seconds.
     await connection.execute("SET LOCAL enable_nestloop = off")
-    for statement in chain(line_sql.statements(line), outcomes_sql.statements(line), reports_sql.statements()):
+    nobodies = nobodies_sql.statements(await connection.fetch(nobodies_sql.TABLES))
+    of_line = line_sql.statements(line), outcomes_sql.statements(line)
+    for statement in chain(*of_line, reports_sql.statements(), nobodies):
         await _check(connection, statement, findings)
 
 

@@ -73,6 +73,8 @@ TAMPERINGS = {
     "UPDATE api.report_entries SET owner = NULL": {"reports"},
     "UPDATE api.report_days SET leads = leads + 1": {"reports"},
     "UPDATE api.report_outcomes SET linear_outcomes = linear_outcomes + 1": {"reports"},
+    "INSERT INTO api.nobodies (nobody_id) SELECT lead_id FROM scoring.leads LIMIT 1": {"nobodies"},
+    "INSERT INTO api.nobody_clocks SELECT gen_random_uuid(), 'x', 'met', NULL, NULL, now(), 1": {"nobodies"},
     "UPDATE sla.leads SET entry = entry + 1": {"sla"},
     "UPDATE sla.clocks SET deadline = deadline + interval '1 s'": {"clocks"},
     "UPDATE sla.clocks SET partition = 3 - partition": {"clocks"},

@@ -7,13 +7,12 @@ import asyncpg
 import pytest
 from api_builders import LINE, Caller, running_line
 from builders import eventually
+from tables_searched import where_it_stands
 
 from services.audit.run import audit
 
 HOT = {"title": "VP Xylophones", "company": "Acme", "employees": 400, "industry": "logistics"}
 EMAIL, OTHER = "mary.unmistakable@acme.example", "paul@other.example"
-TABLES = """SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"""
 # Topics: they age out.
 TOPICS = {"stream.log", "stream.outbox"}
 
@@ -22,17 +21,6 @@ TOPICS = {"stream.log", "stream.outbox"}
 async def caller(database_url: str) -> AsyncIterator[Caller]:
     async with running_line(database_url, *LINE, "delivery") as caller:
         yield caller
-
-
-async def where_it_stands(pool: asyncpg.Pool, *texts: str) -> set[str]:
-    """Every table in which one of these texts stands, in text or in bytes."""
-    found = set()
-    for (table,) in await pool.fetch(TABLES):
-        rows = await pool.fetch(f"SELECT t::text FROM {table} AS t")
-        for (row,) in rows:
-            if any(text in row or text.encode().hex() in row for text in texts):
-                found.add(table)
-    return found
 
 
 async def a_lead_with_a_life(caller: Caller, email: str) -> str:

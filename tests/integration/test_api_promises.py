@@ -11,8 +11,10 @@ import asyncpg
 import pytest
 from api_builders import Caller, running_line
 from builders import eventually
+from report_world import HELD
 from sqlalchemy import text
 
+from services.api import handler
 from services.api.store import promises as store
 from services.api.store.database import Database
 from services.scoring.model.rules import instant
@@ -244,6 +246,31 @@ async def test_what_holds_at_the_entry_is_what_the_lead_is_told_to_have_been_the
         lead = (await caller.get(f"/v1/leads/{uuid5(UUID(int=2), name)}?at={moment}")).json
         assert (lead["grade"] == "A") is (name in ("sunday", "twice"))
         assert (lead["engagement"] >= 50) is (name == "twice")
+
+
+async def test_what_was_counted_of_the_erased_stays_counted(
+    caller: Caller, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "COUNTED_SECONDS_MAX", 0.0)  # no service reads here
+
+    def counted(items: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        names = ("promise", "state", "numerator", "denominator", "reached", "measure", "falls_back_to_counts")
+        return [tuple(item[name] for name in names) for item in items]
+
+    before = counted(await every_item(caller))
+    for name in ENTRIES:
+        lead_id = uuid5(UUID(int=2), name)
+        assert (await caller.delete(f"/v1/leads/{lead_id}")).status == 202
+        assert counted(await every_item(caller)) == before, name
+        for table in HELD:
+            await pool.execute(f"DELETE FROM {table} WHERE lead_id = $1", lead_id)
+        await pool.execute("UPDATE api.erasures SET done_at = now()")
+        assert counted(await every_item(caller)) == before, name
+    assert await pool.fetchval("SELECT count(*) FROM stages.transitions") == 0
+    # What was said of them is kept, not what it was said of: a question that nobody asked then has no answer.
+    await pool.execute("UPDATE api.nobody_entries SET held = '{}'")
+    lost = [before[place] for place, item in enumerate(counted(await every_item(caller))) if item != before[place]]
+    assert {promise for promise, *_ in lost} == {"anns-acceptance", "anns-engaged", "hot-leads"}
 
 
 # A lead an hour for three years, each with one activity, what it was granted, and one entry by an action.

@@ -6,12 +6,12 @@ from uuid import UUID
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
+from services.api.handler import Eraser
 from services.api.routes.actions import Prefer, wait_seconds
 from services.api.routes.lead_reader import LeadReader
 from services.api.routes.parts import Parts, Registrar, no_such_lead, principal_of
 from services.api.schemas.leads import Erasure
 from services.api.store.erasure import ErasureStore
-from shared.clock import new_id
 from shared.events.activity import LeadErased
 from shared.http.trace import traceparent_of
 
@@ -21,10 +21,11 @@ LOOK_SECONDS = 0.05
 class ErasureRoutes:
     """The one call that can't be taken back."""
 
-    def __init__(self, parts: Parts, reader: LeadReader, store: ErasureStore) -> None:
+    def __init__(self, parts: Parts, reader: LeadReader, store: ErasureStore, eraser: Eraser) -> None:
         self._parts = parts
         self._reader = reader
         self._store = store
+        self._eraser = eraser
 
     def register(self, to: Registrar) -> None:
         to.add(
@@ -37,16 +38,13 @@ class ErasureRoutes:
         )
 
     async def erase(self, lead: str, request: Request, prefer: Prefer = None) -> JSONResponse:
-        """Everything held about the lead goes from every table within seconds, and so from what reports count; the
-        topics forget it when their retention is over. An address that is heard of again later is a new lead."""
+        """Everything held about the lead goes from every table within seconds; the topics forget it when their
+        retention is over. What reports counted of it stays counted, as of nobody. An address that is heard of again
+        later is a new lead."""
         lead_id = await self._reader.resolve(lead)
         if not await self._is_known(lead_id):
             raise no_such_lead()
-        principal, now = principal_of(request), self._parts.clock.now()
-        await self._store.ask(lead_id, now, principal.key_id)
-        # A repeat goes down the line too: the first one may have ended between the wish and the log.
-        erased = LeadErased(lead_id=lead_id, id=new_id(), erased_at=now, by=principal.key_id)
-        await self._parts.erase(erased, traceparent_of(request.scope))
+        erased = await self._eraser.erase(lead_id, principal_of(request).key_id, traceparent_of(request.scope))
         seconds = wait_seconds(prefer, self._parts.settings.wait_seconds_max)
         is_applied = seconds is not None and await self._wait(erased, seconds)
         body = Erasure(lead_id=lead_id, is_applied=is_applied).model_dump(mode="json")

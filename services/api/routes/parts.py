@@ -54,7 +54,6 @@ class Parts:
     keys: KeyRing
     accords: Callable[[], Awaitable[Accords]]
     publish: Callable[[SalesAction, str | None], Awaitable[None]]
-    erase: Callable[[LeadErased, str | None], Awaitable[None]]
     wait_until_applied: Callable[[SalesAction | LeadErased, float], Awaitable[bool]]
     clock: Clock
     metrics: Metrics

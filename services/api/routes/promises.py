@@ -1,21 +1,19 @@
 """Promises on many leads: how each one of the accord in force stands, counted when it is asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.api.model import Moment, explain, snapshot_at
 from services.api.routes.parts import Cursor, Limit, Parts, Registrar, keys_of
 from services.api.schemas.clocks import Interval
 from services.api.schemas.lists import Page
 from services.api.schemas.promises import Promise, PromisePeriod
 from services.api.store.cursors import Keys, encode_cursor
-from services.api.store.promises import EnteredLead, PromiseStore
+from services.api.store.promises import PromiseStore
 from shared.agreement import document_sla, promises
 from shared.agreement.compiled import CompiledAccord
 from shared.agreement.conditions import Condition, compile_condition, tests_of
-from shared.agreement.rules import Facts
 from shared.agreement.versions import Accords
 
 _KIND: Final = "promises"
@@ -76,29 +74,9 @@ class PromiseRoutes:
         entered = await self._store.entered(promise, period)
         for first in range(0, len(entered), _LEADS_MAX):
             some = entered[first : first + _LEADS_MAX]
-            facts = await self._facts(accords, some, stage, asks_engagement="engagement" in fields)
+            facts = await self._store.facts(accords, some, stage, asks_engagement="engagement" in fields)
             chosen += [lead.lead_id for lead, of in zip(some, facts, strict=True) if holds(of)]
         return chosen
-
-    async def _facts(
-        self, accords: Accords, entered: Sequence[EnteredLead], stage: str | None, *, asks_engagement: bool
-    ) -> list[Facts]:
-        """What was known of each lead at its entry, as `GET /v1/leads/{lead}?at=` tells it. The engagement is worked
-        out only if it is asked for: for that the lead's whole ledger is read."""
-        lead_ids = [lead.lead_id for lead in entered]
-        versions, inputs = await self._store.versions(lead_ids), await self._store.inputs(lead_ids)
-        under = {lead.lead_id: accords.reached(lead.at, versions.get(lead.lead_id)) for lead in entered}
-        ledgers = {}
-        if asks_engagement:
-            ledgers = await self._store.grants({lead_id: accord.version for lead_id, accord in under.items()})
-        found: list[Facts] = []
-        for lead_id, at, owner in entered:
-            accord, snapshot = under[lead_id], snapshot_at(inputs[lead_id], at)
-            fit = accord.fit(snapshot.profile, snapshot.email)
-            engagement = explain(ledgers.get(lead_id, ()), accord, Moment(at)).engagement
-            own: dict[str, Any] = {"engagement": engagement, "fit": fit.points, "grade": fit.grade}
-            found.append(accord.facts(**own, stage=stage, owner=owner, lead=snapshot))
-        return found
 
 
 def _asked(accord: CompiledAccord, now: datetime, keys: Keys | None) -> Iterator[Asked]:

@@ -1,20 +1,27 @@
-"""How promises were kept, counted from the clocks that sla_monitor publishes."""
+"""How promises were kept, counted from the clocks that sla_monitor publishes, and from what remains of those of erased
+leads (ADR 21)."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from sqlalchemy import ARRAY, TIMESTAMP, Subquery, Text, cast, func, select
+from sqlalchemy import ARRAY, TIMESTAMP, Subquery, Text, Uuid, cast, func, null, select, union_all
 from sqlalchemy.sql.elements import Grouping
 
 from services.api.store.clocks import ClockFilter
 from services.api.store.cursors import Keys
 from services.api.store.database import Database, Row
 from services.api.store.periods import Period
-from services.api.store.tables import CLOCKS
+from services.api.store.tables import CLOCKS, ERASURES, NOBODY_CLOCKS
 
 By = Literal["owner", "team", "clock", "week"]
 
-_COLUMNS: Final[dict[str, Any]] = {"owner": CLOCKS.c.owner, "team": CLOCKS.c.team, "clock": CLOCKS.c.rule}
+_READ: Final = ("state", "rule", "owner", "team", "started_at", "response_seconds")
+_ERASED: Final = select(ERASURES.c.lead_id).where(ERASURES.c.done_at.is_(None))
+_ALL: Final = union_all(
+    select(CLOCKS.c.lead_id, *(CLOCKS.c[name] for name in _READ)).where(CLOCKS.c.lead_id.not_in(_ERASED)),
+    select(cast(null(), Uuid), *(NOBODY_CLOCKS.c[name] for name in _READ)),
+).subquery()
+_COLUMNS: Final[dict[str, Any]] = {"owner": _ALL.c.owner, "team": _ALL.c.team, "clock": _ALL.c.rule}
 
 
 class AttainmentStore:
@@ -38,7 +45,7 @@ class AttainmentStore:
 
 def _counted(side: Any, period: Period, of: ClockFilter) -> Subquery:
     """By the bare column, or the number of the week: to name each clock's before they are sorted costs half as much."""
-    state, spent = CLOCKS.c.state, CLOCKS.c.response_seconds
+    state, spent = _ALL.c.state, _ALL.c.response_seconds
     return (
         select(
             side.label("side"),
@@ -49,8 +56,8 @@ def _counted(side: Any, period: Period, of: ClockFilter) -> Subquery:
             func.percentile_cont(0.5).within_group(spent).label("median_seconds"),
             func.percentile_cont(0.9).within_group(spent).label("p90_seconds"),
         )
-        .where(state != "late_start", *of.clauses())
-        .where(CLOCKS.c.started_at >= period.since, CLOCKS.c.started_at < period.until)
+        .where(state != "late_start", *of.clauses(_ALL.c))
+        .where(_ALL.c.started_at >= period.since, _ALL.c.started_at < period.until)
         .group_by("side")
         .subquery()
     )
@@ -59,7 +66,7 @@ def _counted(side: Any, period: Period, of: ClockFilter) -> Subquery:
 def _week(period: Period) -> Any:
     """Which week of the period a clock started in, counted from 1; a third of what date_trunc in the zone costs."""
     return func.width_bucket(
-        CLOCKS.c.started_at, cast([week.begins_at for week in period.weeks], ARRAY(TIMESTAMP(timezone=True)))
+        _ALL.c.started_at, cast([week.begins_at for week in period.weeks], ARRAY(TIMESTAMP(timezone=True)))
     )
 
 

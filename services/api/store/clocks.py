@@ -23,8 +23,8 @@ class ClockFilter(NamedTuple):
     rule: str | None = None
     lead_id: UUID | None = None
 
-    def clauses(self) -> list[ColumnElement[bool]]:
-        return [CLOCKS.c[name] == value for name, value in self._asdict().items() if value is not None]
+    def clauses(self, columns: Any = CLOCKS.c) -> list[ColumnElement[bool]]:
+        return [columns[name] == value for name, value in self._asdict().items() if value is not None]
 
 
 class ClockStore:

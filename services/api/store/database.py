@@ -4,7 +4,7 @@ The engine's connections work as the api's role (shared/db/api_role.py): what th
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -19,6 +19,8 @@ from shared.errors import Unavailable
 from shared.http.auth import Principal
 
 Row = dict[str, Any]
+# Where a statement's rows come from: a transaction of their own, or one that is under way.
+Rows = Callable[[Executable], Awaitable[Sequence[Row]]]
 # Who the request acts for; the audit log (migration 0015) reads it from the transaction.
 ACTING: ContextVar[Principal | None] = ContextVar("ACTING", default=None)
 _ACT = text("SELECT set_config('accord.actor', :actor, true)")
@@ -65,6 +67,15 @@ class Database:
                     actor = {"id": principal.key_id, "name": principal.name, "role": principal.role}
                     await connection.execute(_ACT, {"actor": json.dumps(actor)})
                 yield connection
+
+
+def rows_in(connection: AsyncConnection) -> Rows:
+    """Those that this transaction sees."""
+
+    async def rows(statement: Executable) -> Sequence[Row]:
+        return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+    return rows
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.model import RUNNING_STATES, UNASSIGNED, WORKED_ON
 from services.api.store.database import Database, Row
-from services.api.store.rollup import TABLES
+from services.api.store.rollup import ROLL_UP
 
 # One process at a time follows the log; the others look again when it has ended.
-_LOCK: Final = 0x6163635F6C7374
+LOCK: Final = 0x6163635F6C7374
 _REFRESH_LOCK: Final = 0x6163635F6C7375
 EVENTS_MAX: Final = 2_000
 # So few that the line hardly waits for the processor that they take: a fiftieth of a second. More at once cost no less.
@@ -82,12 +82,9 @@ _GONE: Final = """DELETE FROM api.{table} WHERE lead_id = ANY(CAST(:lead_ids AS 
 AND NOT EXISTS (SELECT FROM scoring.published_leads AS sc WHERE sc.lead_id = {table}.lead_id)"""
 
 # Built once: the text of such a statement takes longer to read than its answer.
-_BRING: Final = tuple(
-    text(statement)
-    for statement in (
-        *(_INDEX, _WORDS, _GONE.format(table="lead_index"), _GONE.format(table="lead_words")),
-        *(table.statement for table in TABLES),
-    )
+_BRING: Final = (
+    *map(text, (_INDEX, _WORDS, _GONE.format(table="lead_index"), _GONE.format(table="lead_words"))),
+    *ROLL_UP,
 )
 
 # Rows that are being brought up to date are left for the next time: this never waits while it holds others.
@@ -102,10 +99,15 @@ FROM unnest(CAST(:lead_ids AS uuid[]), CAST(:engagements AS double precision[]),
 _WALKED: Final = "SELECT walked_through FROM api.list_state"
 _BEGIN_WALK: Final = """INSERT INTO api.list_state (walked_through) VALUES ('00000000-0000-0000-0000-000000000000')
 ON CONFLICT (is_only) DO UPDATE SET walked_through = excluded.walked_through"""
+# With what remains of erased leads: reports count that too.
 _NEXT_LEADS: Final = (
     " UNION ".join(
-        f"(SELECT lead_id FROM {leads} WHERE lead_id > :walked ORDER BY lead_id LIMIT {WALKED_MAX})"
-        for leads in ("scoring.published_leads", "stages.published_leads")
+        f"(SELECT {lead_id} AS lead_id FROM {leads} WHERE {lead_id} > :walked ORDER BY 1 LIMIT {WALKED_MAX})"
+        for leads, lead_id in (
+            ("scoring.published_leads", "lead_id"),
+            ("stages.published_leads", "lead_id"),
+            ("api.nobodies", "nobody_id"),
+        )
     )
     + f" ORDER BY lead_id LIMIT {WALKED_MAX}"
 )
@@ -141,7 +143,7 @@ class ListStore:
 
     async def is_mine(self, connection: AsyncConnection) -> bool:
         """Whether this transaction may follow; nobody else can until it ends."""
-        return await _locked(connection, _LOCK)
+        return await _locked(connection, LOCK)
 
     async def is_mine_to_refresh(self, connection: AsyncConnection) -> bool:
         """The same for refreshing."""

@@ -1,7 +1,8 @@
 """What reports are counted from, in two shapes: as kept in tables of the api's own, and as it follows from what the
 services publish. The tables hold what these queries give (ADR 18); while they don't yet, reports read the queries.
 
-Each query is of all leads, or of those that `leads` and `moves` choose: conditions on leads, and on transitions.
+Each query is of all leads, or of those that `leads`, `moves` and `nobodies` choose: conditions on leads, on
+transitions, and on what remains of erased leads (ADR 21).
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,9 +32,13 @@ MODELS: Final[dict[Model, tuple[str, str]]] = {
 IS_AMOUNT: Final = f"coalesce(amount = 0 OR amount BETWEEN 1e-9 AND {AMOUNT_MAX}, false)"
 
 _STEPS: Final = ", ".join(f"('{stage}', '{to}')" if to else f"('{stage}', NULL)" for stage, to in NEXT.items())
+_STAGES: Final = ", ".join(f"'{stage}'" for stage in NEXT)
 _OUTCOMES: Final = ", ".join(f"'{stage}'" for stage in OUTCOMES)
-_KNOWN: Final = "(SELECT lead_id, first_source AS source, campaign FROM scoring.published_leads WHERE {leads})"
-_MOVES: Final = "(SELECT * FROM stages.published_transitions WHERE {moves})"
+# Leads of which the api counts what remains (store/nobodies.py), while services may still hold them.
+ERASED: Final = "SELECT lead_id FROM api.erasures WHERE done_at IS NULL"
+_KNOWN: Final = f"""(SELECT lead_id, first_source AS source, campaign FROM scoring.published_leads
+    WHERE {{leads}} AND lead_id NOT IN ({ERASED}))"""
+_MOVES: Final = f"(SELECT * FROM stages.published_transitions WHERE {{moves}} AND lead_id NOT IN ({ERASED}))"
 
 # Of each lead that scoring knows, when it began: with its first input, or with what sales did before that came in. That
 # input is looked up in the lead's own history, and once (hence OFFSET): a planner without statistics would rather go
@@ -47,7 +52,10 @@ JOIN LATERAL (SELECT coalesce({{began}}, (
     WHERE of.number = 1)) AS at OFFSET 0) AS first ON first.at IS NOT NULL
 CROSS JOIN LATERAL (
     SELECT min(occurred_at) AS first_at, min(occurred_at) FILTER (WHERE to_stage = 'mql') AS left_at
-    FROM stages.published_transitions AS t WHERE t.lead_id = known.lead_id) AS moved"""
+    FROM stages.published_transitions AS t WHERE t.lead_id = known.lead_id) AS moved
+UNION ALL SELECT lead_id, began_at, left_at, source, campaign FROM (
+    SELECT nobody_id AS lead_id, * FROM api.nobodies) AS nobody
+WHERE began_at IS NOT NULL AND {{nobodies}}"""
 
 # Each later entry: when it led to the next stage, whether it is the lead's only one of this stage, and when sales made
 # contact after it.
@@ -62,7 +70,10 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT min(a.occurred_at) AS contacted_at FROM stages.published_actions AS a
     WHERE step.stage = 'mql' AND a.lead_id = t.lead_id AND a.action = 'contacted' AND a.ignored IS NULL
-        AND a.occurred_at >= t.occurred_at) AS contact"""
+        AND a.occurred_at >= t.occurred_at) AS contact
+UNION ALL SELECT lead_id, version, stage, entered_at, left_at, is_only, is_implied, contacted_at, owner, source,
+    campaign
+FROM (SELECT nobody_id AS lead_id, * FROM api.nobody_entries) AS nobody WHERE stage IN ({_STAGES}) AND {{nobodies}}"""
 
 # An outcome is a stage entered by itself and not implied; its amount is that of the action that made it. A touch is an
 # activity that happened by then and bears a source (or campaign). A row has all touches of one key; without any the key
@@ -89,7 +100,8 @@ touched AS (
 SELECT lead_id, version, kind COLLATE "C" AS kind, key, stage COLLATE "C" AS stage, entered_at, amount, currency,
     count(*)::integer AS touches, greatest(of_all, 1)::integer AS touches_of_all, bool_or(place = 1) AS is_first,
     bool_or(place = greatest(of_all, 1)) AS is_last
-FROM touched GROUP BY lead_id, version, kind, key, stage, entered_at, amount, currency, of_all"""
+FROM touched GROUP BY lead_id, version, kind, key, stage, entered_at, amount, currency, of_all
+UNION ALL SELECT * FROM api.nobody_touches AS nobody (lead_id) WHERE {{nobodies}}"""
 
 
 class Rolled(NamedTuple):
@@ -130,9 +142,9 @@ _MOVED: Final = "occurred_at >= :since AND occurred_at < :until"
 _MOVED_LEADS: Final = f"lead_id IN (SELECT lead_id FROM stages.published_transitions WHERE {_MOVED})"
 # Exact, and slow in a large house.
 PUBLISHED: Final = Rolled(
-    f"""leads AS MATERIALIZED ({LEADS.format(leads=_BEGAN, began="NULL")}),
-entries AS MATERIALIZED ({ENTRIES.format(leads=_MOVED_LEADS, moves=_MOVED)}),
-touches AS MATERIALIZED ({TOUCHES.format(moves=_MOVED)}),
+    f"""leads AS MATERIALIZED ({LEADS.format(leads=_BEGAN, began="NULL", nobodies="true")}),
+entries AS MATERIALIZED ({ENTRIES.format(leads=_MOVED_LEADS, moves=_MOVED, nobodies="true")}),
+touches AS MATERIALIZED ({TOUCHES.format(moves=_MOVED, nobodies="true")}),
 """,
     "leads",
     "entries",

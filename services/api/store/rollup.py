@@ -6,9 +6,12 @@ missing come, and what was counted by day moves with them.
 
 from typing import Final, NamedTuple
 
+from sqlalchemy import text
+
 from services.api.store.rolled import ENTRIES, IS_AMOUNT, LEADS, MODELS, TOUCHES
 
 _OF: Final = "lead_id = ANY(CAST(:lead_ids AS uuid[]))"
+_ALL: Final = dict.fromkeys(("leads", "moves", "nobodies"), "true")
 # When a lead was first heard of is looked up once: its history may be long. By lead (hence OFFSET): for a least value
 # the planner would rather walk all leads in the order of that value.
 _BEGAN: Final = """(SELECT min(kept.began_at) FROM (
@@ -28,14 +31,14 @@ class RolledTable(NamedTuple):
     @property
     def published(self) -> str:
         """What should stand in it of all leads."""
-        return f"SELECT {self._hashed} FROM ({self.rows.format(leads='true', moves='true', began='NULL')}) AS told"
+        return f"SELECT {self._hashed} FROM ({self.rows.format(began='NULL', **_ALL)}) AS told"
 
     @property
     def statement(self) -> str:
         """Brings it up to date, of the leads `lead_ids`."""
         columns = ", ".join(self.columns)
         named = ", ".join(f"({one})" for one in self.names)
-        return f"""WITH told AS MATERIALIZED ({self.rows.format(leads=_OF, moves=_OF, began=_BEGAN)}),
+        return f"""WITH told AS MATERIALIZED ({self.rows.format(began=_BEGAN, **dict.fromkeys(_ALL, _OF))}),
 named AS (INSERT INTO api.report_names (name_id, name)
     SELECT DISTINCT md5(of.name)::uuid, of.name FROM told CROSS JOIN LATERAL (VALUES {named}) AS of (name)
     WHERE of.name IS NOT NULL AND NOT EXISTS (
@@ -99,3 +102,5 @@ TABLES: Final = (
     RolledTable("report_entries", ENTRIES, _ENTRY, ("owner", "source", "campaign")),
     RolledTable("report_touches", TOUCHES, _TOUCH, ("key", "currency"), _ADDED),
 )
+# Each of them brings `lead_ids` up to date.
+ROLL_UP: Final = tuple(text(table.statement) for table in TABLES)

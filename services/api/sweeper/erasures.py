@@ -1,55 +1,75 @@
-"""Carries out the erasures that sources ask for, the way that `DELETE /v1/leads/{lead}` does (ADR 14)."""
+"""Carries out the erasures that sources ask for, the way that `DELETE /v1/leads/{lead}` does (ADR 14), has the log told
+of those that a call left untold, and notes which are done."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from services.api.store.database import ACTING, Row
+from services.api.handler import Eraser
+from services.api.store.database import ACTING
 from services.api.store.erasure import ErasureStore
-from shared.clock import Clock, new_id
+from shared.clock import Clock
 from shared.errors import Surroundings, Unavailable
-from shared.events.activity import LeadErased
 from shared.http.auth import Principal
 
 LOOK_SECONDS: Final = 1.0
 AT_ONCE: Final = 100
+# A call tells the log at once: what is older was left by a process that ended, or by a log that was away.
+UNTOLD_FOR: Final = timedelta(seconds=10)
 ROLE: Final = "source"
 
 log = structlog.get_logger(component="erasures")
 
 
-class SourceErasures:
+class Erasures:
     """`run` runs until cancelled, in every process: that two of them carry out the same wish changes nothing."""
 
-    def __init__(
-        self, store: ErasureStore, erase: Callable[[LeadErased, str | None], Awaitable[None]], clock: Clock
-    ) -> None:
+    def __init__(self, store: ErasureStore, eraser: Eraser, clock: Clock) -> None:
         self._store = store
-        self._erase = erase
+        self._eraser = eraser
         self._clock = clock
 
     async def run(self) -> None:
         while True:
-            try:
-                await self.go()
-            except (Unavailable, Surroundings) as error:
-                log.warning("erasures_retried", kind=type(error).__name__)
+            for turn in (self.carry_out, self.tell, self.note_done):
+                await _retried(turn)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def go(self) -> None:
-        """All that is wished for now."""
+    async def carry_out(self) -> None:
+        """All that sources wish for now."""
         while wishes := await self._store.wishes(AT_ONCE):
             for wish in wishes:
-                await self._carry_out(wish)
+                by = f"source:{wish['source_id']}"
+                with _acting(by, wish["source"]):
+                    await self._eraser.erase(wish["lead_id"], by)
 
-    async def _carry_out(self, wish: Row) -> None:
-        """On the log first: a wish stays one until the erasure is noted, so that a crash in between repeats it."""
-        now, by = self._clock.now(), f"source:{wish['source_id']}"
-        await self._erase(LeadErased(lead_id=wish["lead_id"], id=new_id(), erased_at=now, by=by), None)
-        acting = ACTING.set(Principal(by, wish["source"], ROLE, frozenset()))
-        try:
-            await self._store.ask(wish["lead_id"], now, by)
-        finally:
-            ACTING.reset(acting)
+    async def tell(self) -> None:
+        """The log of what it may not have been told."""
+        for erasure in await self._store.untold(self._clock.now() - UNTOLD_FOR, AT_ONCE):
+            by = erasure["requested_by"]
+            with _acting(by, by):
+                await self._eraser.tell(erasure["lead_id"], by)
+
+    async def note_done(self) -> None:
+        await self._store.note_done(self._clock.now())
+
+
+async def _retried(turn: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await turn()
+    except (Unavailable, Surroundings) as error:
+        log.warning("erasures_retried", kind=type(error).__name__)
+
+
+@contextmanager
+def _acting(by: str, name: str) -> Iterator[None]:
+    """In whose name the audit log has what is done."""
+    acting = ACTING.set(Principal(by, name, ROLE, frozenset()))
+    try:
+        yield
+    finally:
+        ACTING.reset(acting)
