@@ -79,8 +79,7 @@ def wire(resources: Resources) -> Service:
     feed = Feed(StreamStore(database, resources.carrier.partitions), metrics)
     registrar = Registrar(parts, reader.belongs_to)
     sources, operations, wishes = SourceStore(database), OperationStore(database), ErasureStore(database, parts.accords)
-    pulse = Pulse(operations.totals)
-    eraser = Eraser(wishes, line, resources.clock)
+    pulse, eraser = Pulse(operations.totals), Eraser(wishes, line, resources.clock)
     erasures = Erasures(wishes, eraser, resources.clock)
     for routes in (
         LeadRoutes(parts, reader, TrendStore(database), catch_up=lists.catch_up),

@@ -1,8 +1,10 @@
-"""What an erased lead left on Kafka ages out of the broker's files, and no log of Accord ever had its address."""
+"""What an erased lead left on Kafka ages out of the broker's files, and no log of Accord ever had its address. It stays
+counted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -47,8 +49,12 @@ async def test_an_erased_lead_ages_out_of_the_broker_s_files(
     caller = Caller(session, accord.url)
     await _a_lead(caller, ERASED)
     await eventually(lambda: _stands_in(tmp_path / "kafka", ERASED))
+    counted = await _counted(caller)
+    assert counted[0][0]["entered"] == 1
     assert (await caller.delete(f"/v1/leads/{ERASED}")).status == 202
+    assert await _counted(caller) == counted
     await _is_gone(caller, ERASED)
+    assert await _counted(caller) == counted
     await _age(rig, "1000")
     await eventually(lambda: not _stands_in(tmp_path / "kafka", ERASED), within=AGES_OUT_SECONDS)
     await _age(rig, "604800000")
@@ -64,6 +70,12 @@ async def _a_lead(caller: Caller, email: str) -> None:
     event = {"type": "demo.requested", "lead": {"email": email}, "profile": {"company": email}}
     assert (await caller.post("/v1/events", {"events": [event]})).status == 202
     await eventually(lambda: has_applied(caller, email, lambda lead: lead["engagement"] > 0))
+
+
+async def _counted(caller: Caller) -> Any:
+    answer = await caller.get("/v1/funnel?by=source")
+    assert answer.status == 200
+    return answer.json["steps"], answer.json["cohorts"]
 
 
 async def _is_gone(caller: Caller, email: str) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
+from accord_builders import now
 from api_builders import LINE, Caller, running_line
 from builders import eventually
 from tables_searched import where_it_stands
@@ -18,7 +19,13 @@ from services.audit.run import audit
 from shared.agreement.loading import default_accord_text
 from shared.errors import Unavailable
 
-ANYTIME = "from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z"
+
+def period(since: datetime, until: datetime) -> str:
+    return f"from={since.isoformat()}&to={until.isoformat()}".replace("+00:00", "Z")
+
+
+DAY, BEGAN = timedelta(days=1), now()
+ANYTIME = period(BEGAN - DAY, BEGAN + 30 * DAY)
 HOT = {"title": "VP Xylophones", "company": "Okapi", "employees": 400, "industry": "logistics"}
 DEAL = {"amount": 12_500.5, "currency": "USD"}
 # By address, how far each comes, and whom the season is about to forget.
@@ -32,7 +39,12 @@ SEASON: Mapping[str, tuple[str, ...]] = {
     "kept.buyer@quagga.example": ("mql", "accepted", "qualified", "opportunity.opened"),
 }
 ERASED = [email for email in SEASON if not email.startswith("kept")]
-MORE = {"rejected": {"reason": "not_ready"}, "opportunity.opened": DEAL, "won": DEAL, "contacted": {"channel": "call"}}
+MORE: Mapping[str, Mapping[str, Any]] = {
+    "rejected": {"reason": "not_ready"},
+    "opportunity.opened": DEAL,
+    "won": DEAL,
+    "contacted": {"channel": "call"},
+}
 # In plain time: it runs out for whom nobody calls.
 QUICK = ("within: 1h\n      hours: business", "within: 3s\n      hours: always")
 QUIET = ("      escalate: [{at: 100%, to: owner}, {at: 200%, to: manager, then: reassign}]\n", "")
@@ -79,13 +91,11 @@ async def a_season(caller: Caller) -> tuple[dict[str, str], str]:
     for number, (email, steps) in enumerate(SEASON.items()):
         ids[email] = await live(caller, email, steps)
         if number == 2:
-            now = datetime.now(UTC)  # noqa: TID251
-            middle = f"from={(now - timedelta(days=1)).isoformat()}&to={now.isoformat()}".replace("+00:00", "Z")
+            middle = period(BEGAN - DAY, now())
 
     async def have_run_out() -> bool:
-        counted = (await caller.get(f"/v1/attainment?by=clock&{ANYTIME}")).json["items"]
-        (hot,) = (row for row in counted if row["key"] == "first-contact-hot")
-        return bool(hot["started"] == hot["met"] + hot["breached"] + 1)  # who was refused is closed
+        running = (await caller.get("/v1/clocks?rule=first-contact-hot&state=open,warned")).json["items"]
+        return not running and bool((await caller.get("/v1/breaches")).json["items"])
 
     await eventually(have_run_out, within=20)
     return ids, middle
@@ -94,8 +104,8 @@ async def a_season(caller: Caller) -> tuple[dict[str, str], str]:
 async def figures(caller: Caller, middle: str) -> dict[str, Any]:
     """Every figure of every report, by what was asked."""
     paths = [
-        f"{path}&{period}"
-        for period in (ANYTIME, middle)
+        f"{path}&{within}"
+        for within in (ANYTIME, middle)
         for path in (
             "/v1/funnel?",
             *(f"/v1/funnel?by={by}" for by in ("source", "campaign", "owner", "week")),
