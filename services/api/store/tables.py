@@ -139,7 +139,7 @@ LEAD_WORDS = _table("api.lead_words", "lead_id uuid, words text")
 ROLLED_UP = tuple(_table(f"api.report_{rows}", "lead_id uuid") for rows in ("leads", "entries", "touches"))
 ERASURES = _table("api.erasures", "lead_id uuid, requested_at time, requested_by text, told_at time, done_at time")
 ERASURE_WISHES = _table("ingest.published_erasure_wishes", "lead_id uuid, source_id uuid, source text, asked_at time")
-# What remains of erased leads (migration 0039); the other tables of it are read as text.
+# What remains of erased leads (migration 0040); the other tables of it are read as text.
 NOBODY_CLOCKS = _table(
     "api.nobody_clocks",
     "nobody_id uuid, rule text, state text, owner text, team text, started_at time, response_seconds float",

@@ -6,8 +6,8 @@ reports leave out what the services still hold of the lead. What was erased befo
 
 from alembic import op
 
-revision = "0039"
-down_revision = "0038"
+revision = "0040"
+down_revision = "0039"
 branch_labels = None
 depends_on = None
 
