@@ -12,7 +12,7 @@ from shared.agreement.loading import default_accord_text, load_accord
 
 ANN, BEN = "ann@sales.example", "ben@sales.example"
 SIGNED = """INSERT INTO api.accords (version, document, source_text, sha256, effective_at, state)
-VALUES (2, $1, '', ''::bytea, $2, 'effective')"""
+VALUES ($1, $2, '', ''::bytea, $3, 'effective')"""
 QUALIFIED, ACCEPTED = {"of": "marketing", "counts": "mql"}, {"of": "sales", "share_of": "mql", "that_reached": "sal"}
 SOURCED: dict[str, Any] = {"of": "marketing", "sourced_by": "marketing"}
 PROMISES: list[dict[str, Any]] = [

@@ -1,6 +1,7 @@
 """How promises on many leads stand: a small house whose numbers were worked out by hand, in the week after the clocks
 went back."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,9 +9,10 @@ from uuid import UUID, uuid5
 
 import asyncpg
 import pytest
+from accord_builders import HOUR
 from api_builders import Caller, running_line
 from builders import eventually
-from promise_house import BEGAN, ENTRIES, NOW, SIGNED, document, write
+from promise_house import ANN, BEGAN, BEN, ENTRIES, NOW, QUALIFIED, SIGNED, document, write
 from report_world import HELD
 
 from services.api import handler
@@ -18,13 +20,19 @@ from shared.clock import ManualClock
 
 
 @pytest.fixture
-async def caller(database_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Caller]:
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+async def caller(
+    database_url: str, pool: asyncpg.Pool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Caller]:
     for name, entries in ENTRIES.items():
         await write(pool, name, entries)
-    clock = ManualClock(NOW)
     monkeypatch.setattr("services.composition.SystemClock", lambda: clock)
     async with running_line(database_url, "api") as caller:
-        await pool.execute(SIGNED, json.dumps(document()), BEGAN)
+        await pool.execute(SIGNED, 2, json.dumps(document()), BEGAN)
 
         async def is_in_force() -> bool:
             return any(item["accord"] == 2 for item in await every_item(caller))
@@ -145,3 +153,28 @@ async def test_what_was_counted_of_the_erased_stays_counted(
     await pool.execute("UPDATE api.nobody_entries SET held = '{}'")
     lost = [before[place] for place, item in enumerate(counted(await every_item(caller))) if item != before[place]]
     assert {promise for promise, *_ in lost} == {"anns-acceptance", "anns-engaged", "hot-leads"}
+
+
+async def test_an_accord_that_was_signed_for_later_counts_the_erased_and_one_of_later_does_not(
+    caller: Caller, pool: asyncpg.Pool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`when` is judged as long as there is somebody to judge it on."""
+    monkeypatch.setattr(handler, "COUNTED_SECONDS_MAX", 0.0)
+    asks = {"hot-leads": {"owner": ANN, "grade": "A"}, "of-ben": {"owner": BEN}}
+
+    async def sign(version: int, *names: str) -> None:
+        promises = [{"id": name, **QUALIFIED, "when": asks[name], "at_least": 1, "per": "week"} for name in names]
+        written = document()
+        sla = {**written["sla"], "promises": promises}
+        await pool.execute(SIGNED, version, json.dumps({**written, "sla": sla}), NOW + version * HOUR)
+        await asyncio.sleep(1)  # for half a second signed versions are believed to be all
+
+    await sign(3, "hot-leads")
+    for name in ENTRIES:
+        assert (await caller.delete(f"/v1/leads/{uuid5(UUID(int=2), name)}")).status == 202
+    await sign(4, "hot-leads", "of-ben")
+    clock.advance(3 * HOUR)
+    assert [(item["accord"], item["numerator"]) for item in await every_item(caller)] == [(3, 1), (3, 0)]  # twice
+    clock.advance(HOUR)
+    told = [(item["promise"], item["numerator"]) for item in await every_item(caller)]
+    assert told == [("hot-leads", 1), ("hot-leads", 0), ("of-ben", 0), ("of-ben", 0)]

@@ -34,7 +34,7 @@ def _impersonal(name: str) -> str:
 
 
 def _is_personal(name: str) -> str:
-    return f"""({name} LIKE '%@%' OR EXISTS (
+    return f"""({name} ~ '[^[:space:]]@[^[:space:]]+[.]' OR EXISTS (
         SELECT FROM ingest.published_identities AS of_lead WHERE of_lead.{_OF_LEAD}
         AND length(value) >= {IDENTIFIER_LENGTH_MIN} AND strpos(lower({name}), lower(value)) > 0))"""
 
