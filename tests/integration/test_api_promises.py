@@ -1,7 +1,6 @@
 """How promises on many leads stand: a small house whose numbers were worked out by hand, in the week after the clocks
 went back."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +15,7 @@ from promise_house import ANN, BEGAN, BEN, ENTRIES, NOW, QUALIFIED, SIGNED, docu
 from report_world import HELD
 
 from services.api import handler
+from services.api.store import signed
 from shared.clock import ManualClock
 
 
@@ -31,6 +31,7 @@ async def caller(
     for name, entries in ENTRIES.items():
         await write(pool, name, entries)
     monkeypatch.setattr("services.composition.SystemClock", lambda: clock)
+    monkeypatch.setattr(signed, "BELIEVED_SECONDS", 0.0)
     async with running_line(database_url, "api") as caller:
         await pool.execute(SIGNED, 2, json.dumps(document()), BEGAN)
 
@@ -167,7 +168,6 @@ async def test_an_accord_that_was_signed_for_later_counts_the_erased_and_one_of_
         written = document()
         sla = {**written["sla"], "promises": promises}
         await pool.execute(SIGNED, version, json.dumps({**written, "sla": sla}), NOW + version * HOUR)
-        await asyncio.sleep(1)  # for half a second signed versions are believed to be all
 
     await sign(3, "hot-leads")
     for name in ENTRIES:
