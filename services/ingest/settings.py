@@ -38,4 +38,7 @@ class IngestSettings(Settings):
         2_000, ge=1, description="Rows that a process reads a second at most; it rests as long as it works in any case"
     )
     import_rejected_max: int = Field(100_000, ge=1, description="Refused rows at which an import ends as failed")
+    import_kept_bytes_max: int = Field(
+        256 * 1024 * 1024, gt=0, description="Bytes of refused rows of all imports, as they are kept; the oldest go"
+    )
     import_kept_days: int = Field(30, ge=1, description="How long ended imports and their refused rows are kept")

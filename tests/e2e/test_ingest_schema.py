@@ -13,7 +13,7 @@ from running_accord import ADMIN_KEY, RunningAccord
 from schemathesis.checks import not_a_server_error
 
 EXAMPLES = 12
-INGEST = ("/v1/events", "/v1/hooks/{source_id}", "/segment/v1/track", "/segment/v1/batch")
+INGEST = ("/v1/events", "/v1/hooks/{source_id}", "/segment/v1/track", "/segment/v1/batch", "/v1/imports")
 
 
 def document_of(accord: RunningAccord) -> dict[str, Any]:

@@ -250,3 +250,19 @@ async def test_what_is_old_is_forgotten_and_so_is_an_upload_that_nobody_goes_on_
     await eventually(lambda: are(0))
     assert (await caller.get(f"/v1/imports/{shown['id']}")).status == 404
     assert await pool.fetchval("SELECT count(*) FROM ingest.import_refusals") == 0
+
+
+async def test_refused_rows_of_the_oldest_files_go_when_all_of_them_are_too_many(
+    database_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "TRIM_SECONDS", 0.0)
+    monkeypatch.setenv("ACCORD_INGEST_IMPORT_KEPT_BYTES_MAX", "300")
+    async with running_line(database_url, "ingest", "api") as caller:
+        await a_source(caller, name="fair")
+        ids = [(await imported(caller, "\n".join([HEADER, row(n), "nobody,,,,,"])))["id"] for n in range(2)]
+
+        async def only_the_latest_has_its_rows() -> bool:
+            return [len(await errors_of(caller, id)) for id in ids] == [1, 2]
+
+        await eventually(only_the_latest_has_its_rows)
+        assert (await caller.get(f"/v1/imports/{ids[0]}")).json["counts"]["rejected"] == 1

@@ -160,10 +160,11 @@ class ImportStore:
         row = await pool.fetchrow(sql.PENDING)
         return row[0], float(row[1])
 
-    async def trim(self, pool: Connection, not_after: datetime) -> int:
-        """Deletes a bounded number of those that ended before that time, and uploads that nobody goes on with.
-        Returns how many."""
-        return int((await pool.execute(sql.TRIM, not_after, _TRIMMED_AT_ONCE)).split()[-1])
+    async def trim(self, pool: Connection, not_after: datetime, refused_bytes_max: int) -> int:
+        """Deletes a bounded number of those that ended before that time, uploads that nobody goes on with, and refused
+        rows of the oldest beyond so many bytes. Returns of how many chunks these were."""
+        await pool.execute(sql.TRIM, not_after, _TRIMMED_AT_ONCE)
+        return int((await pool.execute(sql.TRIM_REFUSED, refused_bytes_max)).split()[-1])
 
 
 async def _moved_on(_: Connection) -> Exception:

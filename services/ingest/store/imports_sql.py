@@ -73,6 +73,11 @@ TRIM: Final = """DELETE FROM ingest.imports WHERE import_id IN (
     SELECT import_id FROM ingest.imports
     WHERE (state IN ('done', 'failed') AND ended_at < $1)
         OR (state = 'uploading' AND claimed_until < clock_timestamp()) LIMIT $2)"""
+# The latest files keep theirs.
+TRIM_REFUSED: Final = """DELETE FROM ingest.import_refusals r USING (
+    SELECT import_id, number, sum(length(body)) OVER (ORDER BY received_at DESC, import_id, number) AS bytes
+    FROM ingest.import_refusals JOIN ingest.imports USING (import_id)) AS placed
+WHERE placed.bytes > $1 AND r.import_id = placed.import_id AND r.number = placed.number"""
 
 # Of a lead that is erased: whom the file names is looked for in its chunks and its refused rows.
 IDENTIFIERS: Final = "SELECT kind, value FROM ingest.identities WHERE lead_id = ANY($1::uuid[])"

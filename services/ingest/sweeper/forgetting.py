@@ -138,9 +138,14 @@ def text_of(request: str) -> str:
 def mention_of(values: Iterable[str]) -> re.Pattern[str]:
     """Finds one of these in a text in lower case, as it is or as it stands in a form. A number is not found within a
     longer one: the number of a contact stands in many a time of day."""
-    spelled = {spelling.lower() for value in values for spelling in _spellings(value)}
+    spelled = spellings_of(values)
     forms = {form.lower() for value in spelled for form in (value, quote(value, safe=""), quote_plus(value))}
     return re.compile("|".join(_NUMBER.format(form) if _DIGITS.fullmatch(form) else re.escape(form) for form in forms))
+
+
+def spellings_of(values: Iterable[str]) -> set[str]:
+    """As they may stand in a text in lower case."""
+    return {spelling.lower() for value in values for spelling in _spellings(value)}
 
 
 def _spellings(value: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +10,10 @@ import msgspec
 import structlog
 
 from services.ingest.handler.import_bodies import ImportBodies
-from services.ingest.model import Identifier
 from services.ingest.store.import_erasure import ImportErasureStore
 from services.ingest.store.imports import Chunk
-from services.ingest.sweeper.forgetting import mention_of
-from services.ingest.vendors.csv_erasure import folded, without
+from services.ingest.sweeper.forgetting import mention_of, spellings_of
+from services.ingest.vendors.csv_erasure import Erased, folded, without
 from services.ingest.vendors.csv_rows import Plan, RowReader
 from services.ingest.vendors.csv_text import Block
 from shared.secret_box import WrongSecretKey
@@ -35,19 +34,18 @@ class ImportErasure:
         wanted = frozenset(await self._store.identifiers_of(self._pool, lead_ids))
         if not wanted:
             return
-        mention = mention_of(value.lower() for _, value in wanted)
+        values = [value.lower() for _, value in wanted]
+        erased = Erased(wanted, spellings_of(values), mention_of(values))
         for import_id, plan in await self._store.plans(self._pool):
             reader = RowReader(msgspec.json.decode(plan, type=Plan), "", event_bytes_max=0)
-            await self._drop_from(import_id, reader, wanted, mention)
-        await self._drop_refused(mention)
+            await self._drop_from(import_id, reader, erased)
+        await self._drop_refused(erased.mention)
 
-    async def _drop_from(
-        self, import_id: UUID, reader: RowReader, wanted: Set[Identifier], mention: re.Pattern[str]
-    ) -> None:
+    async def _drop_from(self, import_id: UUID, reader: RowReader, erased: Erased) -> None:
         number = -1
         while chunk := await self._store.chunk_after(self._pool, import_id, number):
             try:
-                left = await asyncio.to_thread(self._without, chunk, reader, wanted, mention)
+                left = await asyncio.to_thread(self._without, chunk, reader, erased)
             except WrongSecretKey:
                 left = None  # nobody can read it; whose turn it is ends the import
             if left is not None:
@@ -56,11 +54,9 @@ class ImportErasure:
                     continue  # it was read to its end meanwhile, or is another one
             number = chunk.number
 
-    def _without(
-        self, chunk: Chunk, reader: RowReader, wanted: Set[Identifier], mention: re.Pattern[str]
-    ) -> Block | None:
+    def _without(self, chunk: Chunk, reader: RowReader, erased: Erased) -> Block | None:
         block = Block(self._bodies.unpack(chunk.body), chunk.first_line, chunk.rows)
-        return without(block, reader, wanted, mention)
+        return without(block, reader, erased)
 
     async def _drop_refused(self, mention: re.Pattern[str]) -> None:
         import_id, number = UUID(int=0), -1

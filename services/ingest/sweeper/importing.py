@@ -32,7 +32,7 @@ log = structlog.get_logger(component="imports")
 LOOK_SECONDS: Final = 1.0
 TRIM_SECONDS: Final = 60.0
 LAST_WRITE_SECONDS: Final = 2.0
-ROWS_AT_ONCE: Final = 500
+ROWS_AT_ONCE: Final = 200  # what is posted meanwhile waits for as many
 FIRST_ERRORS: Final = 20
 WRONG_KEY: Final = "what is kept of it was sealed with a key that ACCORD_SECRET_KEY no longer has: send the file again"
 
@@ -188,7 +188,10 @@ class Importing:
         parts.metrics.imports_oldest_seconds.set(seconds)
         if monotonic() - self._trimmed_at >= TRIM_SECONDS:
             days = timedelta(days=parts.settings.import_kept_days)
-            await parts.store.trim(parts.pool, parts.clock.now() - days)
+            not_after, bytes_max = parts.clock.now() - days, parts.settings.import_kept_bytes_max
+            if trimmed := await parts.store.trim(parts.pool, not_after, bytes_max):
+                parts.metrics.limit_reached.labels("import_kept_bytes").inc(trimmed)
+                log.warning("refused_rows_trimmed", chunks=trimmed)
             self._trimmed_at = monotonic()
 
     async def _let_go(self) -> None:

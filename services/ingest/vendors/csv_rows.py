@@ -93,6 +93,8 @@ class RowReader:
         self._source = SourceConfig(plan.source_id, plan.source, plan.kind, plan.team, (), frozen)
         self._sender = Sender(plan.source, plan.source, plan.team, {})
         self._names = [name.strip() for name in plan.header]
+        # More than a row can grow by when its cells are written as JSON under their names.
+        self._names_bytes = 1_000 + 6 * sum(len(place) for place in plan.places if place)
         self._is_mended = LINE_COLUMN in self._names
         self._columns = {place: name for name, place in zip(self._names, plan.places, strict=True) if place}
 
@@ -101,7 +103,10 @@ class RowReader:
         rows: list[Row] = []
         refused: list[RefusedRow] = []
         ignored = 0
-        reading = Reading(self._sender, received_at, True, self._event_bytes_max)
+        # What was decoded has no lone surrogates.
+        large = Reading(self._sender, received_at, "\0" in block.text, self._event_bytes_max)
+        small = replace(large, event_bytes_max=None)
+        small_characters = (self._event_bytes_max - self._names_bytes) // 6
         for record in read_records(block.text, self.plan.separator, block.line):
             if record.is_blank:
                 continue
@@ -111,7 +116,8 @@ class RowReader:
                 if item.standing is Standing.IGNORED or item.event is None:
                     ignored += 1
                     continue
-                posted = read_event(item.event, reading)
+                is_small = record.end - record.start < small_characters
+                posted = read_event(item.event, small if is_small else large)
             except Refused as found:
                 refused.append(RefusedRow(record.line, self._named(found.faults), _kept(record, block.text)))
                 continue
