@@ -7,13 +7,16 @@ from typing import Any
 
 import asyncpg
 import pytest
-from api_builders import LINE, Caller, running_line
+from api_builders import LINE, SECRET_KEY, Caller, running_line
 from builders import eventually
 from hook_builders import a_source, logged
 from import_builders import HEADER, counts, ended, errors_of, imported, send
 
+from services.ingest.handler.import_bodies import ImportBodies
 from services.ingest.store import imports
+from services.ingest.store.import_erasure import ImportErasureStore
 from services.ingest.sweeper import importing
+from shared.secret_box import SecretBox
 
 ROWS = 50_000
 
@@ -166,25 +169,29 @@ async def _nothing(*_: Any) -> None:
     return None
 
 
-async def test_a_commit_begun_with_text_that_an_erasure_changed_is_refused(
+async def test_rows_that_an_erasure_takes_out_while_they_are_in_memory_are_not_committed(
     caller: Caller, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever a process had in memory: the row is changed between its look and its commit."""
-    progress = imports.ImportStore.progress
-    changed: list[str] = []
+    """Even if it happens after the last look."""
+    commit_some, bodies, store = (
+        importing.Importing._commit_some,
+        ImportBodies(SecretBox(SECRET_KEY)),
+        ImportErasureStore(),
+    )
+    told: list[int] = []
 
-    def too_late(self: imports.ImportStore, step: imports.Step, *rest: int) -> Any:
-        if changed:
-            return progress(self, step, *rest)
-        changed.append("once")
-        stale = step.claimed._replace(moves=step.claimed.moves - 1)
-        return progress(self, step._replace(claimed=stale), *rest)
+    async def too_late(self: importing.Importing, step: imports.Step, rows: Any) -> bool:
+        if not told:
+            text = bodies.unpack(step.chunk.body).replace(row(50), "")
+            assert await store.rewrite(pool, step.claimed.import_id, step.chunk, bodies.pack(text), 299)
+        told.append(len(rows))
+        return await commit_some(self, step, rows)
 
-    monkeypatch.setattr(imports.ImportStore, "progress", too_late)
-    monkeypatch.setattr(imports.ImportStore, "moves", _nothing)
+    monkeypatch.setattr(importing.Importing, "_commit_some", too_late)
     shown = await imported(caller, file_of(300))
-    assert (changed, counts(shown)) == (["once"], (300, 300, 0, 0))
-    assert await pool.fetchval("SELECT count(*) FROM stream.log WHERE type = 'accord.activity'") == 300
+    assert (told[0], counts(shown)) == (200, (299, 299, 0, 0))
+    emails = [data["identifiers"]["email"] for type_, data in await logged(pool) if type_ == "accord.activity"]
+    assert ("p50@okapi.example" in emails, len(emails)) == (False, 299)
 
 
 async def test_keys_reach_their_sources_files_and_no_others(caller: Caller) -> None:
