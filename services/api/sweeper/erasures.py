@@ -40,11 +40,12 @@ class Erasures:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def carry_out(self) -> None:
-        """All that sources wish for now. Some at the same time: each waits for the line, while that lags."""
-        while wishes := await self._store.wishes(AT_ONCE):
-            ended = await asyncio.gather(*map(self._carry_out, wishes), return_exceptions=True)
-            for error in filter(None, ended):
-                raise error
+        """What sources wish for, some at the same time: each waits for the line, while that lags. No more at a look, so
+        that lists and reports, which stand still for each, go on in between."""
+        wishes = await self._store.wishes(AT_ONCE)
+        ended = await asyncio.gather(*map(self._carry_out, wishes), return_exceptions=True)
+        for error in filter(None, ended):
+            raise error
 
     async def _carry_out(self, wish: Row) -> None:
         by = f"source:{wish['source_id']}"
