@@ -20,8 +20,6 @@ from shared.agreement.loading import (
     InvalidAccord,
     describe_problems,
     load_accord,
-    not_yet_executed,
-    told_not_yet,
     warnings,
 )
 from shared.agreement.schema import schema_text
@@ -113,8 +111,6 @@ def check(
         raise typer.Exit(1) from None
     for warning in warnings(document):
         out.print(f"warning: {warning}", markup=False)
-    for line in told_not_yet(not_yet_executed(document)):
-        out.print(line, markup=False)
     out.print(f"{file} is a valid accord.", markup=False)
 
 
@@ -242,8 +238,6 @@ def _announce(url: str, prepared: "Prepared") -> None:
 
 
 def _tell(prepared: "Prepared", done: str) -> None:
-    for line in told_not_yet(prepared.not_yet_executed):
-        out.print(line, markup=False)
     out.print(done, markup=False)
     if prepared.admin_key:
         out.print(f"Admin key, shown this once: {prepared.admin_key}", markup=False)

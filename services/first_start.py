@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from services.api.main import bootstrap_accord
 from services.carriers import make_log
 from services.sealing import seal_anew
-from shared.agreement.loading import default_accord_text, load_accord, not_yet_executed
+from shared.agreement.loading import default_accord_text
 from shared.db.connections import connect
 from shared.db.migrate import upgrade
 from shared.http.auth import ensure_admin_key
@@ -32,7 +32,6 @@ class Prepared:
 
     admin_key: str | None
     accord_version: int
-    not_yet_executed: list[str]
 
 
 def read_accord(file: Path | None) -> str | None:
@@ -58,13 +57,10 @@ async def prepare(
             text = default_accord_text()
         if text is not None:
             await bootstrap_accord(connection, text)
-        row = await connection.fetchrow(
-            "SELECT version, document::text FROM api.published_accords ORDER BY version DESC LIMIT 1"
-        )
+        version = await connection.fetchval("SELECT max(version) FROM api.published_accords")
         return Prepared(
             admin_key=await ensure_admin_key(connection, preset_key.get_secret_value() if preset_key else None),
-            accord_version=row["version"],
-            not_yet_executed=not_yet_executed(load_accord(row["document"])),
+            accord_version=version,
         )
     finally:
         await connection.close()

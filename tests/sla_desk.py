@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 from sla_builders import ACCORD_TEXT, NAMES
 
 from services.api.main import bootstrap_accord
-from services.sla_monitor import store
 from services.sla_monitor.handler import LifecycleHandler, NextDue
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.settings import Settings
-from services.sla_monitor.sweeper import SERVICE, Sweeper
+from services.sla_monitor.store import clocks as store
+from services.sla_monitor.store import promises
+from services.sla_monitor.sweeper.clocks import SERVICE, Sweeper
 from shared.db.accord_book import AccordBook
 from shared.events import codec
 from shared.events.base import Payload
@@ -112,7 +113,9 @@ async def open_desk(pool: asyncpg.Pool, database_url: str, **settings: Any) -> D
         metrics=metrics,
         settings=Settings(**settings),
     )
-    handler = LifecycleHandler(partition=0, store=store, accords=accords, next_due=next_due, metrics=metrics)
+    handler = LifecycleHandler(
+        partition=0, store=store, promises=promises, accords=accords, next_due=next_due, metrics=metrics
+    )
     claim = await carrier.claim(SLOT, (LIFECYCLE,))
     return Desk(pool, carrier, claim, handler, sweeper, metrics, next_due)
 

@@ -12,9 +12,9 @@ from services.delivery.model.attempts import Outcome
 from services.delivery.model.messages import body_of, delivery_id
 from services.scoring import store as scoring_store
 from services.scoring.model import HistoryLine, LedgerLine
-from services.sla_monitor import store as sla_store
 from services.sla_monitor.model.decisions import announcement_id
 from services.sla_monitor.model.states import Clock
+from services.sla_monitor.store import clocks as sla_store
 from services.stages import store as stages_store
 from shared.events.lifecycle import StageChanged
 from shared.events.topics import partition_of

@@ -12,7 +12,7 @@ from services.accords.client import newest_signed, versions
 from services.accords.shown import difference_lines, next_lines, version_line, version_lines
 from services.calling import Connection, call
 from shared.agreement.difference import differences
-from shared.agreement.loading import load_accord, read_accord, told_not_yet
+from shared.agreement.loading import load_accord, read_accord
 from shared.text_file import text_of
 
 app = typer.Typer(no_args_is_help=True, help="Versions of the accord: propose, compare, sign, withdraw.")
@@ -98,7 +98,6 @@ def propose(
         return
     whole = call(connection, "GET", f"/v1/accords/{proposed['version']}")
     remarks = [f"warning: {line}" for line in proposed["warnings"]]
-    remarks += told_not_yet(proposed["not_yet_executed"])
     _print(proposed, [*remarks, *difference_lines(whole["difference"]), *next_lines(proposed)], as_json=False)
 
 

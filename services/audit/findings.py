@@ -32,6 +32,7 @@ class Check(StrEnum):
     EFFECTS = "effects"
     ONE_CLOCK = "one_clock"
     OUTCOMES = "outcomes"
+    PROMISES = "promises"
     TURNS = "turns"
     LOADS = "loads"
     REPORTS = "reports"
@@ -61,6 +62,7 @@ MEANING: Mapping[Check, tuple[str, str]] = {
     Check.EFFECTS: ("what escalations sent is applied by stages", "actions"),
     Check.ONE_CLOCK: ("one clock per promise and stage entry", "clocks"),
     Check.OUTCOMES: ("clocks are met or breached once", "announcements"),
+    Check.PROMISES: ("who counts for promises equals that fold", "entries"),
     Check.TURNS: ("each turn of a team was taken once", "turns"),
     Check.LOADS: ("all leads given to owners are counted", "owners' days"),
     Check.REPORTS: ("reports are counted from what is published", "rows"),

@@ -1,7 +1,7 @@
 """A range of leads, one after the other: every stored state beside the fold of its history, and every event that a
 service told beside what the next one has read. What isn't there yet must be in flight, or a dead letter."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,9 +14,11 @@ from services.audit.sla_fold import HISTORY_COLUMNS as SLA_HISTORY
 from services.audit.stages_fold import OF_CLOCKS, StagesFold
 from services.audit.tables import Range, Table, by_lead
 from services.scoring import store as scoring_store
-from services.sla_monitor.store import TICK
+from services.sla_monitor.model.entries import Entry, Place
+from services.sla_monitor.store.clocks import TICK
 from services.stages import store as stages_store
 from shared.agreement.versions import Accords
+from shared.events.promises import promise_key
 from shared.events.topics import partition_of
 
 SOUGHT_MAX = 5_000
@@ -25,6 +27,9 @@ Row = Any
 # On its way through the services an erased lead is gone in some of them already.
 _ERASED = """SELECT lead_id FROM scoring.erased UNION SELECT lead_id FROM stages.erased
 UNION SELECT lead_id FROM sla.erased UNION SELECT lead_id FROM delivery.erased"""
+
+_PROMISES_TOLD = "SELECT promise, event_id FROM sla.promise_events"
+_JUDGED = "SELECT promise, since FROM sla.promise_periods"
 
 # Table, columns, and what orders the rows of one lead.
 TABLES = (
@@ -39,6 +44,7 @@ TABLES = (
     ("sla.leads", LEAD_COLUMNS),
     ("sla.clocks", CLOCK_COLUMNS),
     ("sla.clock_events", ANNOUNCEMENT_COLUMNS),
+    ("sla.promise_entries", Entry._fields),
     ("delivery.events", ("lead_id", "event_id")),
 )
 
@@ -57,6 +63,7 @@ class Rows(NamedTuple):
     sla_leads: list[Row]
     clocks: list[Row]
     clock_events: list[Row]
+    entries: list[Row]
     delivery_events: list[Row]
 
 
@@ -72,22 +79,39 @@ class Sought(NamedTuple):
 
 async def fold_range(connection: Any, leads: Range, line: line_sql.Line, accords: Accords) -> Findings:
     """In the connection's open transaction."""
-    folds = _Folds(accords, line)
+    judged = {(row[0], row[1]) for row in await connection.fetch(_JUDGED)}
+    folds = _Folds(accords, line, judged)
     tables = [await Table.open(connection, name, columns, leads, *order) for name, columns, *order in TABLES]
     erased = {row[0] for row in await connection.fetch(_ERASED)}
+    promises = await _promises(connection, leads)
     async for lead_id, rows in by_lead(tables):
         if lead_id in erased:
             continue
-        folds.look_at(lead_id, Rows(*rows))
+        if lead_id in promises:
+            folds.compare_promise(lead_id, promises.pop(lead_id), Rows(*rows))
+        else:
+            folds.look_at(lead_id, Rows(*rows))
         if len(folds.sought) >= SOUGHT_MAX:
             await folds.seek(connection)
+    for key, told in promises.items():
+        folds.compare_promise(key, told, Rows(*[[] for _ in TABLES]))
     await folds.seek(connection)
     return folds.findings
 
 
+async def _promises(connection: Any, keys: Range) -> dict[UUID, set[UUID]]:
+    """What was told of promises on many leads, by their keys, which lie among those of leads."""
+    found: dict[UUID, set[UUID]] = {}
+    for promise, event_id in await connection.fetch(_PROMISES_TOLD):
+        if keys.first <= (key := promise_key(promise)) <= keys.last:
+            found.setdefault(key, set()).add(event_id)
+    return found
+
+
 class _Folds:
-    def __init__(self, accords: Accords, line: line_sql.Line) -> None:
+    def __init__(self, accords: Accords, line: line_sql.Line, judged: Container[Place]) -> None:
         self.findings = Findings()
+        self._judged = judged
         self.sought: list[Sought] = []
         self._accords = accords
         self._line = line
@@ -109,10 +133,14 @@ class _Folds:
         self._seek(unread, lead_id, Check.SCORES)
         if stages.is_qualified:
             findings.tally("qualified", 1)
-        if rows.sla_history or rows.sla_leads or rows.clocks or rows.clock_events:
+        if rows.sla_history or rows.sla_leads or rows.clocks or rows.clock_events or rows.entries:
             self._compare_clocks(lead_id, rows)
         if stages.is_whole:
             self._compare_told(lead_id, stages, rows)
+
+    def compare_promise(self, key: UUID, told: set[UUID], rows: Rows) -> None:
+        """What was told of a promise on many leads beside what delivery has read of it."""
+        self._beside(Check.DELIVERY, key, told, {row["event_id"] for row in rows.delivery_events})
 
     def _compare_clocks(self, lead_id: UUID, rows: Rows) -> None:
         sla = SlaFold(lead_id, rows.sla_history)
@@ -120,6 +148,7 @@ class _Folds:
             sla.compare_lead(_one(rows.sla_leads), self.findings)
             sla.compare_clocks(rows.clocks, self._line.partitions, self.findings)
             sla.compare_announcements(rows.clock_events, self.findings)
+            sla.compare_entries(rows.entries, self._judged, self.findings)
             if sla.sent:
                 self.findings.saw(Check.EFFECTS, len(sla.sent))
                 applied = {row["event_id"] for row in rows.stages_history}

@@ -19,6 +19,8 @@ def statements(line: Line) -> Iterator[Statement]:
     yield Statement(Check.ONE_CLOCK, _ATTEMPTS_MISSING)
     yield Statement(Check.OUTCOMES, _ENDED_TWICE, "SELECT count(*) FROM sla.clock_events")
     yield Statement(Check.OUTCOMES, _TOLD_TWICE)
+    yield Statement(Check.PROMISES, _COUNTS)
+    yield Statement(Check.PROMISES, _SETTLED_UNTOLD)
     yield Statement(Check.TURNS, _TURNS, "SELECT count(*) FROM stages.history WHERE stamp::jsonb ? 'turn'")
     yield Statement(Check.TURNS, _TURN_TWICE)
 
@@ -34,6 +36,30 @@ WHERE NOT EXISTS (SELECT FROM scoring.history h WHERE h.event_id = s.event_id)
     AND NOT EXISTS (SELECT FROM scoring.erased_events e WHERE e.event_id = s.event_id)
     AND NOT EXISTS (SELECT FROM stages.erased_events e WHERE e.event_id = s.event_id)
     AND NOT EXISTS (SELECT FROM in_flight f WHERE f.event_id = s.event_id)"""
+
+
+_ADDED_UP: Final = """SELECT promise, since, count(*) AS entries, count(*) FILTER (WHERE is_counted) AS counted,
+    coalesce(sum(amount::numeric), 0) AS amount,
+    coalesce(sum(amount::numeric) FILTER (WHERE is_counted), 0) AS counted_amount,
+    count(*) FILTER (WHERE is_other_currency) AS other_currencies
+FROM sla.promise_entries WHERE is_chosen GROUP BY promise, since"""
+_FIGURES: Final = ("entries", "counted", "amount", "counted_amount", "other_currencies")
+
+# More is no difference where somebody was erased: what was counted of them stays.
+_COUNTS: Final = f"""
+SELECT format('sla.promise_counts: of %s since %s is counted what its entries are not', promise, since)
+FROM (SELECT promise, since, {", ".join(f"sum({name}) AS {name}" for name in _FIGURES)}
+    FROM sla.promise_counts GROUP BY promise, since) AS kept FULL JOIN ({_ADDED_UP}) AS given USING (promise, since)
+WHERE {" OR ".join(f"coalesce(kept.{name}, 0) < coalesce(given.{name}, 0)" for name in _FIGURES)}
+    OR (NOT EXISTS (SELECT FROM sla.erased)
+        AND ({" OR ".join(f"coalesce(kept.{name}, 0) > coalesce(given.{name}, 0)" for name in _FIGURES)}))"""
+
+_SETTLED_UNTOLD: Final = """
+SELECT format('sla.promise_periods: %s since %s is %s, told %s times', promise, since, state, told)
+FROM sla.promise_periods AS p CROSS JOIN LATERAL (SELECT count(*) AS told FROM sla.promise_events AS e
+    WHERE e.promise = p.promise AND e.since = p.since
+        AND e.type IN ('accord.promise.kept', 'accord.promise.breached')) AS told
+WHERE told <> (state IN ('kept', 'breached'))::integer"""
 
 
 # A rescore comes from the accord, from nowhere else.

@@ -1,6 +1,6 @@
 """One lead of sla_monitor: its stored state, its clocks and what was announced of them, beside its history's fold."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +8,12 @@ import msgspec
 
 from services.audit.comparing import describe, misnumbered
 from services.audit.findings import Check, Findings
-from services.sla_monitor import store
 from services.sla_monitor.model.decisions import announcement_id, fold
-from services.sla_monitor.model.states import Clock, Lead
+from services.sla_monitor.model.entries import Entry, Place, entries_after, is_looked_at
+from services.sla_monitor.model.states import Clock, Decision, Input, Lead, Received
+from services.sla_monitor.store import clocks as store
 from shared.agreement.versions import Accords
+from shared.events.lifecycle import StageChanged
 from shared.events.sla import ClockEvent
 from shared.events.topics import partition_of
 
@@ -34,23 +36,44 @@ class SlaFold:
         self._history = history
         self._lead: Lead | None = None
         self._announced: dict[UUID, ClockEvent] = {}
+        self._entries: dict[Place, Entry] = {}
 
     def go(self, accords: Accords, findings: Findings) -> bool:
         """Folds the whole history; False if it can't be."""
         folded = 0
-        inputs = (store.input_of(self._lead_id, row) for row in self._history)
         try:
-            for lead, announcements, effects in fold(inputs, accords):
+            inputs = [store.input_of(self._lead_id, row) for row in self._history]
+            for given, decision in zip(inputs, fold(inputs, accords), strict=True):
+                self._take(given, decision, accords)
                 folded += 1
-                self._lead = lead
-                for event in announcements:
-                    self._announced[announcement_id(event)] = event
-                self.sent.update(effect.action.id for effect in effects)
         except Exception as error:
             what = f"can't be folded: number {folded + 1} raises {type(error).__name__}"
             findings.note(Check.SLA, f"sla.history: the inputs of lead {self._lead_id} {what}")
             return False
         return True
+
+    def _take(self, given: Input, decision: Decision, accords: Accords) -> None:
+        self._lead, announcements, effects = decision
+        for event in announcements:
+            self._announced[announcement_id(event)] = event
+        self.sent.update(effect.action.id for effect in effects)
+        if isinstance(given, Received) and isinstance(moved := given.payload, StageChanged):
+            accord = accords.version(decision.lead.accord or 0)
+            if is_looked_at(moved, accord, accords):
+                moves = entries_after(self._entries, moved, accord, accords)
+                self._entries.update({(move.entry.promise, move.entry.since): move.entry for move in moves})
+
+    def compare_entries(self, stored: Sequence[Row], judged: Container[Place], findings: Findings) -> None:
+        """Who counts in periods that are judged; in those before them a release may not have counted yet."""
+        findings.saw(Check.PROMISES, len(stored))
+        by_place = {(row["promise"], row["since"]): row for row in stored}
+        for place in sorted(self._entries.keys() | by_place.keys()):
+            row, folded = by_place.get(place), self._entries.get(place)
+            if row is None and place not in judged:
+                continue
+            if found := describe(Entry._fields, row, folded):
+                what = f"{place[0]} since {place[1]:%Y-%m-%d}, lead {self._lead_id}: {found}"
+                findings.note(Check.PROMISES, f"sla.promise_entries: {what}, by the fold of its history")
 
     def compare_lead(self, stored: Row | None, findings: Findings) -> None:
         findings.saw(Check.SLA, 1)

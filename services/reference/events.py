@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.events import activity, lifecycle, sales, score, sla, topics
+from shared.events import activity, lifecycle, promises, sales, score, sla, topics
 from shared.events.activity import LeadErased
 from shared.events.codec import PAYLOADS
 from shared.events.dead_letter import DeadLettered
@@ -18,6 +18,7 @@ _TOPIC_OF: Final = {
     score.__name__: topics.SCORE,
     lifecycle.__name__: topics.LIFECYCLE,
     sla.__name__: topics.SLA,
+    promises.__name__: topics.SLA,
 }
 _FORWARDED: Final = (topics.SCORE, topics.LIFECYCLE, topics.SLA)
 _ABOUT: Final = {
@@ -25,7 +26,7 @@ _ABOUT: Final = {
     topics.SALES: "What sales did to leads.",
     topics.SCORE: "What each activity and profile update made of its lead's score.",
     topics.LIFECYCLE: "The hand-off between marketing and sales.",
-    topics.SLA: "Promises: clocks that start, warn, are met or run out.",
+    topics.SLA: "Promises: clocks that start, warn, are met or run out; those on many leads that are kept or broken.",
     topics.DEAD_LETTER: "What a service could not apply.",
 }
 _SENDERS: Final = {

@@ -11,8 +11,10 @@ import structlog
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import announcement_id, apply
 from services.sla_monitor.model.effects import REASSIGN
+from services.sla_monitor.model.entries import Entry, Move, Place, entries_after, is_looked_at
 from services.sla_monitor.model.ladder import ladder
 from services.sla_monitor.model.states import Clock, Effect, HistoryEntry, Input, Lead, Received, Tick
+from shared.agreement.compiled import CompiledAccord
 from shared.agreement.snoozes import SNOOZES_MAX
 from shared.agreement.versions import Accords
 from shared.db.accord_book import AccordBook
@@ -74,6 +76,14 @@ class Store(Protocol):
     def save_announcements(self, announcements: Sequence[ClockEvent]) -> Sequence[Write]: ...
 
 
+class PromiseStore(Protocol):
+    """What a step needs of the tables of promises on many leads."""
+
+    async def load_entries(self, connection: Any, lead_ids: Iterable[UUID]) -> dict[UUID, dict[Place, Entry]]: ...
+
+    def save_moves(self, partition: int, moves: Sequence[Move]) -> Sequence[Write]: ...
+
+
 class LeadStep:
     """What one transaction does to the leads it loads."""
 
@@ -86,6 +96,7 @@ class LeadStep:
         self._loaded: frozenset[Clock] = frozenset()
         self._history: list[HistoryEntry] = []
         self._told: list[Outgoing] = []
+        self.moved: list[tuple[StageChanged, CompiledAccord]] = []  # under the version that applied to each
         self.withheld: Counter[str] = Counter()
 
     async def load(self, connection: Any, lead_ids: Iterable[UUID]) -> None:
@@ -105,6 +116,8 @@ class LeadStep:
         event = record.event
         lead = self._apply(event.key, given, event.received_at, event.traceparent)
         self._history.append(HistoryEntry(event.key, lead.inputs, given, event.value.decode()))
+        if isinstance(given.payload, StageChanged) and lead.accord is not None:
+            self.moved.append((given.payload, self._accords.version(lead.accord)))
 
     def apply_tick(self, tick: Tick) -> None:
         lead = self._apply(tick.lead_id, tick, tick.at, None)
@@ -156,10 +169,18 @@ class LifecycleHandler:
     """Implements `Handler` for one partition."""
 
     def __init__(
-        self, *, partition: int, store: Store, accords: AccordBook, next_due: NextDue, metrics: Metrics
+        self,
+        *,
+        partition: int,
+        store: Store,
+        promises: PromiseStore,
+        accords: AccordBook,
+        next_due: NextDue,
+        metrics: Metrics,
     ) -> None:
         self._partition = partition
         self._store = store
+        self._promises = promises
         self._accords = accords
         self._next_due = next_due
         self._metrics = metrics
@@ -168,16 +189,33 @@ class LifecycleHandler:
         inputs = _inputs(records)
         if not inputs:
             return ()
-        step = LeadStep(self._store, await self._accords.assume(transaction))
+        accords = await self._accords.assume(transaction)
+        step = LeadStep(self._store, accords)
         await step.load(transaction.reader, (record.event.key for record, _ in inputs))
         for record, given in inputs:
             step.apply_record(record, given)
         transaction.add(*step.writes(self._partition))
+        moves = await self._counted(transaction.reader, step, accords)
+        transaction.add(*self._promises.save_moves(self._partition, moves))
         for lead in step.leads.values():
             for clock in lead.clocks:
                 self._next_due.lower(clock.next_due_at, clock.then_due_at)
         transaction.on_commit(lambda: tell(self._metrics, step))
         return step.outgoing
+
+    async def _counted(self, connection: Any, step: LeadStep, accords: Accords) -> list[Move]:
+        """What these changes of stages are for the promises on many leads."""
+        moved = [(change, accord) for change, accord in step.moved if is_looked_at(change, accord, accords)]
+        if not moved:
+            return []
+        known = await self._promises.load_entries(connection, {change.lead_id for change, _ in moved})
+        moves: list[Move] = []
+        for change, accord in moved:
+            entries = known.setdefault(change.lead_id, {})
+            found = entries_after(entries, change, accord, accords)
+            entries.update({(move.entry.promise, move.entry.since): move.entry for move in found})
+            moves += found
+        return moves
 
 
 def _inputs(records: Sequence[Record]) -> list[tuple[Record, Received]]:

@@ -48,17 +48,30 @@ class Metrics:
             buckets=LATENESS_SECONDS,
             registry=registry,
         )
+        self._watch_waits(registry)
+        self.promise_events = _promise_events(registry)
+        self.sweep_limit_reached = Counter(
+            "accord_sla_sweep_limit_reached_total", "Sweeps as large as allowed", registry=registry
+        )
+
+    def _watch_waits(self, registry: CollectorRegistry) -> None:
         self.gate_waits = Counter(
             "accord_sla_gate_waits_total", "Due moments that had to wait for the line", registry=registry
         )
         self.gate_lagging = Counter(
             "accord_sla_gate_lagging_total", "Sweeps that gave up waiting for the line", registry=registry
         )
-        self.sweep_limit_reached = Counter(
-            "accord_sla_sweep_limit_reached_total", "Sweeps as large as allowed", registry=registry
+        self.promise_waits = Counter(
+            "accord_sla_promise_waits_total", "Looks at due promises that found the line unread", registry=registry
         )
 
 
 def _withheld_alerts(registry: CollectorRegistry) -> Counter:
     what = "Warnings, breaches and escalations that clocks of historical events would have announced at the most"
     return Counter("accord_sla_withheld_alerts_total", what, ["clock"], registry=registry)
+
+
+def _promise_events(registry: CollectorRegistry) -> Counter:
+    """`promise` labels are ids of the accord, `what` is warned, kept, breached or corrected."""
+    what = "What was told of promises on many leads: warned, kept, breached, corrected"
+    return Counter("accord_sla_promise_events_total", what, ["promise", "what"], registry=registry)

@@ -130,6 +130,19 @@ class BusinessCalendar:
         index = bisect_right(open_hours.starts, now) - 1
         return index >= 0 and now < open_hours.ends[index]
 
+    def closes(self, since: datetime, until: datetime) -> list[datetime]:
+        """When each local date that lies in the span and has open hours closes; past midnight, if its last range is."""
+        day, last = (at.astimezone(self.zone).date() for at in (since, until - MICROSECOND))
+        found: list[datetime] = []
+        while day <= last:
+            ranges = () if day in self._closed_days(day.year) else self._hours.get(day.weekday(), ())
+            if ranges:
+                minutes = max(open_.to if open_.to > open_.from_ else open_.to + FULL_DAY for open_ in ranges)
+                reading = datetime.combine(day, time(0)) + timedelta(minutes=minutes)
+                found.append(reading.replace(tzinfo=self.zone).astimezone(UTC))
+            day += DAY
+        return found
+
     def working(self, start: datetime, end: datetime) -> list[WorkingInterval]:
         """How the span divides into what counted and what didn't, and why; without holes and in order."""
         pieces: list[WorkingInterval] = []

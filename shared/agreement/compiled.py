@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 from shared.agreement.calendar import BusinessCalendar
 from shared.agreement.conditions import compile_condition, thresholds
 from shared.agreement.document import Accord
+from shared.agreement.promises import PromiseRule
 from shared.agreement.rules import (
     AtMost,
     ClockRule,
@@ -17,7 +18,7 @@ from shared.agreement.rules import (
     Owner,
     Predicate,
 )
-from shared.agreement.ruling import clock_rules, engagement_rules, fit_rules, grouped
+from shared.agreement.ruling import clock_rules, engagement_rules, fit_rules, grouped, promise_rules
 from shared.agreement.turns import turns
 
 __all__ = ["AtMost", "ClockRule", "CompiledAccord", "CompiledRule", "FitResult", "LeadFacts", "Owner", "compile_accord"]
@@ -50,6 +51,9 @@ class CompiledAccord:
         self._take_routing()
         self._clocks = {rule.id: rule for rule in clock_rules(document.sla)}
         self._clocks_of: dict[str, tuple[ClockRule, ...]] = grouped(self._clocks.values(), lambda rule: rule.starts)
+        self.promises = {rule.promise.id: rule for rule in promise_rules(document.sla)}
+        self._promises_on = grouped(self.promises.values(), lambda rule: rule.stage)
+        self._reached_by = grouped(self.promises.values(), lambda rule: rule.promise.that_reached or "")
 
     def _take_scoring(self) -> None:
         engagement, fit = self.document.scoring.engagement, self.document.scoring.fit
@@ -215,6 +219,14 @@ class CompiledAccord:
     def clocks_of(self, stage: str) -> tuple[ClockRule, ...]:
         """The clocks that start on entering this stage, before their `when` is asked."""
         return self._clocks_of.get(stage, ())
+
+    def promises_on(self, stage: str) -> tuple[PromiseRule, ...]:
+        """The promises that look at entries into this stage."""
+        return self._promises_on.get(stage, ())
+
+    def reached_by(self, stage: str) -> tuple[PromiseRule, ...]:
+        """The promises on who came as far as this stage."""
+        return self._reached_by.get(stage, ())
 
     def clock_rule(self, rule_id: str) -> ClockRule:
         """This clock; KeyError without it."""

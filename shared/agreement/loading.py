@@ -22,7 +22,7 @@ from shared.agreement.problems import (
     shown,
 )
 from shared.agreement.reading import PROBLEMS_MAX, read_document, read_lines
-from shared.agreement.remarks import not_yet_executed, told_not_yet, warnings
+from shared.agreement.remarks import warnings
 from shared.agreement.values import ACTIVITY_PATTERN, CURRENCY_PATTERN, PATTERNS
 
 __all__ = [
@@ -31,9 +31,7 @@ __all__ = [
     "default_accord_text",
     "describe_problems",
     "load_accord",
-    "not_yet_executed",
     "read_accord",
-    "told_not_yet",
     "warnings",
 ]
 

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from shared.agreement.calendar import DAY, BusinessCalendar
 from shared.agreement.document_sla import Promise
+from shared.agreement.rules import Predicate
 from shared.events.lifecycle import Stage
+from shared.events.sales import AMOUNT_MAX
 
 Unit = Literal["week", "month", "quarter"]
 
@@ -16,6 +18,9 @@ Unit = Literal["week", "month", "quarter"]
 CONVERSION_SETTLES_AFTER: Final = timedelta(days=14)
 # The stages whose entries have an amount.
 WITH_AMOUNT: Final = frozenset({Stage.OPPORTUNITY, Stage.CUSTOMER})
+# What other producers put on the log is bounded by nobody: a sum with it might be no number any more.
+_AMOUNT_MIN: Final = 1e-9
+_COUNTED: Final = ("counts", "when", "share_of", "sourced_by", "that_reached", "per")
 _MONTHS: Final[dict[Unit, int]] = {"month": 1, "quarter": 3}
 
 
@@ -26,6 +31,14 @@ class PromiseState(StrEnum):
     SETTLING = "settling"
     KEPT = "kept"
     BREACHED = "breached"
+
+
+class PromiseRule(NamedTuple):
+    """A promise ready to count: the stage whose entries it looks at, and which of them count."""
+
+    promise: Promise
+    stage: str
+    when: Predicate
 
 
 class PromisePeriod(NamedTuple):
@@ -76,6 +89,20 @@ def period_at(unit: Unit, at: datetime, zone: ZoneInfo) -> PromisePeriod:
     return PromisePeriod(unit, _midnight(first, zone), _midnight(_months_later(first, months), zone))
 
 
+def period_after(period: PromisePeriod, zone: ZoneInfo) -> PromisePeriod:
+    """The period that begins where this one ends."""
+    return period_at(period.unit, period.until, zone)
+
+
+def name_of(period: PromisePeriod, zone: ZoneInfo) -> str:
+    """`2026-W48` as ISO 8601 numbers weeks, `2026-11`, or `2026-Q4`."""
+    first = period.since.astimezone(zone).date()
+    if period.unit == "week":
+        year, week, _ = first.isocalendar()
+        return f"{year}-W{week:02}"
+    return f"{first:%Y-%m}" if period.unit == "month" else f"{first.year}-Q{(first.month + 2) // 3}"
+
+
 def period_before(period: PromisePeriod, zone: ZoneInfo) -> PromisePeriod:
     """The period that ends where this one begins."""
     return period_at(period.unit, period.since - timedelta.resolution, zone)
@@ -119,6 +146,16 @@ def state_of(promise: Promise, period: PromisePeriod, reached: float | None, now
     if now < settles_at(promise, period):
         return PromiseState.SETTLING
     return PromiseState.KEPT if reached is None or reached >= promise.at_least else PromiseState.BREACHED
+
+
+def counts_alike(one: Promise, other: Promise) -> bool:
+    """Whether two versions of a promise count the same in the same periods, whatever they aim at."""
+    return all(getattr(one, name) == getattr(other, name) for name in _COUNTED)
+
+
+def is_amount(amount: float | None) -> bool:
+    """Whether a deal's amount can be added up."""
+    return amount is not None and (amount == 0 or _AMOUNT_MIN <= amount <= AMOUNT_MAX)
 
 
 def _months_later(first: date, months: int) -> date:

@@ -1,8 +1,7 @@
-"""What is allowed in an accord and still worth saying: likely slips, and what this release doesn't execute yet."""
+"""What is allowed in an accord and still worth saying: likely slips."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Final
 
 from shared.agreement.calendar import FULL_DAY, OpenRange
 from shared.agreement.conditions import tests_of
@@ -10,25 +9,11 @@ from shared.agreement.document import Accord
 from shared.agreement.document_calendar import WEEKDAYS
 from shared.agreement.near_misses import conditions_on_leads, near_misses
 
-# What this release doesn't do yet.
-NOT_YET: Final = "promises are counted when GET /v1/promises asks; no warning or event tells how they stand"
-
 
 def warnings(accord: Accord) -> list[str]:
     """Likely slips, in words."""
     slips = (_above_the_cap, _grades_out_of_order, _overlapping_hours, near_misses)
     return [words for slip in slips for words in slip(accord)]
-
-
-def not_yet_executed(accord: Accord) -> list[str]:
-    """Where this document agrees on what this release doesn't do yet (NOT_YET)."""
-    return [f"sla.promises.{promise.id}" for promise in accord.sla.promises]
-
-
-def told_not_yet(places: Iterable[str]) -> list[str]:
-    """The lines in which a command says so."""
-    lines = [f"not yet executed: {place}" for place in places]
-    return [*lines, f"({NOT_YET})"] if lines else []
 
 
 def _above_the_cap(accord: Accord) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from shared.agreement.conditions import compile_condition
 from shared.agreement.document_scoring import AfterActivity, Engagement, EngagementRule, Fit
 from shared.agreement.document_sla import Sla
+from shared.agreement.promises import PromiseRule
 from shared.agreement.rules import After, AtMost, ClockRule, CompiledFitRule, CompiledRule, Escalation
 
 T = TypeVar("T")
@@ -49,6 +50,14 @@ def clock_rules(sla: Sla) -> Iterator[ClockRule]:
             escalate=tuple(Escalation(step.at, step.to, step.then) for step in steps),
             pauses_while=clock.pauses_while,
         )
+
+
+def promise_rules(sla: Sla) -> Iterator[PromiseRule]:
+    """The promises on many leads, each with the stage that it looks at."""
+    for promise in sla.promises:
+        stage = promise.counts or promise.share_of
+        assert stage is not None, "a promise counts a stage or is a share of one"
+        yield PromiseRule(promise, stage.value, compile_condition(promise.when))
 
 
 def grouped(rules: Iterable[T], key: Callable[[T], str]) -> dict[str, tuple[T, ...]]:

@@ -16,12 +16,25 @@ Profile = dict[str, Any]
 Name = Annotated[str, Meta(max_length=500)]
 
 
-class Payload(Struct, frozen=True, kw_only=True):
+class Data(Struct, frozen=True, kw_only=True):
     """The data of one event type. Fields are only ever added; readers ignore what they don't know."""
 
     TYPE: ClassVar[str]
 
+    @property
+    def key(self) -> UUID:
+        """The key and the subject of the event."""
+        raise NotImplementedError
+
+
+class Payload(Data, frozen=True, kw_only=True):
+    """The data of an event about a lead."""
+
     lead_id: UUID
+
+    @property
+    def key(self) -> UUID:
+        return self.lead_id
 
 
 class LeadSnapshot(Struct, frozen=True):

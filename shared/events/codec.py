@@ -6,11 +6,11 @@ from uuid import UUID
 import msgspec
 
 from shared.errors import Poison
-from shared.events import activity, dead_letter, lifecycle, sales, score, sla
-from shared.events.base import Payload
+from shared.events import activity, dead_letter, lifecycle, promises, sales, score, sla
+from shared.events.base import Data
 from shared.events.envelope import Event
 
-_TOLD: tuple[type[Payload], ...] = (
+_TOLD: tuple[type[Data], ...] = (
     lifecycle.StageChanged,
     lifecycle.LeadQualified,
     lifecycle.LeadAssigned,
@@ -25,8 +25,12 @@ _TOLD: tuple[type[Payload], ...] = (
     sla.ClockCancelled,
     sla.ClockPaused,
     sla.ClockResumed,
+    promises.PromiseWarned,
+    promises.PromiseKept,
+    promises.PromiseBreached,
+    promises.PromiseCorrected,
 )
-_PAYLOADS: tuple[type[Payload], ...] = (
+_PAYLOADS: tuple[type[Data], ...] = (
     activity.ProfileUpdated,
     activity.Activity,
     activity.LeadErased,
@@ -35,15 +39,13 @@ _PAYLOADS: tuple[type[Payload], ...] = (
     *_TOLD,
 )
 
-PAYLOADS: dict[str, type[Payload]] = {payload.TYPE: payload for payload in _PAYLOADS}
+PAYLOADS: dict[str, type[Data]] = {payload.TYPE: payload for payload in _PAYLOADS}
 TOLD_TYPES: tuple[str, ...] = tuple(payload.TYPE for payload in _TOLD)  # what a subscription can ask for
-DECODERS: dict[str, msgspec.json.Decoder[Payload]] = {
-    payload.TYPE: msgspec.json.Decoder(payload) for payload in _PAYLOADS
-}
+DECODERS: dict[str, msgspec.json.Decoder[Data]] = {payload.TYPE: msgspec.json.Decoder(payload) for payload in _PAYLOADS}
 EVENT_TYPES: tuple[str, ...] = (*PAYLOADS, dead_letter.DeadLettered.TYPE)
 
 
-def decode(event: Event) -> Payload | None:
+def decode(event: Event) -> Data | None:
     """The payload of an event; None for a type that this release doesn't know (readers ignore those).
 
     Raises Poison when the data don't fit the type. The message names fields, never their values.
@@ -69,7 +71,7 @@ encode = msgspec.json.Encoder().encode  # JSON bytes of a payload, or of anythin
 
 
 def event(
-    payload: Payload,
+    payload: Data,
     *,
     id: UUID,
     time: datetime,
@@ -79,7 +81,5 @@ def event(
     after: int | None = None,
     traceparent: str | None = None,
 ) -> Event:
-    """An event that carries this payload, keyed by its lead."""
-    return Event(
-        id, payload.TYPE, payload.lead_id, time, received_at, encode(payload), accord, cause, after, traceparent
-    )
+    """An event that carries this payload, under its key."""
+    return Event(id, payload.TYPE, payload.key, time, received_at, encode(payload), accord, cause, after, traceparent)

@@ -46,6 +46,7 @@ POSTED = f"(SELECT log_offset FROM stream.log JOIN ingest.events_seen USING (eve
 LOST = f"DELETE FROM stream.log WHERE log_offset = (SELECT max(p) FROM {POSTED} AS posted(p)) AND {ON_ACTIVITY}"
 ONE_ID = f"""WITH one AS (SELECT gen_random_uuid() AS id)
 UPDATE stream.log SET event_id = one.id FROM one WHERE log_offset IN {POSTED} AND {ON_ACTIVITY}"""
+UNTOLD = "UPDATE sla.promise_periods SET state = 'kept', settled_at = until, reached = 1, numerator = 1"
 ANOTHER_SEEN = "INSERT INTO ingest.events_seen VALUES (gen_random_uuid(), now())"
 
 # What is done to the tables, and which checks then find differences.
@@ -82,7 +83,10 @@ TAMPERINGS = {
     ANOTHER_CLOCK: {"clocks", "one_clock"},
     ANOTHER_OUTCOME: {"outcomes", "announcements", "delivery"},
     f"DELETE FROM sla.clock_events WHERE event_id = {A_BREACH}": {"announcements", "delivery"},
-    "DELETE FROM sla.history": {"lifecycle", "sla", "clocks", "announcements"},
+    "DELETE FROM sla.history": {"lifecycle", "sla", "clocks", "announcements", "promises"},
+    "UPDATE sla.promise_entries SET is_counted = NOT is_counted": {"promises"},
+    "UPDATE sla.promise_counts SET counted = counted + 1": {"promises"},
+    UNTOLD: {"promises"},
     "DELETE FROM delivery.events WHERE number = 7": {"delivery"},
     "UPDATE delivery.events SET event_id = gen_random_uuid() WHERE number = 7": {"delivery"},
     ANOTHER_SEEN: {"accepted"},

@@ -11,10 +11,10 @@ from sla_builders import clock_time, lead_assigned, sales_recorded, stage_change
 from sla_desk import LEAD, SLOT, Desk, move_end, move_position, open_desk
 from structlog.testing import capture_logs
 
-from services.sla_monitor import store
 from services.sla_monitor.model.decisions import fold
 from services.sla_monitor.model.states import UNSETTLED
-from services.sla_monitor.sweeper import SERVICE
+from services.sla_monitor.store import clocks as store
+from services.sla_monitor.sweeper.clocks import SERVICE
 from shared.db.accord_book import AccordBook
 from shared.errors import AlreadyApplied, OwnershipLost
 from shared.events.topics import LIFECYCLE, SALES

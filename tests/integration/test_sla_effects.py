@@ -11,9 +11,9 @@ from builders import lead_in
 from sla_builders import clock_time, lead_assigned, sales_recorded, stage_changed
 from sla_desk import LEAD, Desk, move_end, open_desk
 
-from services.sla_monitor import store
 from services.sla_monitor.model.decisions import fold
 from services.sla_monitor.model.states import UNSETTLED
+from services.sla_monitor.store import clocks as store
 from shared.db.accord_book import AccordBook
 from shared.events.lifecycle import AssignmentReason
 from shared.events.sales import Action

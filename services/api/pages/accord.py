@@ -13,7 +13,7 @@ from services.api.pages.instants import InvalidInstant, instant_of_form
 from services.api.pages.signing import TONES, in_effect, may_act, on_its_way, standing
 from services.api.pages.site import Site
 from services.api.pages.visit import Visit
-from shared.agreement.loading import load_accord, not_yet_executed
+from shared.agreement.loading import load_accord
 from shared.http.problems import Problem
 
 _VERSIONS_MAX: Final = 500
@@ -24,7 +24,7 @@ _DONE: Final[Mapping[str, str]] = {
     "signed": "Your signature is on it.",
     "withdrawn": "The proposal is withdrawn.",
 }
-Read = tuple[tuple[Chapter, ...], list[str]]
+Read = tuple[Chapter, ...]
 
 
 class AccordPages:
@@ -95,7 +95,7 @@ class AccordPages:
     ) -> Response:
         accord = await visit.api.get(path("accords", number))
         difference = await self._difference(visit, accord)
-        told, not_yet = await self._told(accord)
+        told = await self._told(accord)
         changes = difference["changes"] if difference else []
         assert visit.principal is not None
         return visit.render(
@@ -109,7 +109,6 @@ class AccordPages:
             difference=difference,
             chapters=told,
             changed=frozenset() if is_front else changed(told, [change["path"] for change in changes]),
-            not_yet=not_yet,
             standing=standing(accord, visit.principal),
             may_propose=may_act(visit.principal, "accord:propose"),
             on_its_way=[version for version in on_its_way(versions) if version["version"] != accord["version"]],
@@ -136,4 +135,4 @@ class AccordPages:
 def _read(text: str) -> Read:
     # The text and not the document, whose keys have lost their order.
     accord = load_accord(text)
-    return chapters(accord), not_yet_executed(accord)
+    return chapters(accord)

@@ -16,7 +16,6 @@ from shared.agreement.life import refuse_proposal
 _EXAMPLE: Final[dict[str, Any]] = {
     "sha256": EXAMPLE["sha256"],
     "warnings": [],
-    "not_yet_executed": [],
     "compared_with": 1,
     "changes": EXAMPLE_DIFFERENCE["changes"],
     "refusal": None,
@@ -51,7 +50,6 @@ class AccordCheckRoutes:
         return CheckedBody(
             sha256=loaded.sha256.hex(),
             warnings=loaded.warnings,
-            not_yet_executed=loaded.not_yet_executed,
             compared_with=shelf.newest,
             changes=await asyncio.to_thread(changes_of, newest["document"], loaded.document),
             refusal=None if refusal is None else refusal.words,

@@ -81,7 +81,7 @@ class AccordStepRoutes:
             answer=ProposedBody,
             body=ProposalBody,
             status=201,
-            also=_answers(201, state="proposed", signatures=[], warnings=[], not_yet_executed=[]),
+            also=_answers(201, state="proposed", signatures=[], warnings=[]),
             media_types=MEDIA_TYPES,
         )
         to.add(
@@ -110,7 +110,7 @@ class AccordStepRoutes:
             self._check(refuse_proposal(loaded.sha256, effective_at, await versions.shelf(connection), now))
             proposal = Proposal(loaded.document, loaded.source_text, loaded.sha256, effective_at)
             number = await versions.propose(connection, proposal, _actor(request, now))
-            remarks = {"warnings": loaded.warnings, "not_yet_executed": loaded.not_yet_executed}
+            remarks = {"warnings": loaded.warnings}
             return Taken(number, ("proposed",), remarks)
 
         return await self._take_once(request, idempotent_call(self._parts, request, raw, idempotency_key), take)

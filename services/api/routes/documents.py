@@ -13,7 +13,7 @@ from services.api.routes.parts import Parts, invalid
 from services.api.schemas.accords import ProposalBody
 from shared.agreement.canonical import canonical_sha256
 from shared.agreement.compiled import compile_accord
-from shared.agreement.loading import InvalidAccord, load_accord, not_yet_executed, warnings
+from shared.agreement.loading import InvalidAccord, load_accord, warnings
 from shared.http.problems import PlacedError, Problem
 
 # RFC 9512, and the names that were used before it.
@@ -30,7 +30,6 @@ class Loaded(NamedTuple):
     source_text: str
     sha256: bytes
     warnings: list[str]
-    not_yet_executed: list[str]
 
 
 async def read_proposal(
@@ -62,7 +61,7 @@ def _load(text: str) -> Loaded:
     accord = load_accord(text)
     # What every step will do with it; a document that this release can't execute must not be signed.
     compile_accord(accord, 1)
-    return Loaded(accord.as_written(), text, canonical_sha256(accord), warnings(accord), not_yet_executed(accord))
+    return Loaded(accord.as_written(), text, canonical_sha256(accord), warnings(accord))
 
 
 def _written(document: Mapping[str, Any]) -> str:

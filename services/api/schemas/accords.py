@@ -5,9 +5,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from services.api.schemas.fields import Body, Instant
-from shared.agreement.remarks import NOT_YET
 
-_NOT_YET: Final = f"Where it agrees on what this release doesn't do yet: {NOT_YET}."
 _TIME: Final = "2026-12-01T08:00:00Z"
 _EFFECTIVE_AT: Final = (
     "When the version takes effect: at the earliest 10 s after the second signature, which is also the default."
@@ -100,7 +98,6 @@ class ProposedBody(AccordItem):
     """A version that was proposed just now."""
 
     warnings: list[str] = Field(description="What is allowed in this document, and likely a slip.")
-    not_yet_executed: list[str] = Field(description=_NOT_YET)
 
 
 class CheckedBody(BaseModel):
@@ -108,7 +105,6 @@ class CheckedBody(BaseModel):
 
     sha256: str
     warnings: list[str] = Field(description="What is allowed in this document, and likely a slip.")
-    not_yet_executed: list[str] = Field(description=_NOT_YET)
     compared_with: int = Field(description="The newest version that both sides have signed.")
     changes: list[ChangeBody] = Field(description="What it would do differently; empty if only the writing differs.")
     refusal: str | None = Field(description="Why it can't be proposed as things stand; null if it can.")

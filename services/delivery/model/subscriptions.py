@@ -33,13 +33,14 @@ class State(StrEnum):
 
 # Several events make one message of these.
 GROUPED: Final = frozenset({Format.SLACK, Format.TEAMS, Format.EMAIL, Format.ALERTMANAGER})
-# An alert begins with the first of these and ends with any other.
+# An alert begins with one of these and ends with any other; a correction may be either.
 ALERTS: Final = ("accord.clock.breached", "accord.promise.breached")
+CORRECTED: Final = "accord.promise.corrected"
 ALERTED: Final = frozenset(
     {
         *ALERTS,
         *("accord.clock.met", "accord.clock.resolved", "accord.clock.voided"),
-        *("accord.promise.kept", "accord.promise.corrected"),
+        *("accord.promise.kept", CORRECTED),
     }
 )
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from services.delivery.model.subscriptions import ALERTS
+from services.delivery.model.subscriptions import ALERTS, CORRECTED
 from services.delivery.store.claims import Claimed, claimed_of
 
 Connection = Any  # asyncpg ships no types
@@ -59,5 +59,5 @@ async def set_next(pool: Connection, subscription_id: UUID, at: datetime) -> Non
 
 
 async def breaches(pool: Connection, leads: Collection[UUID]) -> list[str]:
-    """The bodies of the events that began alerts about these leads (or promises)."""
-    return [row[0] for row in await pool.fetch(BREACHES, list(leads), list(ALERTS))]
+    """The bodies of the events that may have begun alerts about these leads (or promises)."""
+    return [row[0] for row in await pool.fetch(BREACHES, list(leads), [*ALERTS, CORRECTED])]

@@ -18,7 +18,6 @@ from shared.agreement.loading import (
     default_accord_text,
     describe_problems,
     load_accord,
-    not_yet_executed,
     warnings,
 )
 
@@ -32,13 +31,6 @@ def test_the_packaged_accord_loads_whole() -> None:
     assert [clock.id for clock in accord.sla.clocks] == clocks
     assert len(accord.sla.promises) == 4
     assert warnings(accord) == []
-
-
-def test_what_is_not_executed_yet_is_named() -> None:
-    named = not_yet_executed(load_accord(default_accord_text()))
-    assert [line for line in named if "promises" not in line] == []
-    assert "sla.promises.pipeline-share" in named
-    assert not_yet_executed(load_accord(MINIMAL)) == []
 
 
 def test_only_the_required_fields_are_required() -> None:

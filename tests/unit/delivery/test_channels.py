@@ -19,7 +19,7 @@ from shared.events.codec import EVENT_TYPES
 
 URL = "https://accord.example"
 LEAD = {"email": "ann@acme.example", "profile": {"name": "Ann Example", "title": "CTO", "company": "Acme"}}
-TYPES = (*EVENT_TYPES, "accord.promise.breached", "accord.subscription.disabled", "x")
+TYPES = (*EVENT_TYPES, "accord.subscription.disabled", "x")
 TEXT = st.text(max_size=300) | st.none()
 
 
@@ -71,6 +71,35 @@ def test_a_breach_says_who_what_since_when_what_was_due_and_where_to_look() -> N
     )
 
 
+def promise(kind: str, *, at: datetime = NOON, **data: Any) -> dict[str, Any]:
+    about = {
+        "promise": "leads-per-week",
+        "of": "marketing",
+        "period": "2026-W10",
+        "target": 120,
+        "reached": 37,
+        "pace": 62.5,
+        "state": "running",
+    }
+    return {"type": f"accord.promise.{kind}", "id": kind, "time": at.isoformat(), "data": {**about, **data}}
+
+
+def test_a_promise_on_many_leads_says_whose_it_is_and_how_it_stands() -> None:
+    warned, base = told(promise("warned"), URL), (("Promised by", "marketing"), ("Period", "2026-W10"))
+    assert (warned.headline, warned.kind) == ("Promise at risk: leads-per-week", "promise warned")
+    assert warned.facts == (*base, ("Target", "120"), ("Reached", "37"), ("Due by now", "62.5"))
+    share: dict[str, Any] = {
+        "target": 0.4,
+        "reached": 1 / 3,
+        "denominator": 12_000.0,
+        "state": "kept",
+        "former_state": "breached",
+    }
+    corrected = told(promise("corrected", **share), URL)
+    assert corrected.facts == (*base, ("Target", "40%"), ("Reached", "33.33%"), ("Now", "kept"), ("Before", "breached"))
+    assert told(promise("breached", **share | {"reached": None}), URL).facts == (*base, ("Target", "40%"))
+
+
 def test_a_qualified_lead_says_why_and_by_when() -> None:
     line = told(QUALIFIED, URL)
     assert line.headline == "Qualified: Ann Example (CTO, Acme)"
@@ -81,7 +110,7 @@ def test_a_qualified_lead_says_why_and_by_when() -> None:
 @settings(max_examples=60)
 @given(
     types=st.lists(
-        st.sampled_from([*EVENT_TYPES, "accord.promise.breached", "accord.subscription.disabled", "x"]),
+        st.sampled_from([*EVENT_TYPES, "accord.subscription.disabled", "x"]),
         min_size=1,
         max_size=30,
     ),
@@ -174,6 +203,30 @@ def test_the_last_word_on_an_alert_counts_and_what_never_began_does_not_end() ->
     made = alerts.alerts(both, [], URL)
     assert [datetime.fromisoformat(alert["endsAt"]) < NOON + timedelta(days=1) for alert in made] == [True, False]
     assert alerts.alerts([clock("met", clock_id=3)], [clock("breached")], URL) == []
+
+
+def test_an_alert_about_a_promise_on_many_leads_ends_when_it_is_kept_again() -> None:
+    broken, later = promise("breached", state="breached"), NOON + timedelta(days=7)
+    (begun,) = alerts.alerts([broken], [], URL)
+    check_alerts([begun])
+    assert begun["labels"] == {
+        "alertname": "AccordPromiseBreached",
+        "severity": "warning",
+        "promise": "leads-per-week",
+        "of": "marketing",
+    }
+    (ended,) = alerts.alerts([promise("kept", at=later, state="kept", period="2026-W11")], [broken], URL)
+    assert (ended["labels"], ended["endsAt"]) == (begun["labels"], later.isoformat())
+    assert alerts.alerts([promise("warned")], [], URL) == []
+
+
+def test_a_correction_ends_an_alert_or_begins_one() -> None:
+    broken, kept = (promise("corrected", state=state) for state in ("breached", "kept"))
+    (begun,) = alerts.alerts([broken], [kept], URL)
+    assert datetime.fromisoformat(begun["endsAt"]) > NOON + timedelta(days=29)
+    (ended,) = alerts.alerts([kept], [broken], URL)
+    assert (ended["labels"], ended["endsAt"]) == (begun["labels"], NOON.isoformat())
+    assert alerts.alerts([kept], [kept], URL) == []
 
 
 @pytest.mark.parametrize("url", ["http://am:9093", "http://am:9093/", "http://am:9093/api/v2/alerts"])

@@ -1,4 +1,5 @@
 """Alerts for Alertmanager's API v2: one begins with a breach and ends when the promise is met, resolved, or taken back.
+A promise on many leads may also be broken by a correction, and is kept again in a later period.
 
 An alert is its labels, so those of its end are those of its beginning: the breach's own, not the later event's."""
 
@@ -7,23 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.delivery.model.channels.words import Told, clean, told
-from services.delivery.model.subscriptions import ALERTS
+from services.delivery.model.subscriptions import ALERTS, CORRECTED
 
 PATH: Final = "/api/v2/alerts"
 # Without an end Alertmanager resolves what is not sent again within minutes.
 FIRES_FOR: Final = timedelta(days=30)
-_LABELS: Final = ("rule", "promise", "owner", "team", "clock_id", "lead_id")
+_LABELS: Final = ("rule", "promise", "of", "owner", "team", "clock_id", "lead_id")
 
 
 def alerts(
     events: Iterable[Mapping[str, Any]], breaches: Iterable[Mapping[str, Any]], public_url: str
 ) -> list[dict[str, Any]]:
     """The alerts that these events begin or end, the last word on each; `breaches` began those that may end."""
-    begun = {_subject(breach): breach for breach in breaches}
+    begun = {_subject(breach): breach for breach in breaches if _begins(breach)}
     found: dict[str, dict[str, Any]] = {}
     for event in events:
         subject = _subject(event)
-        if event["type"] in ALERTS:
+        if _begins(event):
             begun[subject] = event
             found[subject] = _alert(event, None, public_url)
         elif subject in begun:
@@ -38,7 +39,11 @@ def address(url: str) -> str:
 
 def _subject(event: Mapping[str, Any]) -> str:
     data = event["data"]
-    return str(data.get("clock_id") or f"{data.get('promise')}/{data.get('period')}")
+    return str(data.get("clock_id") or data.get("promise"))
+
+
+def _begins(event: Mapping[str, Any]) -> bool:
+    return event["type"] in ALERTS or (event["type"] == CORRECTED and event["data"].get("state") == "breached")
 
 
 def _alert(breach: Mapping[str, Any], end: Mapping[str, Any] | None, public_url: str) -> dict[str, Any]:

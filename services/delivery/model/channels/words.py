@@ -25,6 +25,12 @@ _CLOCK_WORDS: Final = {
     "paused": ("Paused", "paused"),
     "resumed": ("Goes on", "resumed"),
 }
+_PROMISE_WORDS: Final = {
+    "warned": "Promise at risk",
+    "kept": "Promise kept",
+    "breached": "Broken promise",
+    "corrected": "Promise corrected",
+}
 _URGENT: Final = frozenset({"accord.clock.breached", "accord.clock.escalated", "accord.promise.breached"})
 
 
@@ -98,15 +104,17 @@ def _clock(type_: str, data: Mapping[str, Any], base: str) -> Told:
 
 
 def _promise(type_: str, data: Mapping[str, Any], base: str) -> Told:
-    kind = type_.removeprefix(_PROMISE)
-    happened = {"breached": "Broken promise", "warned": "Promise at risk", "kept": "Promise kept"}.get(kind, "Promise")
+    kind, is_share = type_.removeprefix(_PROMISE), data.get("denominator") is not None
     facts = _present(
+        ("Promised by", data.get("of")),
         ("Period", data.get("period")),
-        ("Target", data.get("target")),
-        ("Reached", data.get("reached")),
-        ("Pace", data.get("pace")),
+        ("Target", _figure(data.get("target"), is_share)),
+        ("Reached", _figure(data.get("reached"), is_share)),
+        ("Due by now", _figure(data.get("pace"), is_share) if kind == "warned" else None),
+        ("Now", data.get("state") if kind == "corrected" else None),
+        ("Before", data.get("former_state") if kind == "corrected" else None),
     )
-    headline = f"{happened}: {clean(data.get('promise', ''))}"
+    headline = f"{_PROMISE_WORDS.get(kind, 'Promise')}: {clean(data.get('promise', ''))}"
     return Told(headline, f"promise {kind}", facts, base or "/", type_ in _URGENT)
 
 
@@ -158,6 +166,13 @@ def _moment(value: Any) -> str | None:
 
 def _number(value: Any) -> str | None:
     return f"{value:.0f}" if isinstance(value, int | float) else None
+
+
+def _figure(value: Any, is_share: bool) -> str | None:
+    """`37`, or `37.5%` of a share; half a lead is due by now too."""
+    if not isinstance(value, int | float):
+        return None
+    return f"{100 * value:.4g}%" if is_share else f"{value:.12g}" if float(value).is_integer() else f"{value:.1f}"
 
 
 def _duration(seconds: Any) -> str | None:

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import structlog
 
-from services.sla_monitor import store
 from services.sla_monitor.handler import LeadStep, NextDue, tell
 from services.sla_monitor.metrics import Metrics
 from services.sla_monitor.model.decisions import tick_id
 from services.sla_monitor.model.gate import Clearance, End, Gate
 from services.sla_monitor.model.states import Tick
 from services.sla_monitor.settings import Settings
+from services.sla_monitor.store import clocks as store
 from shared.db.accord_book import AccordBook
 from shared.db.faults import DATABASE_ERRORS
 from shared.events import topics
