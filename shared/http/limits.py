@@ -9,7 +9,7 @@ from math import ceil
 from typing import Final
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from shared.http.problems import Problem
 
@@ -75,10 +75,23 @@ async def stream_body(
         raise _too_large(bytes_max, on_limit)
 
 
-async def drop_body(scope: Scope, receive: Receive) -> None:
-    """Receives the rest of a body that is refused, within bounds, so that its sender sees the answer."""
-    if b"expect" not in dict(scope["headers"]):
-        await _drop(receive)
+class Received:
+    """What is received of a request, and whether more is on its way: for one that may be refused at any point of it."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        # Who waits for a 100 Continue sends nothing before somebody asks for it.
+        self._is_more = b"expect" not in dict(scope["headers"])
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._is_more = message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def drop_rest(self) -> None:
+        """Receives what still comes, within bounds, so that its sender sees the answer."""
+        if self._is_more:
+            await _drop(self)
 
 
 def require_uncompressed(headers: Mapping[str, str]) -> None:

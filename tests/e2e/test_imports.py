@@ -99,3 +99,24 @@ async def test_a_killed_accord_goes_on_with_a_file_and_counts_nothing_twice(
     path = f"/v1/imports/{repeated.json['id']}"
     await eventually(is_done, within=90)
     assert (shown["counts"]["accepted"], shown["counts"]["duplicates"]) == (0, ROWS - 1)
+
+
+async def test_who_sends_a_large_file_that_is_refused_sees_why(
+    shared_accord: RunningAccord, caller: Caller, tmp_path: Path
+) -> None:
+    """Though most of it is still on its way, whether the client waits for a 100 Continue or not."""
+    await caller.post("/v1/sources", {"name": "large", "kind": "generic", "team": "marketing"})
+    raw = b"Name,Company\n" + b"Ada,Okapi\n" * 2_000_000
+    answer = await caller.post("/v1/imports?source=large", raw=raw, Content_Type="text/csv")
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "header")
+    assert (
+        await caller.with_key("acc_no_0123456789").post("/v1/imports", raw=raw, Content_Type="text/csv")
+    ).status == 401
+    if shutil.which("curl") is not None:
+        (tmp_path / "large.csv").write_bytes(raw)
+        head = "-H 'Content-Type: text/csv' -H \"Authorization: Bearer $KEY\""
+        post = f"curl -s {head} -T large.csv -X POST {shared_accord.url}"
+        assert json.loads(await run(shared_accord, tmp_path, f"{post}/v1/imports?source=large"))["status"] == 422
+        assert (
+            json.loads(await run(shared_accord, tmp_path, f"{post}/v1/imports?source=large", KEY="x"))["status"] == 401
+        )

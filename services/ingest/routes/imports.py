@@ -29,7 +29,7 @@ from services.ingest.vendors.csv_times import FORMAT_RULE, check_zone, directive
 from services.ingest.vendors.source_settings import InvalidSettings, SourceOptions, check
 from services.ingest.vendors.vendor import SourceConfig
 from shared.http.auth import KeyRing, Principal
-from shared.http.limits import OnLimit, drop_body, stream_body
+from shared.http.limits import OnLimit, Received, stream_body
 from shared.http.problems import FieldError, Problem
 
 HELD_BYTES: Final = 8 * PIECE_BYTES  # of an upload, whatever its size
@@ -74,20 +74,24 @@ class ImportsRoute:
 
     async def post(self, request: Request) -> Response:
         """202 once the whole file is durable."""
-        principal = await self._parts.keys.authenticate(request.headers.get("authorization"))
-        principal.require(calls.SCOPE)
-        self._parts.room.take(HELD_BYTES)
+        received = Received(request.scope, request.receive)
         try:
-            asked = await self._asked(request, principal)
-            row = await Upload(self._parts.uploads, asked).take(self._pieces(request))
-        except Problem as problem:
-            if problem.status in (415, 422, 429):
-                await drop_body(request.scope, request.receive)
+            row = await self._take(request, received)
+        except Problem:
+            await received.drop_rest()
             raise
-        finally:
-            self._parts.room.give_back(HELD_BYTES)
         location = {"Location": f"{calls.PATH}/{row['import_id']}"}
         return Response(to_json(_shown(row)), 202, location, "application/json")
+
+    async def _take(self, request: Request, received: Received) -> Any:
+        principal = await self._parts.keys.authenticate(request.headers.get("authorization"))
+        principal.require(calls.SCOPE)
+        asked = await self._asked(request, principal)
+        self._parts.room.take(HELD_BYTES)
+        try:
+            return await Upload(self._parts.uploads, asked).take(self._pieces(request, received))
+        finally:
+            self._parts.room.give_back(HELD_BYTES)
 
     async def list(self, request: Request) -> Response:
         """The latest first."""
@@ -190,10 +194,10 @@ class ImportsRoute:
         wrong = "two sources have this name: say the id of one" if found else "no source has this name or id"
         raise Problem(422, "Invalid input", errors=[FieldError("source", wrong)])
 
-    async def _pieces(self, request: Request) -> AsyncGenerator[bytes]:
+    async def _pieces(self, request: Request, received: Received) -> AsyncGenerator[bytes]:
         """The file as it comes, inflated if it is gzip; bounded both ways."""
         bytes_max, on_limit = self._parts.bytes_max, self._parts.on_limit
-        body = stream_body(request.scope, request.receive, bytes_max=bytes_max, on_limit=on_limit)
+        body = stream_body(request.scope, received, bytes_max=bytes_max, on_limit=on_limit)
         if request.headers.get("content-encoding", "identity").strip().lower() == "identity":
             async for piece in body:
                 yield piece

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from shared.http import limits
-from shared.http.limits import RateLimiter, read_body
+from shared.http.limits import RateLimiter, Received, read_body, stream_body
 from shared.http.problems import Problem, problem_response
 
 
@@ -62,6 +62,62 @@ async def test_no_more_is_dropped_than_the_bound(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(limits, "DROP_BYTES_MAX", 5)
     answer, reached = await _send([b"123456", b"78901", b"234567", b"8"])
     assert (answer.status, reached) == (413, ["body_bytes"])
+
+
+async def _stream(chunks: Sequence[bytes], **headers: str) -> tuple[list[bytes], int | None, int]:
+    """What came of a streamed body of ten bytes at most, how it was refused, and how many messages were left then."""
+    waiting: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    waiting[-1]["more_body"] = False
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw}
+
+    async def receive() -> Message:
+        return waiting.pop(0) if waiting else {"type": "http.disconnect"}
+
+    came: list[bytes] = []
+    received = Received(scope, receive)
+    try:
+        async for piece in stream_body(scope, received, bytes_max=10):
+            if piece == b"bad":
+                raise Problem(422, "Bad")
+            came.append(piece)
+    except Problem as problem:
+        await received.drop_rest()
+        return came, problem.status, len(waiting)
+    return came, None, len(waiting)
+
+
+async def test_a_streamed_body_comes_piece_by_piece_and_no_further_than_its_limit() -> None:
+    assert await _stream([b"12345", b"", b"67890"]) == ([b"12345", b"", b"67890"], None, 0)
+    assert await _stream([b"12345", b"678901", b"2", b"3"]) == ([b"12345"], 413, 0)
+    assert await _stream([b"12345"], **{"content-length": "11"}) == ([], 413, 0)
+
+
+async def test_the_rest_of_a_refused_body_is_dropped_unless_it_has_not_begun() -> None:
+    assert await _stream([b"bad", b"1", b"2"]) == ([], 422, 0)
+    assert await _stream([b"bad", b"1", b"2"], expect="100-continue") == ([], 422, 0)
+    assert await _stream([b"1"], expect="100-continue", **{"content-length": "11"}) == ([], 413, 1)
+
+
+async def test_nobody_waits_for_more_of_a_body_that_has_ended() -> None:
+    messages: list[Message] = [{"type": "http.request", "body": b"1"}]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    received = Received({"headers": []}, receive)
+    await received()
+    await received.drop_rest()
+
+
+async def test_a_streamed_body_that_breaks_off_is_told_to_nobody() -> None:
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    received = Received({"headers": []}, receive)
+    with pytest.raises(Problem, match="400"):
+        assert [piece async for piece in stream_body({"headers": []}, received, bytes_max=10)] == []
+    await received.drop_rest()
 
 
 def _limiter(reached: list[str], now: list[float], **options: int) -> RateLimiter:
