@@ -158,7 +158,7 @@ class RowReader:
             id=found.get("id") or (None if at is not None else self._own_id(found)),
             occurred_at=at,
             profile=_within("profile", found),
-            data={field: _value(cell) for field, cell in _within("data", found).items()},
+            data={field: cell if field == "note" else _value(cell) for field, cell in _within("data", found).items()},
             campaign=found.get("campaign"),
         )
 

@@ -195,6 +195,15 @@ def test_forms_and_zones_that_cannot_be_are_known_beforehand() -> None:
         read_time("31.02.2026", "DD.MM.YYYY", "UTC")
 
 
+def test_what_sales_did_is_read_from_a_file_too_and_a_note_stays_text() -> None:
+    found = read(reader("Email", "Type", "Notes", "Amount", "Currency"), "a@x.de,sales.won,4711,12.5,EUR")
+    posted = found.rows[0].posted
+    assert (posted.kind, posted.type) == ("sales", "sales.won")
+    assert posted.data == {"note": "4711", "amount": 12.5, "currency": "EUR"}
+    ((_, (fault,), _),) = read(reader("Email", "Type"), "a@x.de,sales.snoozed").refused
+    assert fault == ("data.until", "is required for sales.snoozed")
+
+
 def test_an_erased_persons_rows_go_and_the_others_keep_their_lines() -> None:
     of = reader("Email", "ids.crm", "Note", "Employees")
     lines = ["ada@x.de,,,", 'bob@x.de,,"says\nada@x.de",', 'ADA@X.DE ,,"two\nlines",', "cy@x.de,101,,", "di@x.de,,,101"]
