@@ -66,6 +66,10 @@ async def test_a_broken_one_reaches_subscribers_and_metrics_once(
     (event, *_) = events
     assert (event["subject"], event["source"]) == (str(promise_key("leads-per-week")), "/accord/sla-monitor")
     assert (event["data"]["of"], event["data"]["target"], event["data"]["reached"]) == ("marketing", 120, 0)
+    listed = (await caller.get("/v1/promises")).json["items"]
+    now, before = (item["told"] for item in listed if item["promise"] == "leads-per-week")
+    assert (now["state"], before["state"], before["reached"]) == ("running", "breached", 0)
+    assert [item["told"] for item in listed if item["promise"] != "leads-per-week"] == [None] * 6  # not judged yet
     metrics = (await caller.get("/metrics")).body.decode()
     assert 'accord_sla_promise_events_total{promise="leads-per-week",what="breached"}' in metrics
     assert first(await audit(database_url)) == []

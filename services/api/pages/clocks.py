@@ -12,6 +12,7 @@ from services.api.pages.attained import Attained, attained, response_times
 from services.api.pages.calls import Refused, path
 from services.api.pages.causes import cause, wanted
 from services.api.pages.people import people_of
+from services.api.pages.promised import Promised, promised
 from services.api.pages.reports import Reader, Reports
 from services.api.pages.signing import in_effect
 from services.api.pages.site import Site
@@ -25,6 +26,7 @@ RUNNING: Final = "open,warned,paused"
 SHOWN: Final = 50
 GROUPS_SHOWN: Final = 100
 BROKEN_SHOWN: Final = 20
+PROMISED_MAX: Final = 100  # two periods of each
 _INVALID: Final = 422
 
 Choices = dict[str, list[str]]
@@ -42,8 +44,9 @@ class Clocks:
     async def show(self, visit: Visit) -> Response:
         asked = _asked(visit)
         reports = Reader(self._reports, visit)
-        lists, kept, contact, choices = await asyncio.gather(
+        lists, on_many, kept, contact, choices = await asyncio.gather(
             _lists(visit, asked),
+            _on_many_leads(reports, asked),
             _kept(reports, visit, asked),
             _contact(reports, visit, asked),
             self._choose(visit, asked),
@@ -53,6 +56,7 @@ class Clocks:
             asked=asked,
             groups=GROUPS,
             periods=PERIODS,
+            on_many=on_many,
             kept=kept,
             contact=None if contact is None else response_times(contact),
             choices=choices,
@@ -118,6 +122,14 @@ async def _listed(visit: Visit, noun: str, *, cursor: str | None, **query: Any) 
             raise
         listed = await visit.api.get(path(noun), **query)
     return listed
+
+
+async def _on_many_leads(reports: Reader, asked: Mapping[str, str]) -> list[Promised]:
+    """They are about all leads: nothing of them belongs to one owner, team or clock."""
+    if _of(asked):
+        return []
+    found = await reports.ask("promises", limit=PROMISED_MAX)
+    return [] if found is None else promised(found["items"])
 
 
 async def _kept(reports: Reader, visit: Visit, asked: Mapping[str, str]) -> Attained | None:

@@ -1,6 +1,6 @@
 """Promises on many leads: how each one of the accord in force stands, counted when it is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -20,6 +20,7 @@ _KIND: Final = "promises"
 # Whose `when` is judged at once: so few that other requests of this process hardly wait for it.
 _LEADS_MAX: Final = 100
 
+Told = Mapping[tuple[str, datetime], Any]
 Asked = tuple[document_sla.Promise, promises.PromisePeriod]
 
 
@@ -43,10 +44,17 @@ class PromiseRoutes:
         if len(asked) > limit:
             promise, period = asked[limit - 1]
             following = encode_cursor(_KIND, (promise.id, period.since))
-        items = [await self._item(accords, accord, one, now) for one in asked[:limit]]
+        told = await self._told(asked[:limit])
+        items = [await self._item(accords, accord, one, now, told) for one in asked[:limit]]
         return Page(items=items, next=following)
 
-    async def _item(self, accords: Accords, accord: CompiledAccord, asked: Asked, now: datetime) -> Promise:
+    async def _told(self, asked: Sequence[Asked]) -> Told:
+        if not asked:
+            return {}
+        since = min(period.since for _, period in asked)
+        return await self._store.told(sorted({promise.id for promise, _ in asked}), since)
+
+    async def _item(self, accords: Accords, accord: CompiledAccord, asked: Asked, now: datetime, told: Told) -> Promise:
         promise, period = asked
         currency = accord.document.currency
         chosen = None if promise.when is None else await self._chosen(accords, asked, promise.when)
@@ -63,6 +71,7 @@ class PromiseRoutes:
             measure="amount" if reached.is_amount else "leads",
             currency=currency if reached.is_amount else None,
             falls_back_to_counts=reached.falls_back_to_counts,
+            told=told.get((promise.id, period.since)),
         )
 
     async def _chosen(self, accords: Accords, asked: Asked, when: Condition) -> list[UUID]:

@@ -20,6 +20,16 @@ class PromisePeriod(BaseModel):
     until: Instant = Field(description="Its end, which is the beginning of the next one.")
 
 
+class ToldPromise(BaseModel):
+    """What both sides were told of it in this period."""
+
+    state: Literal["running", "kept", "breached"]
+    warned_at: Instant | None = Field(description="The close of the day at which it was behind.")
+    settled_at: Instant | None
+    reached: int | float | None = Field(description="Null while it runs, and for a share of nothing.")
+    corrections: int
+
+
 class Promise(BaseModel):
     """A promise of the accord in force in one period: what was reached, of which numbers, and what would be due."""
 
@@ -51,4 +61,7 @@ class Promise(BaseModel):
     open_seconds: float = Field(description="Open hours of the whole period.")
     warn_at: float | None = Field(description="Below which share of the pace it is behind.")
     behind: bool | None = Field(description="Whether it is behind; null without `warn_at`, and after the period.")
+    told: ToldPromise | None = Field(
+        description="Null for a period that isn't judged: it was not promised, or not counted, from its beginning."
+    )
     working: list[Interval] = Field(description="Which hours of the period count.")

@@ -69,6 +69,9 @@ _HAS_REACHED: Final = _Counted(
         AND NOT (t.is_implied AND t.stage = 'mql') AND t.entered_at < :settles_at)""",
 )
 
+_TOLD: Final = """SELECT promise, since, state, warned_at, settled_at, reached, corrections
+FROM sla.published_promises WHERE promise = ANY(CAST(:promises AS text[])) AND since >= :since"""
+
 _OF_LEADS: Final = "unnest(CAST(:lead_ids AS uuid[])) AS lead (lead_id)"
 VERSIONS: Final = f"""SELECT of.* FROM {_OF_LEADS} CROSS JOIN LATERAL (
     SELECT lead_id, accord FROM scoring.published_leads AS one WHERE one.lead_id = lead.lead_id OFFSET 0) AS of"""
@@ -110,6 +113,11 @@ class PromiseStore:
         statement, values = tally(promise, period, currency=currency, chosen=chosen)
         (row,) = await self._of(statement, values)
         return Tally(**row)
+
+    async def told(self, promises: Sequence[str], since: datetime) -> dict[tuple[str, datetime], Row]:
+        """By promise and beginning of the period what was told of it, in periods that began at this time or later."""
+        rows = await self._of(_TOLD, {"promises": list(promises), "since": since})
+        return {(row.pop("promise"), row.pop("since")): row for row in rows}
 
     async def facts(
         self, accords: Accords, entered: Sequence[EnteredLead], stage: str | None, *, asks_engagement: bool

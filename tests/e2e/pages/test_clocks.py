@@ -59,6 +59,20 @@ async def test_a_running_clock_counts_shows_its_working_and_goes_once_it_is_met(
     await expect(desk.page.locator("main script, main img")).to_have_count(0)
 
 
+async def test_promises_on_many_leads_stand_there_unless_something_was_chosen(desk: Desk, caller: Caller) -> None:
+    await qualify(caller, "counted", "Cora Counted")
+    await desk.go("/clocks")
+    row = desk.page.locator("#promised tr", has_text="leads-per-week")
+    asked = (await caller.get("/v1/promises")).json["items"]
+    now = next(item for item in asked if item["promise"] == "leads-per-week")
+    await expect(row).to_contain_text(str(now["target"]))
+    await expect(row.get_by_role("img")).to_have_count(1)
+    await expect(row).to_contain_text("promised by marketing")
+    await desk.go("/clocks?rule=first-contact")
+    await expect(desk.page.locator("#running")).to_be_visible()
+    await expect(desk.page.locator("#promised")).to_have_count(0)
+
+
 async def test_what_was_broken_says_why_and_what_is_voided_too(desk: Desk, caller: Caller) -> None:
     lead = await qualify(caller, "broken", "Brenda Broken")
     await desk.go("/clocks?rule=first-contact-hot")
