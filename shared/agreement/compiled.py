@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from shared.agreement.calendar import BusinessCalendar
 from shared.agreement.conditions import compile_condition, thresholds
 from shared.agreement.document import Accord
-from shared.agreement.promises import PromiseRule
+from shared.agreement.promises import PromiseRule, counts_alike
 from shared.agreement.rules import (
     AtMost,
     ClockRule,
@@ -21,7 +21,17 @@ from shared.agreement.rules import (
 from shared.agreement.ruling import clock_rules, engagement_rules, fit_rules, grouped, promise_rules
 from shared.agreement.turns import turns
 
-__all__ = ["AtMost", "ClockRule", "CompiledAccord", "CompiledRule", "FitResult", "LeadFacts", "Owner", "compile_accord"]
+__all__ = [
+    "AtMost",
+    "ClockRule",
+    "CompiledAccord",
+    "CompiledRule",
+    "FitResult",
+    "LeadFacts",
+    "Owner",
+    "alike",
+    "compile_accord",
+]
 
 
 class LeadFacts(Protocol):
@@ -231,6 +241,16 @@ class CompiledAccord:
     def clock_rule(self, rule_id: str) -> ClockRule:
         """This clock; KeyError without it."""
         return self._clocks[rule_id]
+
+
+def alike(promise_id: str, one: CompiledAccord, other: CompiledAccord) -> bool:
+    """Whether both promise it, and count it the same in the same periods."""
+    if one is other:
+        return promise_id in one.promises
+    rules = one.promises.get(promise_id), other.promises.get(promise_id)
+    if rules[0] is None or rules[1] is None or one.calendar.zone.key != other.calendar.zone.key:
+        return False
+    return counts_alike(rules[0].promise, rules[1].promise)
 
 
 def compile_accord(document: Accord, version: int) -> CompiledAccord:

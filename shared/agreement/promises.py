@@ -89,11 +89,6 @@ def period_at(unit: Unit, at: datetime, zone: ZoneInfo) -> PromisePeriod:
     return PromisePeriod(unit, _midnight(first, zone), _midnight(_months_later(first, months), zone))
 
 
-def period_after(period: PromisePeriod, zone: ZoneInfo) -> PromisePeriod:
-    """The period that begins where this one ends."""
-    return period_at(period.unit, period.until, zone)
-
-
 def name_of(period: PromisePeriod, zone: ZoneInfo) -> str:
     """`2026-W48` as ISO 8601 numbers weeks, `2026-11`, or `2026-Q4`."""
     first = period.since.astimezone(zone).date()

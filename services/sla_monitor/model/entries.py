@@ -2,11 +2,11 @@
 and what a change of its stage adds to the counts. Decided under the version of the accord that the change was."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from shared.agreement.compiled import CompiledAccord
+from shared.agreement.compiled import CompiledAccord, alike
 from shared.agreement.promises import WITH_AMOUNT, PromiseRule, Tally, is_amount, period_at, settles_at
 from shared.agreement.versions import Accords
 from shared.events.lifecycle import Stage, StageChanged
@@ -60,7 +60,8 @@ def entries_after(known: Known, moved: StageChanged, accord: CompiledAccord, acc
     zone = accord.calendar.zone
     for rule in accord.promises_on(moved.to_stage.value):
         since = period_at(rule.promise.per, moved.occurred_at, zone).since
-        if (rule.promise.id, since) not in known:
+        # A period that began under other terms is judged by those, or not at all.
+        if (rule.promise.id, since) not in known and alike(rule.promise.id, accord, accords.at(since)):
             entry = _entry(rule, since, moved, accord)
             moves.append(Move(entry, counted_of(entry)))
     return moves
@@ -119,6 +120,10 @@ def _reaches(entry: Entry, moved: StageChanged, accords: Accords) -> bool:
     if promise.that_reached is not moved.to_stage:
         return False
     period = period_at(promise.per, entry.entered_at, accord.calendar.zone)
+    # It is settled as the version says that judges it, which is known once the period is over.
+    judging = accords.at(min(moved.occurred_at, period.until - timedelta.resolution))
+    if alike(entry.promise, accord, judging):
+        promise = judging.promises[entry.promise].promise
     return moved.occurred_at < settles_at(promise, period)
 
 

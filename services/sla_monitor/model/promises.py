@@ -7,16 +7,14 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from shared.agreement.compiled import CompiledAccord
+from shared.agreement.compiled import CompiledAccord, alike
 from shared.agreement.promises import (
     PromisePeriod,
     Reached,
     Tally,
-    counts_alike,
     is_behind,
     name_of,
     pace_of,
-    period_after,
     period_at,
     reached_of,
     settles_at,
@@ -108,51 +106,80 @@ def _planned(
 ) -> Iterator[Judged]:
     """The periods that begin, that go on under a newer version, and that are no more."""
     accord = accords.at(now)
+    following = accords.following(accord.version)
     known: dict[str, list[Judged]] = {}
     for row in rows:
         known.setdefault(row.promise, []).append(row)
-    for promise_id in {*known, *filter(is_mine, accord.promises)}:
-        yield from _planned_of(promise_id, known.get(promise_id, ()), accord, accords, now)
+    promised = {*accord.promises, *(following.promises if following else ())}
+    for promise_id in {*known, *filter(is_mine, promised)}:
+        yield from _planned_of(promise_id, known.get(promise_id, ()), accords, now)
 
 
-def _planned_of(
-    promise_id: str, rows: Sequence[Judged], accord: CompiledAccord, accords: Accords, now: datetime
-) -> Iterator[Judged]:
+def _planned_of(promise_id: str, rows: Sequence[Judged], accords: Accords, now: datetime) -> Iterator[Judged]:
     last: Judged | None = None
     for row in sorted(rows, key=lambda row: row.since):
-        going_on = row
-        if row.state is State.RUNNING:
-            in_force = accords.at(min(now, row.until - timedelta.resolution))
-            if _counts_alike(row, in_force, accords):
-                going_on = row._replace(accord=in_force.version)
-            else:
-                going_on = row._replace(state=State.WITHDRAWN)
-            if going_on != row:
-                yield going_on
-        if going_on.state is not State.WITHDRAWN:
-            last = going_on
-    rule, zone = accord.promises.get(promise_id), accord.calendar.zone
-    if rule is None:
-        return
-    if last is None or not _counts_alike(last, accord, accords):
-        # It is judged from the first period on that it was promised in from the beginning.
-        yield _begun(promise_id, period_after(period_at(rule.promise.per, now, zone), zone), accord, now)
-        return
-    while last.until <= now:
-        last = _begun(promise_id, period_at(rule.promise.per, last.until, zone), accord, now)
-        yield last
+        going_on = _going_on(row, accords, now)
+        if going_on != row:
+            yield going_on
+        # What was withdrawn is not gone on with, whatever was judged before it.
+        last = None if going_on.state is State.WITHDRAWN else going_on
+    while last is not None and last.until <= now:
+        last = _next(last, accords, now)
+        if last is not None:
+            yield last
+    if last is None:
+        yield from _first(promise_id, accords, now)
+    yield from _coming(promise_id, last, accords, now)
 
 
-def _begun(promise_id: str, period: PromisePeriod, accord: CompiledAccord, now: datetime) -> Judged:
-    return Judged(promise_id, period.since, period.until, accord.version, State.RUNNING, max(now, period.since))
-
-
-def _counts_alike(row: Judged, accord: CompiledAccord, accords: Accords) -> bool:
+def _going_on(row: Judged, accords: Accords, now: datetime) -> Judged:
+    """The same period by the last version so far."""
+    if row.state is not State.RUNNING:
+        return row
+    in_force = accords.at(min(max(now, row.since), row.until - timedelta.resolution))
     former = accords.version(row.accord)
-    rule = accord.promises.get(row.promise)
-    if rule is None or former.calendar.zone.key != accord.calendar.zone.key:
-        return False
-    return counts_alike(former.promises[row.promise].promise, rule.promise)
+    # Also those that nobody looked under: who entered then was not counted for it.
+    if not all(
+        alike(row.promise, former, version) for version in (in_force, *accords.since(row.accord, in_force.version))
+    ):
+        return row._replace(state=State.WITHDRAWN)
+    return row._replace(accord=in_force.version)
+
+
+def _next(row: Judged, accords: Accords, now: datetime) -> Judged | None:
+    """The period after one that is over, if it begins with the same promise."""
+    in_force = accords.at(row.until)
+    if not alike(row.promise, accords.version(row.accord), in_force):
+        return None
+    return _begun(row.promise, row.until, in_force, now)
+
+
+def _first(promise_id: str, accords: Accords, now: datetime) -> Iterator[Judged]:
+    """The first period that it is promised in from the beginning."""
+    accord = accords.at(now)
+    if promise_id not in accord.promises:
+        return
+    since = period_at(accord.promises[promise_id].promise.per, now, accord.calendar.zone).until
+    if alike(promise_id, accord, in_force := accords.at(since)):
+        yield _begun(promise_id, since, in_force, now)
+
+
+def _coming(promise_id: str, last: Judged | None, accords: Accords, now: datetime) -> Iterator[Judged]:
+    """The period that begins in the moment in which the next version comes into effect, if that promises it anew."""
+    following = accords.following(accords.at(now).version)
+    if following is None or promise_id not in following.promises:
+        return
+    since = accords.effective_at(following.version)
+    is_known = last is not None and (last.since >= since or alike(promise_id, accords.version(last.accord), following))
+    begun = _begun(promise_id, since, following, now)
+    if not is_known and begun.since == since:
+        yield begun
+
+
+def _begun(promise_id: str, at: datetime, accord: CompiledAccord, now: datetime) -> Judged:
+    """The period that this instant lies in."""
+    period = period_at(accord.promises[promise_id].promise.per, at, accord.calendar.zone)
+    return Judged(promise_id, *period[1:], accord.version, State.RUNNING, max(now, period.since))
 
 
 def _judge(

@@ -75,14 +75,14 @@ def test_a_share_by_side_adds_up_amounts(deal: dict[str, Any], expected: Tally) 
     assert counts(PIPELINE, change(1, "opportunity", day(0), **deal)) == [expected]
 
 
-def test_each_entry_counts_as_the_version_of_its_time_says() -> None:
-    accords = accords_of((day(-7), [LEADS_PER_WEEK]), (day(2), [GRADE_A]), (day(7), [ACCEPTANCE]))
-    house = PromiseHouse(accords, began=day(-7))
-    house.changes(change(1, "mql", day(1)), change(2, "mql", day(3), grade="A"), change(3, "mql", day(7)))
-    assert sorted((promise, tally) for (promise, _), tally in house.counts().items()) == [
-        ("acceptance", Tally(1, 0)),
-        ("grade-a", Tally(1, 1)),
-        ("leads-per-week", Tally(1, 1)),
+def test_each_entry_counts_as_the_version_of_its_time_says_if_its_period_began_so() -> None:
+    versions = (day(-7), [LEADS_PER_WEEK]), (day(2), [GRADE_A]), (day(7, "0:00"), [GRADE_A, ACCEPTANCE])
+    house = PromiseHouse(accords_of(*versions), began=day(-7))
+    house.changes(change(1, "mql", day(1)), change(2, "mql", day(3), grade="A"), change(3, "mql", day(7), grade="A"))
+    assert sorted((promise, since, tally) for (promise, since), tally in house.counts().items()) == [
+        ("acceptance", day(7, "0:00"), Tally(1, 0)),
+        ("grade-a", day(7, "0:00"), Tally(1, 1)),
+        ("leads-per-week", day(0, "0:00"), Tally(1, 1)),
     ]
 
 
