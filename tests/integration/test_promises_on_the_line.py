@@ -150,3 +150,12 @@ async def test_a_step_that_fails_or_dies_counts_once(house: House) -> None:
     count = "SELECT entries FROM sla.promise_counts WHERE promise = 'leads'"
     assert await house.line.pool.fetchval(count) == 3
     await house.audit()
+
+
+async def test_a_clock_that_is_set_back_does_not_put_off_the_next_look(house: House) -> None:
+    await house.at(day(1, "12:00"), *demos(day(1, "12:00"), "one"))
+    await house.at(day(8, "20:00"))
+    said = await house.said()
+    late = sales_action(Action.ACCEPTED, day(6), lead_id=lead("one"), received_at=day(8, "9:00"))
+    await house.at(day(8, "9:00"), late)
+    assert (await house.said())[len(said) :] == ["Tue 09:00 corrected accepted: 1.0"]

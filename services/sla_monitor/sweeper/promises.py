@@ -88,7 +88,8 @@ class PromiseSweeper:
         self._look_at: datetime | None = None
 
     async def seconds_to_next(self, now: datetime) -> float | None:
-        if self._look_at is not None and (ahead := (self._look_at - now).total_seconds()) > 0:
+        # A clock that was set back doesn't put off the next look.
+        if self._look_at is not None and 0 < (ahead := (self._look_at - now).total_seconds()) <= LOOK_SECONDS:
             return ahead
         if self._reading is not None:
             if not await self._reading.is_over():

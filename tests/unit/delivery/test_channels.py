@@ -76,6 +76,7 @@ def promise(kind: str, *, at: datetime = NOON, **data: Any) -> dict[str, Any]:
         "promise": "leads-per-week",
         "of": "marketing",
         "period": "2026-W10",
+        "since": "2026-03-02T00:00:00Z",
         "target": 120,
         "reached": 37,
         "pace": 62.5,
@@ -227,6 +228,16 @@ def test_a_correction_ends_an_alert_or_begins_one() -> None:
     (ended,) = alerts.alerts([kept], [broken], URL)
     assert (ended["labels"], ended["endsAt"]) == (begun["labels"], NOON.isoformat())
     assert alerts.alerts([kept], [kept], URL) == []
+
+
+def test_a_correction_of_an_earlier_period_neither_ends_an_alert_nor_begins_one_again() -> None:
+    before, states = "2026-02-23T00:00:00Z", {"state": "kept", "former_state": "breached"}
+    broken = promise("breached", state="breached")
+    assert alerts.alerts([promise("corrected", since=before, **states)], [broken], URL) == []
+    assert alerts.alerts([promise("kept", state="kept", since=before)], [broken], URL) == []
+    (ended,) = alerts.alerts([promise("corrected", **states)], [broken], URL)
+    assert ended["endsAt"] == NOON.isoformat()
+    assert alerts.alerts([promise("corrected", state="breached", former_state="breached")], [broken], URL) == []
 
 
 @pytest.mark.parametrize("url", ["http://am:9093", "http://am:9093/", "http://am:9093/api/v2/alerts"])

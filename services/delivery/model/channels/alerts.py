@@ -1,5 +1,5 @@
 """Alerts for Alertmanager's API v2: one begins with a breach and ends when the promise is met, resolved, or taken back.
-A promise on many leads may also be broken by a correction, and is kept again in a later period.
+A promise on many leads may also be broken by a correction, and is kept again in that period or a later one.
 
 An alert is its labels, so those of its end are those of its beginning: the breach's own, not the later event's."""
 
@@ -27,7 +27,7 @@ def alerts(
         if _begins(event):
             begun[subject] = event
             found[subject] = _alert(event, None, public_url)
-        elif subject in begun:
+        elif subject in begun and _ends(event, begun[subject]):
             found[subject] = _alert(begun[subject], event, public_url)
     return list(found.values())
 
@@ -43,7 +43,19 @@ def _subject(event: Mapping[str, Any]) -> str:
 
 
 def _begins(event: Mapping[str, Any]) -> bool:
-    return event["type"] in ALERTS or (event["type"] == CORRECTED and event["data"].get("state") == "breached")
+    """A correction does when it breaks what was kept: what stayed broken was told, and may have ended since."""
+    data = event["data"]
+    is_broken = data.get("state") == "breached" and data.get("former_state") != "breached"
+    return event["type"] in ALERTS or (event["type"] == CORRECTED and is_broken)
+
+
+def _ends(event: Mapping[str, Any], breach: Mapping[str, Any]) -> bool:
+    """That an earlier period was kept after all says nothing about a later one that is broken."""
+    data, since = event["data"], breach["data"].get("since")
+    if since is None:  # a clock
+        return True
+    is_earlier = datetime.fromisoformat(str(data["since"])) < datetime.fromisoformat(str(since))
+    return data.get("state") != "breached" and not is_earlier
 
 
 def _alert(breach: Mapping[str, Any], end: Mapping[str, Any] | None, public_url: str) -> dict[str, Any]:
