@@ -37,9 +37,11 @@ ON CONFLICT (promise, since, partition) DO UPDATE SET entries = c.entries + EXCL
     counted_amount = c.counted_amount + EXCLUDED.counted_amount,
     other_currencies = c.other_currencies + EXCLUDED.other_currencies)"""
 
-PERIODS: Final = f"""SELECT {_PERIOD_COLUMNS}, {_TALLY}
-FROM sla.promise_periods AS p LEFT JOIN sla.promise_counts AS c USING (promise, since)
-WHERE p.partition = $1 AND (state = 'running' OR until > $2) GROUP BY promise, since"""
+# Each period's own rows, by key: all that was ever counted would be read otherwise, by every partition.
+PERIODS: Final = f"""SELECT {_PERIOD_COLUMNS}, c.*
+FROM sla.promise_periods AS p CROSS JOIN LATERAL (
+    SELECT {_TALLY} FROM sla.promise_counts AS c WHERE c.promise = p.promise AND c.since = p.since) AS c
+WHERE p.partition = $1 AND (state = 'running' OR until > $2)"""
 SAVE_PERIODS: Final = f"""kept_periods AS (
 INSERT INTO sla.promise_periods (partition, {_PERIOD_COLUMNS})
 SELECT $1::smallint, * FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::integer[], $6::text[],

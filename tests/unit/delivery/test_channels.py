@@ -231,11 +231,13 @@ def test_a_correction_ends_an_alert_or_begins_one() -> None:
 
 
 def test_a_correction_of_an_earlier_period_neither_ends_an_alert_nor_begins_one_again() -> None:
-    before, states = "2026-02-23T00:00:00Z", {"state": "kept", "former_state": "breached"}
+    before = "2026-02-23T00:00:00Z"
     broken = promise("breached", state="breached")
-    assert alerts.alerts([promise("corrected", since=before, **states)], [broken], URL) == []
+    assert (
+        alerts.alerts([promise("corrected", since=before, state="kept", former_state="breached")], [broken], URL) == []
+    )
     assert alerts.alerts([promise("kept", state="kept", since=before)], [broken], URL) == []
-    (ended,) = alerts.alerts([promise("corrected", **states)], [broken], URL)
+    (ended,) = alerts.alerts([promise("corrected", state="kept", former_state="breached")], [broken], URL)
     assert ended["endsAt"] == NOON.isoformat()
     assert alerts.alerts([promise("corrected", state="breached", former_state="breached")], [broken], URL) == []
 
