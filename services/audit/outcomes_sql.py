@@ -45,14 +45,16 @@ _ADDED_UP: Final = """SELECT promise, since, count(*) AS entries, count(*) FILTE
 FROM sla.promise_entries WHERE is_chosen GROUP BY promise, since"""
 _FIGURES: Final = ("entries", "counted", "amount", "counted_amount", "other_currencies")
 
+# Amounts are added up in another order, and a step's in binary: that is no difference.
+_ALIKE: Final = "0.999999999"
+_LESS: Final = " OR ".join(f"coalesce(kept.{name}, 0) < coalesce(given.{name}, 0) * {_ALIKE}" for name in _FIGURES)
+_MORE: Final = " OR ".join(f"coalesce(kept.{name}, 0) * {_ALIKE} > coalesce(given.{name}, 0)" for name in _FIGURES)
 # More is no difference where somebody was erased: what was counted of them stays.
 _COUNTS: Final = f"""
 SELECT format('sla.promise_counts: of %s since %s is counted what its entries are not', promise, since)
 FROM (SELECT promise, since, {", ".join(f"sum({name}) AS {name}" for name in _FIGURES)}
     FROM sla.promise_counts GROUP BY promise, since) AS kept FULL JOIN ({_ADDED_UP}) AS given USING (promise, since)
-WHERE {" OR ".join(f"coalesce(kept.{name}, 0) < coalesce(given.{name}, 0)" for name in _FIGURES)}
-    OR (NOT EXISTS (SELECT FROM sla.erased)
-        AND ({" OR ".join(f"coalesce(kept.{name}, 0) > coalesce(given.{name}, 0)" for name in _FIGURES)}))"""
+WHERE {_LESS} OR (NOT EXISTS (SELECT FROM sla.erased) AND ({_MORE}))"""
 
 _SETTLED_UNTOLD: Final = """
 SELECT format('sla.promise_periods: %s since %s is %s, told %s times', promise, since, state, told)

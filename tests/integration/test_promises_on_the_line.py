@@ -39,6 +39,8 @@ DOCUMENT: dict[str, Any] = {
             {"id": "leads", "of": "marketing", "counts": "mql", "at_least": 3, "per": "week", "warn_at": "60%"},
             {"id": "accepted", "of": "sales", "share_of": "mql", "that_reached": "sal", "at_least": "50%"}
             | {"per": "week", "settles_after": "1d"},
+            {"id": "pipeline", "of": "marketing", "share_of": "opportunity", "sourced_by": "marketing"}
+            | {"at_least": "40%", "per": "quarter"},
         ]
     },
 }
@@ -159,3 +161,19 @@ async def test_a_clock_that_is_set_back_does_not_put_off_the_next_look(house: Ho
     late = sales_action(Action.ACCEPTED, day(6), lead_id=lead("one"), received_at=day(8, "9:00"))
     await house.at(day(8, "9:00"), late)
     assert (await house.said())[len(said) :] == ["Tue 09:00 corrected accepted: 1.0"]
+
+
+async def test_amounts_of_more_digits_than_are_added_up_are_no_difference(house: House) -> None:
+    names, at = ("one", "two", "three"), day(0, "12:00")
+    await house.at(at, *demos(at, *names))
+    deals = {"one": 3391.7123456789123, "two": 8412.987654321098, "three": 0.1234567890123456}
+    opened = [
+        sales_action(Action.OPPORTUNITY_OPENED, at, lead_id=lead(name), amount=amount, currency="EUR")
+        for name, amount in deals.items()
+    ]
+    await house.at(day(0, "13:00"), *opened)
+    amount = await house.line.pool.fetchval("SELECT amount FROM sla.promise_counts WHERE promise = 'pipeline'")
+    assert float(amount) == pytest.approx(sum(deals.values()))
+    await house.audit()
+    await house.line.pool.execute("UPDATE sla.promise_counts SET amount = amount - 0.01 WHERE promise = 'pipeline'")
+    assert len(first(await audit(house.line.url))) == 1

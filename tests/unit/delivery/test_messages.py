@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +58,23 @@ def test_types_are_exact_or_end_in_a_star(types: tuple[str, ...], is_told: bool)
 )
 def test_a_condition_sees_the_profile_and_what_the_event_says_of_the_lead(condition: Any, is_told: bool) -> None:
     assert bool(receivers(EVENT, [subscription(condition=condition)])) is is_told
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_told"),
+    [
+        ({"grade": {"in": ["A", "B", "C", "D"]}}, False),
+        ({"owner": "ada@sales.example"}, False),
+        ({"owner": {"ne": "ada@sales.example"}}, True),
+        ({"promise": "leads-per-week", "of": "marketing", "state": "breached"}, True),
+        ({"any": [{"owner": "ada@sales.example"}, {"reached": {"lt": 40}}]}, True),
+    ],
+)
+def test_a_condition_finds_no_lead_in_an_event_about_a_promise_on_many_leads(condition: Any, is_told: bool) -> None:
+    recorded = Path(__file__).parents[2] / "events_recorded" / "promise.breached.1.json"
+    value = json.dumps(json.loads(recorded.read_text())["data"]).encode()
+    event = EVENT._replace(type="accord.promise.breached", value=value)
+    assert bool(receivers(event, [subscription(condition=condition)])) is is_told
 
 
 @pytest.mark.parametrize(
