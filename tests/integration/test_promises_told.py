@@ -86,6 +86,8 @@ async def test_leads_count_as_they_enter(caller: Caller, pool: asyncpg.Pool) -> 
 
     all_three = ("acceptance-rate", "hot-leads-per-week", "leads-per-week")
     assert await counts() == dict.fromkeys(all_three, (1, 1))
+    held = (await caller.get("/v1/leads/ann@acme.example/export")).json["held"]["promise_entries"]
+    assert [(entry["promise"], entry["is_counted"]) for entry in held] == [(name, True) for name in all_three]
 
 
 async def _is_begun(pool: asyncpg.Pool) -> bool:

@@ -21,6 +21,7 @@ PARTS: Final[dict[str, tuple[str, str]]] = {
     "assignments": ("stages.published_assignments", "received_at, event_id"),
     "clocks": ("sla.published_clocks", "started_at, clock_id"),
     "clock_events": ("sla.published_clock_events", "occurred_at, event_id"),
+    "promise_entries": ("sla.published_promise_entries", "since, promise"),
     "deliveries": ("delivery.published_deliveries", "created_at, delivery_id"),
     "events_told": ("delivery.published_events", "number"),
     "attempts": ("delivery.published_attempts", "started_at, delivery_id, attempt"),
