@@ -18,6 +18,7 @@ SHARED: Final[Mapping[str, tuple[str, ...]]] = {
         "tests/e2e/test_bad_input.py",
         "tests/e2e/test_curl_lines.py",
         "tests/e2e/test_head.py",
+        "tests/e2e/test_imports.py",
         "tests/e2e/test_ingest_schema.py",
         "tests/e2e/test_line.py",
         "tests/e2e/test_senders.py",

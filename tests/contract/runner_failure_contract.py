@@ -222,8 +222,8 @@ class RunnerFailureContract:
             await eventually(lambda: self._letters_are(world, 1))
             letter = of((await all_on(world, ACTIVITY, 0))[0], service="scoring", kind="", error=Poison(), at=NOON)
             for turn in range(3):
-                assert await world.carrier.ask_replay(letter.id)
                 tries = service.handler.batches.count(["poison"])
+                assert await world.carrier.ask_replay(letter.id)
                 await eventually(lambda tries=tries: service.handler.batches.count(["poison"]) > tries)  # type: ignore[misc]
                 await post(world, f"{turn}")
                 await eventually(lambda turn=turn: self._is_kept(world, f"{turn}"))  # type: ignore[misc]
