@@ -21,11 +21,6 @@ class Data(Struct, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str]
 
-    @property
-    def key(self) -> UUID:
-        """The key and the subject of the event."""
-        raise NotImplementedError
-
 
 class Payload(Data, frozen=True, kw_only=True):
     """The data of an event about a lead."""
@@ -34,6 +29,7 @@ class Payload(Data, frozen=True, kw_only=True):
 
     @property
     def key(self) -> UUID:
+        """The key and the subject of the event."""
         return self.lead_id
 
 

@@ -7,8 +7,9 @@ import msgspec
 
 from shared.errors import Poison
 from shared.events import activity, dead_letter, lifecycle, promises, sales, score, sla
-from shared.events.base import Data
+from shared.events.base import Data, Payload
 from shared.events.envelope import Event
+from shared.events.promises import PromiseEvent
 
 _TOLD: tuple[type[Data], ...] = (
     lifecycle.StageChanged,
@@ -71,7 +72,7 @@ encode = msgspec.json.Encoder().encode  # JSON bytes of a payload, or of anythin
 
 
 def event(
-    payload: Data,
+    payload: Payload | PromiseEvent,
     *,
     id: UUID,
     time: datetime,

@@ -41,6 +41,7 @@ class PromiseEvent(Data, frozen=True, kw_only=True):
 
     @property
     def key(self) -> UUID:
+        """The key and the subject of the event."""
         return promise_key(self.promise)
 
 
